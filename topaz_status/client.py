@@ -1,0 +1,329 @@
+"""StatusClient: the front door."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
+
+from . import collect, results
+from .collect import Completions, as_ref, as_refs
+from .core.policy import PollPolicy, optional_seconds
+from .core.wire import Request, Response
+from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
+from .errors import ConfigurationError
+from .models import Download, JobStatus
+from .models.state import JobKind, JobRef
+from .notice import named_jobs
+from .session.engine import Engine
+from .session.settings import Account, make_settings
+from .session.statistics import Stats, take_stats
+from .session.transport import Transport
+from .watch import Outcome, Watch
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_WEEK: Final = 7 * 86_400.0
+_MILLISECONDS: Final = 1e11
+"""A Unix time in seconds stays below this for another thousand years."""
+
+
+class StatusClient:
+    """Awaits jobs of Topaz Image, Topaz Video and Pixelcut Try-On, thousands at once, under one request budget.
+
+    ::
+
+        async with StatusClient() as client:
+            status = await client.image.watch(process_id)
+            async for outcome in client.as_completed(jobs):
+                print(outcome.job, outcome.state, outcome.waited)
+
+    Making one needs no running loop; ``async with``, or :meth:`open` and :meth:`aclose`, ties it to the one that runs.
+
+    Args:
+        topaz_api_key: for image and video jobs; by default from ``TOPAZ_API_KEY``. Needed once such a job is asked for.
+        pixelcut_api_key: for try-on jobs; by default from ``PIXELCUT_API_KEY``.
+        topaz_url: scheme, host and optional path prefix; by default from ``TOPAZ_API_URL``, else the public host.
+        pixelcut_url: the same for try-on jobs, ``PIXELCUT_API_URL``.
+        allow_plain_http: accept ``http://`` for hosts other than this machine's loopback.
+        rate: requests/s that all endpoints share, retries included.
+        burst: tokens kept for a moment of need: at most ``burst + rate × t`` requests in any ``t`` seconds.
+        service_rates: ceilings per kind below ``rate``, requests/s, merged over ``{JobKind.TRY_ON: 5.0}``; ``None``
+            lifts one.
+        max_in_flight: requests on the wire at once.
+        request_timeout: seconds for one HTTP exchange.
+        policy: when to look, and for how long.
+        session: a caller's own ``aiohttp.ClientSession``; it is never closed, and nothing it holds for others (cookies,
+            ``Authorization``) is sent.
+
+    Raises:
+        ConfigurationError: an argument, or a variable of the environment, is unusable.
+    """
+
+    def __init__(
+        self,
+        *,
+        topaz_api_key: str | None = None,
+        pixelcut_api_key: str | None = None,
+        topaz_url: str | None = None,
+        pixelcut_url: str | None = None,
+        allow_plain_http: bool = False,
+        rate: float = 10.0,
+        burst: float = 10.0,
+        service_rates: Mapping[JobKind | str, float | None] | None = None,
+        max_in_flight: int = 32,
+        request_timeout: float = 30.0,
+        policy: PollPolicy | None = None,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._settings = make_settings(
+            keys={Account.TOPAZ: topaz_api_key, Account.PIXELCUT: pixelcut_api_key},
+            urls={Account.TOPAZ: topaz_url, Account.PIXELCUT: pixelcut_url},
+            allow_plain_http=allow_plain_http,
+            rate=rate,
+            burst=burst,
+            service_rates=service_rates,
+            max_in_flight=max_in_flight,
+            request_timeout=request_timeout,
+            policy=policy if policy is not None else PollPolicy(),
+        )
+        self._transport = Transport(self._settings, session)
+        self._engine: Engine | None = None
+        self._closed = False
+        self.image: Final = ImageEndpoint(self._call, self._start_watch)
+        """Topaz Image: one call per endpoint, and typed watches."""
+        self.video: Final = VideoEndpoint(self._call, self._start_watch)
+        """Topaz Video."""
+        self.try_on: Final = TryOnEndpoint(self._call, self._start_watch)
+        """Pixelcut Try-On."""
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "new" if self._engine is None else "open"
+        return f"<StatusClient {state} rate={self._settings.rate:g}/s burst={self._settings.burst:g}>"
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> Self:
+        """Tie the client to the running loop.
+
+        Raises:
+            ConfigurationError: it was opened before.
+        """
+        if self._engine is not None or self._closed:
+            raise ConfigurationError("a client is opened once; make another one")
+        self._engine = Engine.start(self._settings, self._transport)
+        return self
+
+    async def aclose(self) -> None:
+        """End every watch (they raise ``ClientClosedError``), every task and every connection."""
+        self._closed = True
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        job: JobRef | str,
+        *,
+        timeout: float | Unset | None = UNSET,
+        tag: Any = None,
+        submitted_at: float | None = None,
+        eta: float | None = None,
+    ) -> Watch[Any]:
+        """Start to watch a job of any kind; not a coroutine: ``await`` what it returns.
+
+        Args:
+            job: a :class:`JobRef`, or its text such as ``"image:d7b3…"``.
+            timeout: seconds from now; ``None`` is no limit; by default ``policy.timeout``.
+            tag: the caller's own, handed back with the outcome.
+            submitted_at: Unix seconds at which the job was submitted.
+            eta: Unix seconds at which it should end, as the answer to the submit told.
+
+        Raises:
+            ConfigurationError: the client is not open on the running loop, there is no key for this kind of job, or an
+                argument is unusable.
+        """
+        return self._start_watch(as_ref(job), timeout=timeout, tag=tag, submitted_at=submitted_at, eta=eta)
+
+    def as_completed(
+        self,
+        jobs: Iterable[JobRef | str] | AsyncIterable[JobRef | str],
+        *,
+        timeout: float | Unset | None = UNSET,
+    ) -> Completions:
+        """Watch many jobs and hand out each distinct one's outcome once, in the order in which they end.
+
+        Args:
+            jobs: any iterable, read at once; or an async one, read ahead by at most 1,000 jobs. An item of an async
+                iterable that names no job comes out as an outcome with a ``ConfigurationError``.
+            timeout: seconds for each job from when it is taken; ``None`` is no limit; by default ``policy.timeout``.
+
+        Raises:
+            ConfigurationError: as for :meth:`watch`, or an item names no job; nothing is watched then.
+        """
+        engine = self._live()
+        return collect.completions(engine.clock, lambda job: self._start_watch(job, timeout=timeout), jobs)
+
+    @overload
+    async def gather(
+        self,
+        jobs: Iterable[JobRef | str],
+        *,
+        timeout: float | Unset | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[JobStatus]: ...
+
+    @overload
+    async def gather(
+        self, jobs: Iterable[JobRef | str], *, timeout: float | Unset | None = ..., return_exceptions: bool
+    ) -> list[JobStatus | Exception]: ...
+
+    async def gather(
+        self,
+        jobs: Iterable[JobRef | str],
+        *,
+        timeout: float | Unset | None = UNSET,
+        return_exceptions: bool = False,
+    ) -> Any:
+        """Watch many jobs and return their statuses in the order given.
+
+        The first failure in time is raised, and the other jobs are let go; with ``return_exceptions`` failures stand in
+        their jobs' places instead.
+
+        Raises:
+            TopazStatusError: what awaiting the first job that failed raises.
+            ConfigurationError: as for :meth:`as_completed`.
+        """
+        refs = as_refs(jobs)
+        return await collect.gather(self.as_completed(refs, timeout=timeout), refs, return_exceptions=return_exceptions)
+
+    async def outcomes(self, jobs: Iterable[JobRef | str], *, timeout: float | Unset | None = UNSET) -> list[Outcome]:
+        """Watch many jobs and return their outcomes in the order given; no job's failure is raised.
+
+        Raises:
+            ConfigurationError: as for :meth:`as_completed`.
+        """
+        refs = as_refs(jobs)
+        return await collect.outcomes(self.as_completed(refs, timeout=timeout), refs)
+
+    def notify(self, job_or_payload: object) -> JobRef | None:
+        """A webhook came, or any other reason to look at a job now: look, within the budget.
+
+        Anything may be passed in: a job, or a webhook's body as text, bytes or parsed. It is never believed by itself
+        and never raises. Returns the job that will be looked at, ``None`` where the body names none that is watched.
+        """
+        if self._engine is None:
+            return None
+        return next((job for job in named_jobs(job_or_payload) if self._engine.feed.notify(job)), None)
+
+    def stats(self) -> Stats:
+        """What the client is doing, in numbers.
+
+        Raises:
+            ConfigurationError: the client is not open.
+        """
+        return take_stats(self._live().feed)
+
+    # -- results ------------------------------------------------------------------------------------------------------
+
+    async def result(self, job: JobRef | str) -> Download:
+        """Where the result of a finished job of any kind lies.
+
+        Raises:
+            ConflictError: the image job has not ended (409).
+            ResultUnavailableError: the video or try-on job has not ended, or its service names no URL.
+            JobFailedError, JobCanceledError, JobExpiredError: it ended without a result.
+            TopazStatusError: as for the endpoints.
+        """
+        ref = as_ref(job)
+        match ref.kind:
+            case JobKind.IMAGE:
+                return await self.image.download_link(ref)
+            case JobKind.VIDEO:
+                return results.link_of(await self.video.get(ref))
+            case JobKind.TRY_ON:
+                return results.link_of(await self.try_on.get(ref))
+
+    async def save(self, job: JobRef | str, folder: str | os.PathLike[str], *, name: str | None = None) -> Path:
+        """Fetch the result of a finished job into ``folder``, which is made if it is missing.
+
+        The file is streamed to a temporary name, resumed when the connection is cut, and takes its own name once it is
+        complete. ``name`` is a plain file name; by default the kind and id of the job with the file's own suffix. A
+        file of that name is replaced.
+
+        Raises:
+            ConfigurationError: ``name`` could lead out of the folder.
+            TransportError: the file did not arrive whole.
+            OSError: the folder cannot be written to.
+            TopazStatusError: as for :meth:`result`.
+        """
+        ref = as_ref(job)
+        self._live()
+        return await results.save(self._transport, lambda: self.result(ref), ref, Path(folder), name)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _call(self, request: Request) -> Response:
+        return await self._live().exchange.call(request)
+
+    def _live(self) -> Engine:
+        """The engine of an open client, on its own loop."""
+        engine = self._engine
+        if engine is None:
+            state = "closed" if self._closed else "not open: use 'async with client:' or 'await client.open()'"
+            raise ConfigurationError(f"the client is {state}")
+        if not engine.clock.is_running_here():
+            raise ConfigurationError("the client was opened on another event loop than the one that runs here")
+        return engine
+
+    def _start_watch(
+        self,
+        job: JobRef,
+        *,
+        timeout: float | Unset | None = UNSET,
+        tag: Any = None,
+        submitted_at: float | None = None,
+        eta: float | None = None,
+    ) -> Watch[Any]:
+        engine = self._live()
+        self._settings.key(job.kind)
+        limit = self._settings.policy.timeout if timeout is UNSET else optional_seconds("timeout", timeout)
+        wall = engine.clock.wall()
+        return Watch(engine.feed, engine.alarms, job, tag).start(
+            timeout=limit, age=_age(submitted_at, wall), remaining=_remaining(eta, wall)
+        )
+
+
+def _unix(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} is a Unix time in seconds, not {value!r}")
+    if value >= _MILLISECONDS:
+        raise ConfigurationError(f"{name} is a Unix time in seconds; {value!r} looks like milliseconds")
+    return float(value)
+
+
+def _age(submitted_at: object, wall: float) -> float:
+    at = _unix("submitted_at", submitted_at)
+    return 0.0 if at is None else min(max(0.0, wall - at), _WEEK)
+
+
+def _remaining(eta: object, wall: float) -> float | None:
+    """Until the end; an ``eta`` that is out of all bounds is no hint."""
+    at = _unix("eta", eta)
+    return None if at is None or abs(at - wall) > _WEEK else at - wall

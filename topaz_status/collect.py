@@ -1,0 +1,210 @@
+"""Thousands of jobs at once: outcomes as they come, or all of them in the order given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+
+from .errors import ConfigurationError, TopazStatusError
+from .models import JobStatus
+from .models.state import JobRef
+from .session.clock import Clock
+from .watch import Outcome, Watch
+
+READ_AHEAD: Final = 1000
+"""Jobs taken from an async iterable whose outcome has not been handed out yet, at most."""
+
+StartWatch = Callable[[JobRef], Watch[Any]]
+
+
+def as_ref(job: object) -> JobRef:
+    """Take a job named by a :class:`JobRef` or by its text.
+
+    Raises:
+        ConfigurationError: it names no job.
+    """
+    if isinstance(job, JobRef):
+        return job
+    if isinstance(job, str):
+        return JobRef.parse(job)
+    raise ConfigurationError(f"a job is a JobRef or a text such as 'image:ID', not {job!r}")
+
+
+def as_refs(jobs: Iterable[object]) -> list[JobRef]:
+    """Take a collection of jobs.
+
+    Raises:
+        ConfigurationError: it is no collection, or one of them names no job.
+    """
+    if isinstance(jobs, str | bytes | JobRef) or not isinstance(jobs, Iterable):
+        raise ConfigurationError(f"jobs is an iterable of jobs, not {jobs!r}")
+    return [as_ref(job) for job in jobs]
+
+
+@attrs.define(eq=False)
+class _Run:
+    """The handles of one collection and the outcomes that wait to be taken."""
+
+    clock: Clock
+    watch: StartWatch
+    open: set[Watch[Any]] = attrs.field(factory=set)
+    ready: deque[Outcome] = attrs.field(factory=deque)
+    seen: set[JobRef] = attrs.field(factory=set)
+    exhausted: bool = False
+    failure: BaseException | None = None
+    reader: asyncio.Task[None] | None = None
+    news: asyncio.Event = attrs.field(factory=asyncio.Event)
+    room: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def take(self, job: JobRef) -> None:
+        """Watch a job, once."""
+        if job in self.seen:
+            return
+        watch = self.watch(job)
+        self.seen.add(job)
+        self.open.add(watch)
+        watch._on_end = self._ended  # noqa: SLF001  # the other half of the same package
+
+    async def read(self, jobs: AsyncIterable[object]) -> None:
+        """Take jobs as they come, never too many ahead of the one who takes the outcomes."""
+        try:
+            async for job in jobs:
+                self._take_any(job)
+                while len(self.open) + len(self.ready) >= READ_AHEAD:
+                    self.room.clear()
+                    await self.room.wait()
+        except Exception as error:  # noqa: BLE001  # the caller's own iterable: raised where its outcomes are taken
+            self.failure = error
+        finally:
+            self.exhausted = True
+            self.news.set()
+
+    def _take_any(self, job: object) -> None:
+        """Watch whatever came; what cannot be watched comes out as an outcome."""
+        ref: JobRef | None = None
+        try:
+            ref = as_ref(job)
+            self.take(ref)
+        except TopazStatusError as error:
+            self._put(
+                Outcome(
+                    job=ref,
+                    tag=job if ref is None else None,
+                    state=None,
+                    status=None,
+                    error=error,
+                    polls=0,
+                    waited=0.0,
+                    detected_at=self.clock.wall(),
+                )
+            )
+
+    def _ended(self, watch: Watch[Any]) -> None:
+        self.open.discard(watch)
+        self._put(watch._outcome())  # noqa: SLF001  # as above
+
+    def _put(self, outcome: Outcome) -> None:
+        self.ready.append(outcome)
+        self.news.set()
+
+    def drop(self) -> None:
+        """Let go of everything, in one step."""
+        self.exhausted = True
+        if self.reader is not None:
+            self.reader.cancel()
+        while self.open:
+            watch = self.open.pop()
+            watch._on_end = None  # noqa: SLF001  # as above
+            watch.cancel()
+        self.ready.clear()
+        self.news.set()
+
+
+@attrs.define(eq=False)
+class Completions:
+    """Outcomes in the order in which the jobs end: an async iterator that can also be closed.
+
+    Leaving the loop, closing it, or dropping the last reference to it drops its own handles, and no others.
+    """
+
+    _run: _Run
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        run = self._run
+        while not run.ready:
+            if run.exhausted and not run.open:
+                failure, run.failure = run.failure, None
+                raise failure or StopAsyncIteration
+            run.news.clear()
+            await run.news.wait()
+        run.room.set()
+        return run.ready.popleft()
+
+    async def aclose(self) -> None:
+        """Drop what is still open; the jobs themselves go on."""
+        self._run.drop()
+        if self._run.reader is not None:
+            await asyncio.wait([self._run.reader])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        run = self._run
+        at_work = run.open or (run.reader is not None and not run.reader.done())
+        if at_work and not run.clock.loop.is_closed():
+            run.clock.loop.call_soon_threadsafe(run.drop)
+
+
+def completions(clock: Clock, watch: StartWatch, jobs: Iterable[object] | AsyncIterable[object]) -> Completions:
+    """Watch all of ``jobs``, each distinct one once.
+
+    Raises:
+        ConfigurationError: an item of a plain iterable names no job; none is watched then.
+    """
+    run = _Run(clock, watch)
+    if isinstance(jobs, AsyncIterable):
+        run.reader = clock.loop.create_task(run.read(jobs))
+        return Completions(run)
+    refs = as_refs(jobs)
+    try:
+        for job in refs:
+            run.take(job)
+    except BaseException:
+        run.drop()
+        raise
+    run.exhausted = True
+    return Completions(run)
+
+
+async def outcomes(stream: Completions, refs: Iterable[JobRef]) -> list[Outcome]:
+    """All outcomes, in the order of ``refs``."""
+    async with stream:
+        known = {outcome.job: outcome async for outcome in stream}
+    return [known[job] for job in refs]
+
+
+async def gather(
+    stream: Completions, refs: Iterable[JobRef], *, return_exceptions: bool
+) -> list[JobStatus | Exception]:
+    """All statuses, in the order of ``refs``; the first failure in time is raised, or put in its place."""
+    known: dict[JobRef | None, JobStatus | Exception] = {}
+    async with stream:
+        async for outcome in stream:
+            if outcome.error is not None and not return_exceptions:
+                raise outcome.error
+            known[outcome.job] = outcome.error or outcome.status  # type: ignore[assignment]  # one of them is there
+    return [known[job] for job in refs]

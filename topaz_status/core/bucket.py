@@ -1,0 +1,59 @@
+"""The token bucket: at most ``burst + rate × t`` tokens in any ``t`` seconds, exactly.
+
+It is kept as one time, ``full_at``: when the bucket would be full again if nobody took a token (the "theoretical
+arrival time" of the generic cell rate algorithm, ITU-T I.371). A token is there from ``full_at - (burst - 1) / rate``
+on, and that is the very expression that :meth:`TokenBucket.take` checks: whoever jumps to the time it named gets a
+token, and no float residue ever asks for a wait of 1e-14 s.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+
+@attrs.define
+class TokenBucket:
+    """Tokens that come at ``rate`` a second, of which at most ``burst`` are kept. It starts full."""
+
+    rate: float
+    burst: float
+    _full_at: float = attrs.field(default=-math.inf, init=False)
+    held_until: float = attrs.field(default=-math.inf, init=False)
+    """The end of the latest hold."""
+
+    @property
+    def ready_at(self) -> float:
+        """The time from which a token is there; in the past when one is there now."""
+        return max(self._full_at - (self.burst - 1.0) / self.rate, self.held_until)
+
+    def take(self, now: float) -> None:
+        """Take one token. Ask :attr:`ready_at` first.
+
+        Raises:
+            ValueError: no token is there yet.
+        """
+        if now < self.ready_at:
+            raise ValueError(f"no token before {self.ready_at}, and it is {now}")
+        self._full_at = max(self._full_at, now) + 1.0 / self.rate
+
+    def give_back(self) -> None:
+        """Put back a token that was taken and not used."""
+        self._full_at -= 1.0 / self.rate
+
+    def hold(self, until: float) -> None:
+        """Give nothing before ``until``, and then one token, not a burst of those saved up meanwhile."""
+        self.held_until = max(self.held_until, until)
+        self._full_at = max(self._full_at, until + (self.burst - 1.0) / self.rate)
+
+    def retune(self, now: float, *, rate: float, burst: float) -> None:
+        """Change the figures; tokens already there stay, as far as the new ``burst`` keeps them."""
+        at = max(now, self.held_until)
+        level = min(self.level(at), burst)
+        self.rate, self.burst = rate, burst
+        self._full_at = at + (burst - level) / rate
+
+    def level(self, now: float) -> float:
+        """Tokens there at ``now``; below zero while a hold lasts."""
+        return self.burst - max(0.0, self._full_at - now) * self.rate

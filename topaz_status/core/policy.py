@@ -1,0 +1,72 @@
+"""How eagerly to look, and how long to go on: the knobs a user may turn."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import attrs
+
+from ..errors import ConfigurationError
+
+DAY: Final = 86_400.0
+
+
+def seconds(name: str, value: object, *, positive: bool = True) -> float:
+    """Read a span of seconds given by a caller.
+
+    Raises:
+        ConfigurationError: it is not a finite number, or it is negative (or zero where ``positive``).
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} is a number of seconds, not {value!r}")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ConfigurationError(f"{name} must be finite and {'above 0' if positive else 'at least 0'}, not {value!r}")
+    return float(value)
+
+
+def optional_seconds(name: str, value: object) -> float | None:
+    """Read a timeout given by a caller, ``None`` being no limit."""
+    return None if value is None else seconds(name, value)
+
+
+def _span(*, positive: bool = True, optional: bool = False) -> Any:
+    """A validator that names the field in its complaint."""
+
+    def check(_instance: object, field: attrs.Attribute[Any], value: object) -> None:
+        if not (optional and value is None):
+            seconds(field.name, value, positive=positive)
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class PollPolicy:
+    """When to look again. All times are seconds.
+
+    Raises:
+        ConfigurationError: a value is no finite number in its range, or ``min_interval`` exceeds ``max_interval``.
+    """
+
+    price: float = attrs.field(default=0.1, validator=_span())
+    """Seconds of waiting that one request is worth: 0.02 is eager, 1 frugal. The one knob most users need."""
+    min_interval: float = attrs.field(default=0.25, validator=_span())
+    """No two looks at one job are closer together than this."""
+    max_interval: float = attrs.field(default=300.0, validator=_span())
+    """The longest gap between two looks at one job; within it the longest gap grows with the job's age."""
+    timeout: float | None = attrs.field(default=7 * DAY, validator=_span(optional=True))
+    """How long a watch goes on by default; ``None`` is no limit. The services keep nothing longer than 7 days."""
+    not_found_grace: float = attrs.field(default=10.0, validator=_span(positive=False))
+    """From its start, how long a watch takes a 404 for a record that is not written yet."""
+    give_up_after: float = attrs.field(default=600.0, validator=_span())
+    """How long a watch goes on without any usable answer. Looks that could not be sent do not count."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_interval > self.max_interval:
+            raise ConfigurationError(
+                f"min_interval ({self.min_interval:g} s) must not exceed max_interval ({self.max_interval:g} s)"
+            )
+
+    def longest_gap(self, age: float) -> float:
+        """The longest gap allowed between two looks at a job that is ``age`` seconds old."""
+        return min(max(15.0, age / 4.0), self.max_interval)

@@ -1,0 +1,75 @@
+"""From a status to what the schedule learns of it: the services' Unix times become spans, here and nowhere else.
+
+Every rule takes ``service_now``, the service's own Unix time at that answer (its ``Date``), so that its clock and ours
+need not agree. A time that gives an absurd span counts as not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..models import ImageStatus, JobState, JobStatus, VideoEstimates, VideoRecord, VideoStatus
+from .sighting import Sighting
+
+WEEK: Final = 7 * 86_400.0
+"""No service keeps a job longer: a span beyond is no span."""
+CLOCK_SLACK: Final = 60.0
+"""How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
+
+
+def sight(status: JobStatus, *, service_now: float) -> Sighting:
+    """Tell what one status says, in spans of seconds as of ``service_now`` (Unix seconds, the service's clock)."""
+    state = status.state
+    image = status if isinstance(status, ImageStatus) else None
+    ended_at = image.modification_time if image and state.is_terminal else None
+    return Sighting(
+        job=status.job,
+        terminal=state.is_terminal,
+        running=_running(state),
+        progress=None if status.progress is None else status.progress / 100.0,
+        remaining=_until(image.eta, service_now) if image else None,
+        estimate=_middle(status.estimates) if isinstance(status, VideoStatus) else None,
+        age=_since(image.creation_time, service_now) if image else None,
+        ended_ago=_since(ended_at, service_now),
+        group=(image.model or "") if image else "",
+    )
+
+
+def sight_record(record: VideoRecord, *, service_now: float) -> Sighting:
+    """Tell what one entry of the video history says, in spans of seconds as of ``service_now``."""
+    state = record.state
+    made_at = record.ts.get("requested", record.ts.get("accepted"))
+    ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
+    return Sighting(
+        job=record.job,
+        terminal=state.is_terminal,
+        running=_running(state),
+        estimate=_middle(record.estimates),
+        age=_since(made_at, service_now),
+        ended_ago=_since(ended_at, service_now),
+    )
+
+
+def _running(state: JobState) -> bool:
+    """Tell whether the work has begun and not ended; a job in an unknown state counts as begun."""
+    return state is not JobState.QUEUED and not state.is_terminal
+
+
+def _until(at: float | None, now: float) -> float | None:
+    """Give the span until ``at``, negative when it is past; 0 is how a service says that it does not know."""
+    return at - now if at and -WEEK <= at - now <= WEEK else None
+
+
+def _since(at: float | None, now: float) -> float | None:
+    """Give the span since ``at``; a moment that seems just ahead is now."""
+    return max(now - at, 0.0) if at and -CLOCK_SLACK <= now - at <= WEEK else None
+
+
+def _middle(estimates: VideoEstimates | None) -> float | None:
+    """Give the middle of the bounds of ``estimates.time``, in seconds."""
+    bounds: Sequence[float] = estimates.time if estimates else ()
+    if not bounds or min(bounds) < 0:
+        return None
+    middle = (min(bounds) + max(bounds)) / 2.0
+    return middle if 0 < middle <= WEEK else None

@@ -1,0 +1,228 @@
+"""The services' endpoints, one call each, typed. Paths and answers are the vendors' own (see :mod:`.core.wire`)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+
+import attrs
+
+from .core import wire
+from .core.decode import (
+    decode_deleted_count,
+    decode_download,
+    decode_history,
+    decode_image,
+    decode_image_list,
+    decode_image_page,
+    decode_try_on,
+    decode_video,
+    parse_json,
+)
+from .errors import ConfigurationError, DecodeError
+from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoRecord, VideoStatus
+from .models.state import JobKind, JobRef
+from .watch import Watch
+
+S = TypeVar("S", bound=JobStatus)
+Call = Callable[[wire.Request], Awaitable[wire.Response]]
+MOST_PER_PAGE: Final = 100
+_List = list  # inside ImageEndpoint the name is a method's
+
+
+class Unset(enum.Enum):
+    """What stands for "as the policy says" where ``None`` has a meaning of its own."""
+
+    UNSET = "as the policy says"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class StartWatch(Protocol):
+    """How a watch is started."""
+
+    def __call__(
+        self,
+        job: JobRef,
+        *,
+        timeout: float | Unset | None,
+        tag: Any,
+        submitted_at: float | None,
+        eta: float | None,
+    ) -> Watch[Any]:
+        """See :meth:`StatusClient.watch`."""
+
+
+@attrs.define(eq=False)
+class Endpoint(Generic[S]):
+    """What the endpoints of every kind have in common."""
+
+    kind: ClassVar[JobKind]
+    _call: Call
+    _start_watch: StartWatch
+
+    def watch(
+        self,
+        job: JobRef | str,
+        *,
+        timeout: float | Unset | None = UNSET,
+        tag: Any = None,
+        submitted_at: float | None = None,
+        eta: float | None = None,
+    ) -> Watch[S]:
+        """Start to watch a job; see :meth:`StatusClient.watch`."""
+        return self._start_watch(self._ref(job), timeout=timeout, tag=tag, submitted_at=submitted_at, eta=eta)
+
+    def _ref(self, job: JobRef | str) -> JobRef:
+        """Take a bare id, or a name of this kind."""
+        if isinstance(job, str):
+            prefix = job.partition(":")[0]
+            job = JobRef.parse(job) if prefix in set(JobKind) and prefix != job else JobRef(self.kind, job)
+        if not isinstance(job, JobRef):
+            return JobRef(self.kind, job)
+        if job.kind is not self.kind:
+            raise ConfigurationError(f"{job} is no {self.kind.value} job")
+        return job
+
+    async def _get(self, request: wire.Request) -> object:
+        return parse_json((await self._call(request)).body)
+
+
+class ImageEndpoint(Endpoint[ImageStatus]):
+    """Topaz Image, API 1.2.0."""
+
+    kind = JobKind.IMAGE
+
+    async def get(self, job: JobRef | str) -> ImageStatus:
+        """Ask for one job: ``GET /image/v1/status/{id}``.
+
+        Raises:
+            ServiceError: 400, 401, 403, 404, 429 or 5xx, each as its own exception.
+            TransportError: no usable answer came, however often asked.
+            DecodeError: the answer is no status, or one of another job.
+        """
+        ref = self._ref(job)
+        return decode_image(await self._get(wire.get_status(ref)), ref)
+
+    async def page(self, cursor: str | None = None, limit: int = 50) -> ImagePage:
+        """Ask for one page of the account's jobs of the last 7 days; ``limit`` is 1 to 100.
+
+        Raises:
+            ConfigurationError: ``limit`` is out of range, or ``cursor`` no text.
+            TopazStatusError: as for :meth:`get`.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_PER_PAGE:
+            raise ConfigurationError(f"a page holds 1 to {MOST_PER_PAGE} statuses, not {limit!r}")
+        if cursor is not None and (not isinstance(cursor, str) or not cursor):
+            raise ConfigurationError("a cursor is the next_cursor of an earlier page, or None for the first")
+        return decode_image_page(await self._get(wire.image_page(cursor, limit)))
+
+    async def list(self, page_size: int = 100) -> AsyncIterator[ImageStatus]:
+        """All jobs of the account, page by page. Ends where the cursors do, or where one comes again.
+
+        Raises:
+            TopazStatusError: as for :meth:`page`.
+        """
+        cursor: str | None = None
+        walked: set[str | None] = {None}
+        while True:
+            page = await self.page(cursor, page_size)
+            for status in page.statuses:
+                yield status
+            cursor = page.next_cursor
+            if cursor in walked:
+                return
+            walked.add(cursor)
+
+    async def list_all(self) -> _List[ImageStatus]:
+        """All jobs of the account in one unpaginated answer, which "may be slow or fail": prefer :meth:`list`.
+
+        Raises:
+            TopazStatusError: as for :meth:`get`.
+        """
+        return decode_image_list(await self._get(wire.image_list()))
+
+    async def delete(self, job: JobRef | str) -> None:
+        """Remove the record of one job (this cancels nothing). Never sent twice.
+
+        Raises:
+            ConflictError: 409, the job's state does not allow it.
+            TopazStatusError: as for :meth:`get`.
+        """
+        await self._call(wire.delete_image(self._ref(job)))
+
+    async def delete_all(self) -> int | None:
+        """Remove the records of all jobs, never sent twice: how many they were, ``None`` when not told.
+
+        Raises:
+            TopazStatusError: as for :meth:`get`.
+        """
+        response = await self._call(wire.delete_images())
+        return None if response.status == HTTPStatus.NO_CONTENT else decode_deleted_count(_json_or_none(response))
+
+    async def download_link(self, job: JobRef | str) -> Download:
+        """Ask for a link to a finished job's result; it dies after an hour, and each call makes a new one.
+
+        Raises:
+            ConflictError: 409, the job has not ended.
+            TopazStatusError: as for :meth:`get`.
+        """
+        return decode_download(await self._get(wire.image_download(self._ref(job))))
+
+
+class VideoEndpoint(Endpoint[VideoStatus]):
+    """Topaz Video, API 1.0.0, in both texts."""
+
+    kind = JobKind.VIDEO
+
+    async def get(self, job: JobRef | str) -> VideoStatus:
+        """Ask for one job: ``GET /video/{id}/status``.
+
+        Raises:
+            TopazStatusError: as for :meth:`ImageEndpoint.get`.
+        """
+        ref = self._ref(job)
+        return decode_video(await self._get(wire.get_status(ref)), ref)
+
+    async def history(self) -> AsyncIterator[VideoRecord]:
+        """All jobs of the last 7 days, newest first, but those still ``requested``: ``GET /video/history``.
+
+        Raises:
+            TopazStatusError: as for :meth:`get`.
+        """
+        cursor: str | None = None
+        walked: set[str | None] = {None}
+        while True:
+            page = decode_history(await self._get(wire.video_history(cursor)))
+            for record in page.records:
+                yield record
+            cursor = page.next_cursor
+            if cursor in walked:
+                return
+            walked.add(cursor)
+
+
+class TryOnEndpoint(Endpoint[TryOnStatus]):
+    """Pixelcut Try-On (beta), API 0.0.2."""
+
+    kind = JobKind.TRY_ON
+
+    async def get(self, job: JobRef | str) -> TryOnStatus:
+        """Ask for one job: ``GET /v1/try-on/job/{id}``.
+
+        Raises:
+            TopazStatusError: as for :meth:`ImageEndpoint.get`.
+        """
+        ref = self._ref(job)
+        return decode_try_on(await self._get(wire.get_status(ref)), ref)
+
+
+def _json_or_none(response: wire.Response) -> object:
+    """The count of a DELETE is a courtesy: it is done even where its answer cannot be read."""
+    try:
+        return parse_json(response.body)
+    except DecodeError:
+        return None

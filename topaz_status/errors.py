@@ -1,0 +1,277 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    TopazStatusError
+    ├── ConfigurationError         bad arguments, a missing key, the wrong loop (also a ValueError)
+    ├── ServiceError               the service answered with an error: .status_code .message .code
+    │   ├── BadRequestError            400
+    │   ├── AuthenticationError        401
+    │   ├── PermissionDeniedError      402, 403
+    │   ├── NotFoundError              404
+    │   ├── ConflictError              409
+    │   ├── RateLimitedError           429: .retry_after
+    │   └── ServerError                5xx
+    ├── TransportError             no usable answer came
+    ├── DecodeError                an answer came that is no status: .problems
+    ├── JobError                   what became of the job: .job .status
+    │   ├── JobFailedError
+    │   ├── JobCanceledError
+    │   ├── JobExpiredError
+    │   ├── JobLostError               seen before, gone now
+    │   └── ResultUnavailableError     there is nothing to download (yet)
+    └── WatchError                 what became of the wait: .job .last_status
+        ├── WatchTimeoutError          (also a TimeoutError)
+        ├── WatchCanceledError
+        └── ClientClosedError
+
+Each carries its facts as attributes, pickles, and holds neither a key nor a signed URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .models import JobStatus
+    from .models.state import JobRef
+
+__all__ = [
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "DecodeError",
+    "JobCanceledError",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobLostError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "ResultUnavailableError",
+    "ServerError",
+    "ServiceError",
+    "TopazStatusError",
+    "TransportError",
+    "WatchCanceledError",
+    "WatchError",
+    "WatchTimeoutError",
+]
+
+
+def _rebuild(cls: type[TopazStatusError], args: tuple[object, ...], facts: Mapping[str, Any]) -> TopazStatusError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class TopazStatusError(Exception):
+    """The root: ``except TopazStatusError`` catches whatever this library raises."""
+
+    is_transient: bool = False
+    """True when the same request may well succeed a little later."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class ConfigurationError(TopazStatusError, ValueError):
+    """The call cannot work as it was made; the message says what to change."""
+
+
+class ServiceError(TopazStatusError):
+    """The service answered, with something other than 200.
+
+    Attributes:
+        status_code: the HTTP status.
+        message: the service's own words, or the standard phrase where it had none; at most 500 characters.
+        code: the service's own error code (``errorCode``, ``error_code``, ``code``), or ``None``.
+        job: the job that was asked about, or ``None`` for a list.
+        retry_after: seconds the service asked to wait, or ``None``.
+        details: the entries of an ``errors`` list in the answer, where it gave one.
+    """
+
+    def __init__(
+        self,
+        status_code: int,
+        message: str | None = None,
+        *,
+        code: str | int | None = None,
+        job: JobRef | None = None,
+        retry_after: float | None = None,
+        details: Sequence[object] = (),
+    ) -> None:
+        self.status_code = status_code
+        self.message = message or _phrase(status_code)
+        self.code = code
+        self.job = job
+        self.retry_after = retry_after
+        self.details = tuple(details)
+        super().__init__(self.message)
+
+    @property
+    def is_transient(self) -> bool:  # type: ignore[override]  # a constant for every other class
+        """408, 425, 429 and every 5xx."""
+        return self.status_code in _TRANSIENT or self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __str__(self) -> str:
+        about = f" for {self.job}" if self.job else ""
+        code = f" [{self.code}]" if self.code not in (None, self.status_code) else ""
+        wait = f" (retry after {self.retry_after:g} s)" if self.retry_after is not None else ""
+        return f"{self.status_code}{about}: {self.message}{code}{wait}"
+
+
+_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def _phrase(status_code: int) -> str:
+    try:
+        return HTTPStatus(status_code).phrase
+    except ValueError:
+        return "no message"
+
+
+class BadRequestError(ServiceError):
+    """400: the id or a parameter is malformed."""
+
+
+class AuthenticationError(ServiceError):
+    """401: the API key is missing, wrong or expired."""
+
+
+class PermissionDeniedError(ServiceError):
+    """402 or 403: the key may not do this, or the credits ran out."""
+
+
+class NotFoundError(ServiceError):
+    """404: the service knows no such job."""
+
+
+class ConflictError(ServiceError):
+    """409: the job's state does not allow it, such as a download before the end."""
+
+
+class RateLimitedError(ServiceError):
+    """429: asked too often. ``retry_after`` is what the service asked for, in seconds, or ``None``."""
+
+
+class ServerError(ServiceError):
+    """5xx: the service is in trouble."""
+
+
+class TransportError(TopazStatusError):
+    """No usable answer: no connection, a reset, a timeout, a body cut short or too large.
+
+    Attributes:
+        maybe_sent: False only when the request certainly never reached the service.
+        job: the job that was asked about, or ``None``.
+    """
+
+    is_transient = True
+
+    def __init__(self, message: str, *, maybe_sent: bool = True, job: JobRef | None = None) -> None:
+        self.maybe_sent = maybe_sent
+        self.job = job
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.args[0]}" if self.job else str(self.args[0])
+
+
+class DecodeError(TopazStatusError):
+    """A 200 whose body is not what was asked for.
+
+    Attributes:
+        problems: pairs of a path into the body, such as ``data[3].status``, and what is wrong there.
+        job: the job that was asked about, or ``None``.
+    """
+
+    is_transient = True
+
+    def __init__(self, problems: Sequence[tuple[str, str]], *, job: JobRef | None = None) -> None:
+        self.problems = tuple(problems)
+        self.job = job
+        super().__init__("; ".join(f"{path}: {what}" for path, what in self.problems))
+
+    def __str__(self) -> str:
+        about = f" for {self.job}" if self.job else ""
+        return f"undecodable answer{about}: {self.args[0]}"
+
+
+class JobError(TopazStatusError):
+    """The job did not give a result.
+
+    Attributes:
+        job: the job.
+        status: the last status seen, or ``None``.
+    """
+
+    verdict = "gave no result"
+
+    def __init__(self, job: JobRef, status: JobStatus | None = None, reason: str | None = None) -> None:
+        self.job = job
+        self.status = status
+        self.reason = reason
+        super().__init__(f"{job} {self.verdict}" + (f": {reason}" if reason else ""))
+
+
+class JobFailedError(JobError):
+    """The service could not do the job."""
+
+    verdict = "failed"
+
+
+class JobCanceledError(JobError):
+    """Somebody canceled the job."""
+
+    verdict = "was canceled"
+
+
+class JobExpiredError(JobError):
+    """The service gave the job up because it waited too long."""
+
+    verdict = "expired"
+
+
+class JobLostError(JobError):
+    """The service knew the job and no longer does: its record was deleted. ``status`` is the last one seen."""
+
+    verdict = "is lost: the service has no record of it any more"
+
+
+class ResultUnavailableError(JobError):
+    """There is nothing to download: the job is still on its way, or the service names no URL."""
+
+    verdict = "has no result to download"
+
+
+class WatchError(TopazStatusError):
+    """The wait ended before the job did; the job itself goes on.
+
+    Attributes:
+        job: the job, or ``None`` when the call was about none.
+        last_status: the last status seen, or ``None``.
+    """
+
+    def __init__(self, message: str, *, job: JobRef | None = None, last_status: JobStatus | None = None) -> None:
+        self.job = job
+        self.last_status = last_status
+        super().__init__(message)
+
+
+class WatchTimeoutError(WatchError, TimeoutError):
+    """The watch's own ``timeout`` ran out. ``last_status`` is the last one seen."""
+
+
+class WatchCanceledError(WatchError):
+    """The watch was canceled with ``cancel()``, or by leaving its ``async with``."""
+
+
+class ClientClosedError(WatchError):
+    """The client was closed while the job or the call was still under way."""

@@ -1,0 +1,102 @@
+"""The words every other module speaks: the kind of a job, its name, its neutral state."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from typing import Final, Self
+
+import attrs
+
+from ..errors import ConfigurationError
+
+MAX_ID_LENGTH: Final = 256
+
+
+class JobKind(enum.StrEnum):
+    """Which service a job lives at."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    TRY_ON = "try-on"
+
+
+class JobState(enum.StrEnum):
+    """One neutral word for what three services spell their own way.
+
+    ``COMPLETED``, ``FAILED``, ``CANCELED`` and ``EXPIRED`` are terminal. ``UNKNOWN`` stands for a word that no
+    document lists: neither success nor failure, and not terminal.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when a job in this state will never change again."""
+        return self in _TERMINAL
+
+
+_TERMINAL: Final = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED})
+
+
+def _kind(value: object) -> JobKind:
+    try:
+        return JobKind(value)
+    except ValueError:
+        known = ", ".join(repr(kind.value) for kind in JobKind)
+        raise ConfigurationError(f"unknown kind of job {value!r}: expected one of {known}") from None
+
+
+def _text_id(value: object) -> object:
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def _check_id(_instance: object, _attribute: object, value: object) -> None:
+    """Refuse an id that would name another endpoint, or nothing at all."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"a job id is a string, not {type(value).__name__}")
+    if not value:
+        raise ConfigurationError("a job id must not be empty")
+    if value in {".", ".."}:
+        raise ConfigurationError(f"a job id must not be {value!r}: it would change the path")
+    if len(value) > MAX_ID_LENGTH:
+        raise ConfigurationError(f"a job id has at most {MAX_ID_LENGTH} characters, this one has {len(value)}")
+    if not value.isprintable() or any(character.isspace() for character in value):
+        raise ConfigurationError(f"a job id must not hold spaces or control characters: {value!r}")
+
+
+@attrs.frozen(order=True)
+class JobRef:
+    """The name of one job: its kind and the service's own id.
+
+    ``str()`` gives ``"image:d7b3…"`` and :meth:`parse` reads it back. Ids are opaque: they are percent-encoded on the
+    wire, and refused when empty, dotted, over 256 characters, or with spaces or control characters in them.
+
+    Raises:
+        ConfigurationError: the kind is unknown or the id unusable.
+    """
+
+    kind: JobKind = attrs.field(converter=_kind)
+    id: str = attrs.field(converter=_text_id, validator=_check_id)
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``"kind:id"``.
+
+        Raises:
+            ConfigurationError: the text is not of that form.
+        """
+        kind, colon, job_id = text.partition(":")
+        if not colon:
+            kinds = ", ".join(f"'{kind.value}:ID'" for kind in JobKind)
+            raise ConfigurationError(f"{text!r} names no job: expected one of {kinds}")
+        return cls(kind.strip(), job_id)

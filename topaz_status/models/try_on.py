@@ -1,0 +1,65 @@
+"""What Pixelcut Try-On says of a job (Try On Job Status, beta)."""
+
+from __future__ import annotations
+
+import attrs
+
+from .base import Fact, Unit, holding, required, sent, told_reason
+from .state import JobKind, JobRef, JobState
+from .words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TryOnError(Fact):
+    """Why a try-on failed."""
+
+    message: str | None = sent(Unit.TEXT)
+    error_code: str | None = sent(Unit.TEXT)
+    """Such as ``content_filter_error``; the list is open."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TryOnStatus(Fact):
+    """The status of one try-on.
+
+    A ``completed`` job is completed, even with an :attr:`error` beside it, as in the documents' own example.
+    """
+
+    job_id: str = attrs.field(metadata=required(Unit.ID))
+    """The id that was asked for, where the body names none."""
+    status: str = attrs.field(metadata=required(Unit.WORD))
+    """The service's own word, verbatim."""
+    result_url: str | None = sent(Unit.URL)
+    """Where the image is, commonly for an hour; only for a completed job, and not even there for certain."""
+    error: TryOnError | None = attrs.field(default=None, metadata=holding(TryOnError))
+
+    @property
+    def job(self) -> JobRef:
+        """The job this is about."""
+        return JobRef(JobKind.TRY_ON, self.job_id)
+
+    @property
+    def state(self) -> JobState:
+        """The neutral word for :attr:`status`, read together with the error code of a failed job."""
+        state = state_of(self.status, TRY_ON_WORDS)
+        if state is not JobState.FAILED or self.error is None:
+            return state
+        told = state_of(self.error.error_code or "", TRY_ON_FAILURES)
+        return state if told is JobState.UNKNOWN else told
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the job will never change again."""
+        return self.state.is_terminal
+
+    @property
+    def progress(self) -> float | None:
+        """Always ``None``: the service tells no progress."""
+        return None
+
+    @property
+    def reason(self) -> str | None:
+        """The service's words and code for a failure, without URLs, or ``None``."""
+        if self.error is None or not self.is_terminal or self.state is JobState.COMPLETED:
+            return None
+        return told_reason(self.error.message, self.error.error_code)

@@ -1,0 +1,125 @@
+"""What Topaz Video says of a job (Video API 1.0.0, in its older and its newer text).
+
+The service sends milliseconds and camelCase; here everything is seconds and snake_case, and ``to_dict()`` goes back.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .base import Fact, Unit, holding, required, sent, told_reason
+from .state import JobKind, JobRef, JobState
+from .words import VIDEO_WORDS, state_of
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoEstimates(Fact):
+    """Lower and upper bounds (``RequestEstimates``)."""
+
+    cost: tuple[float, ...] = sent(Unit.NUMBERS)
+    """Credits."""
+    time: tuple[float, ...] = sent(Unit.NUMBERS)
+    """Seconds from when the source has been received, were the queue empty."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoDownload(Fact):
+    """A signed link to a file (``EnhancedDownloadSignedUrlResponse``)."""
+
+    url: str | None = sent(Unit.URL)
+    expires_in: float | None = sent(Unit.MILLISECONDS, "expiresIn")
+    """Seconds the link lives: a day by the older text, seven by the newer."""
+    expires_at: float | None = sent(Unit.MILLISECONDS, "expiresAt")
+    """Unix seconds."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoChunk(Fact):
+    """One piece of a video on its way (``ProcessingStatIntermediate``): its status is never the job's."""
+
+    chunk_id: str | None = sent(Unit.TEXT, "chunkId")
+    chunk_index: int | None = sent(Unit.INTEGER, "chunkIndex")
+    """From 0."""
+    task_index: int | None = sent(Unit.INTEGER, "taskIndex")
+    """From 0."""
+    status: str | None = sent(Unit.TEXT)
+    """``queued``, ``processing``, ``complete``, ``canceled`` or ``failed``."""
+    progress: float | None = sent(Unit.PERCENT)
+    """0 to 100."""
+    average_fps: float | None = sent(Unit.NUMBER, "averageFps")
+    """Frames a second of the node (newer text)."""
+    average_gpu_utilization: float | None = sent(Unit.NUMBER, "averageGpuUtilization")
+    """Percent (newer text)."""
+    average_gpu_memory_utilization: float | None = sent(Unit.NUMBER, "averageGpuMemoryUtilization")
+    """Percent (newer text)."""
+    fps: float | None = sent(Unit.NUMBER)
+    """Frames a second of the node (older text)."""
+    gpu_utilization: float | None = sent(Unit.NUMBER, "gpuUtilization")
+    """Percent (older text)."""
+    gpu_memory_utilization: float | None = sent(Unit.NUMBER, "gpuMemoryUtilization")
+    """Percent (older text)."""
+    sample_count: int | None = sent(Unit.INTEGER, "sampleCount")
+    """How many records the averages are made of (older text)."""
+    current_frame: int | None = sent(Unit.INTEGER, "currentFrame")
+    expected_output_frames: int | None = sent(Unit.INTEGER, "expectedOutputFrames")
+    latest_log_at: float | None = sent(Unit.MILLISECONDS, "latestLogTs")
+    """Unix seconds of the latest record (older text)."""
+    current_size: int | None = sent(Unit.INTEGER, "currentSize")
+    """Bytes (older text)."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoStatus(Fact):
+    """The status of one video job. The documents promise no field; here ``status`` is asked for."""
+
+    id: str
+    """The id that was asked for: the body names none."""
+    status: str = attrs.field(metadata=required(Unit.WORD))
+    """The service's own word, verbatim."""
+    progress: float | None = sent(Unit.PERCENT)
+    """0 to 100, with fractions."""
+    message: str | None = sent(Unit.TEXT)
+    error_code: str | None = sent(Unit.TEXT, "errorCode")
+    """Such as ``PROCESSING_FAILURE``, on a failed job (newer text); the list is open."""
+    estimates: VideoEstimates | None = attrs.field(default=None, metadata=holding(VideoEstimates))
+    output_size: str | None = sent(Unit.TEXT, "outputSize")
+    """For people to read, such as ``10 GB``."""
+    average_fps: float | None = sent(Unit.NUMBER, "averageFps")
+    """Frames a second of each node."""
+    combined_fps: float | None = sent(Unit.NUMBER, "combinedFps")
+    """Frames a second of all nodes."""
+    processing_jobs: tuple[VideoChunk, ...] = sent(Unit.OBJECTS, "processingJobs", of=VideoChunk)
+    download: VideoDownload | None = attrs.field(default=None, metadata=holding(VideoDownload))
+    upload_id: str | None = sent(Unit.TEXT, "uploadId")
+    """Only while the source is awaited (newer text)."""
+    urls: tuple[str, ...] = sent(Unit.URLS)
+    """Where the source is to be put, while it is awaited (newer text)."""
+    comparison_tool: str | None = sent(Unit.URL, "comparisonTool")
+    """A view of before and after, for free renders (newer text)."""
+
+    @property
+    def job(self) -> JobRef:
+        """The job this is about."""
+        return JobRef(JobKind.VIDEO, self.id)
+
+    @property
+    def state(self) -> JobState:
+        """The neutral word for :attr:`status`."""
+        return state_of(self.status, VIDEO_WORDS)
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the job will never change again."""
+        return self.state.is_terminal
+
+    @property
+    def result_url(self) -> str | None:
+        """The signed link to the video, ``None`` without one."""
+        return self.download.url if self.download else None
+
+    @property
+    def reason(self) -> str | None:
+        """The service's words and code for a failed or canceled job, without URLs, or ``None``."""
+        if self.state not in {JobState.FAILED, JobState.CANCELED}:
+            return None
+        return told_reason(self.message, self.error_code)

@@ -1,0 +1,58 @@
+"""What a webhook's body is about: at most the name of a job, never news of it.
+
+Topaz's webhooks are unsigned and may come twice, late or never, from anybody. The image service posts ``process_id``;
+what the video service posts is documented nowhere, so its id is looked for under the names its documents use elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from .core.decode import parse_json
+from .errors import TopazStatusError
+from .models.state import JobKind, JobRef
+
+LARGEST_NOTICE: Final = 1 << 20
+"""Bytes; nobody reads a larger one."""
+_NAMES: Final = (
+    (JobKind.IMAGE, "process_id"),
+    (JobKind.VIDEO, "requestId"),
+    (JobKind.VIDEO, "request_id"),
+    (JobKind.VIDEO, "id"),
+    (JobKind.TRY_ON, "job_id"),
+)
+
+
+def named_jobs(notice: object) -> Iterator[JobRef]:
+    """The jobs that a notice could mean, likeliest first. Anything at all may be passed in; nothing is raised."""
+    if isinstance(notice, JobRef):
+        yield notice
+        return
+    data: Any = notice
+    if isinstance(notice, str) and (ref := _ref_of(notice)):
+        yield ref
+        return
+    if isinstance(notice, str | bytes | bytearray | memoryview):
+        data = _parsed(notice)
+    if not isinstance(data, Mapping):
+        return
+    for kind, name in _NAMES:
+        value = data.get(name)
+        if isinstance(value, str) and (ref := _ref_of(f"{kind.value}:{value}")):
+            yield ref
+
+
+def _ref_of(text: str) -> JobRef | None:
+    try:
+        return JobRef.parse(text)
+    except TopazStatusError:
+        return None
+
+
+def _parsed(notice: str | bytes | bytearray | memoryview) -> object:
+    body = notice.encode("utf-8", "surrogatepass") if isinstance(notice, str) else bytes(notice)
+    try:
+        return parse_json(body) if len(body) <= LARGEST_NOTICE else None
+    except TopazStatusError:
+        return None

@@ -1,0 +1,86 @@
+"""Timeouts by the hundred thousand under one timer of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from .clock import Clock
+
+GRAIN: Final = 0.01
+"""Seconds: alarms this close together ring together, and no timer spins on one that is a hair away."""
+_FEW: Final = 64
+
+
+@attrs.define(eq=False)
+class Alarm:
+    """One timeout: ``ring`` is called at ``at``, unless it is ``None`` by then."""
+
+    at: float
+    order: int
+    ring: Callable[[], None] | None
+
+    def __lt__(self, other: Alarm) -> bool:
+        return (self.at, self.order) < (other.at, other.order)
+
+
+@attrs.define(eq=False)
+class Alarms:
+    """A heap of alarms. Those switched off are swept out once they are the majority."""
+
+    _clock: Clock
+    _heap: list[Alarm] = attrs.field(factory=list, init=False)
+    _off: int = attrs.field(default=0, init=False)
+    _order: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def set(self, at: float, ring: Callable[[], None]) -> Alarm:
+        """Ring at ``at``, seconds of the loop's clock."""
+        alarm = Alarm(at, next(self._order), ring)
+        heapq.heappush(self._heap, alarm)
+        if self._heap[0] is alarm:
+            self._arm()
+        return alarm
+
+    def switch_off(self, alarm: Alarm) -> None:
+        """Let an alarm not ring; what it would have called is let go at once."""
+        if alarm.ring is None:
+            return
+        alarm.ring = None
+        self._off += 1
+        if self._off > max(_FEW, len(self._heap) // 2):
+            self._heap = [alarm for alarm in self._heap if alarm.ring is not None]
+            heapq.heapify(self._heap)
+            self._off = 0
+
+    def close(self) -> None:
+        """Ring nothing any more."""
+        self._heap.clear()
+        self._disarm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        if self._heap:
+            at = max(self._heap[0].at, self._clock.now() + GRAIN)
+            self._timer = self._clock.loop.call_at(at, self._fire)
+
+    def _fire(self) -> None:
+        now = self._clock.now()
+        while self._heap and self._heap[0].at <= now:
+            ring, self._heap[0].ring = self._heap[0].ring, None
+            heapq.heappop(self._heap)
+            if ring is None:
+                self._off -= 1
+            else:
+                ring()
+        self._arm()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,53 @@
+"""The parts of an opened client, put together for the loop that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+import attrs
+
+from ..core.budget import LocalBudget
+from ..core.schedule import Schedule
+from .alarms import Alarms
+from .clock import Clock
+from .exchange import Exchange
+from .feed import Feed
+from .gate import Gate
+from .journal import Journal
+from .retry import Jitter
+from .settings import Settings
+from .transport import Transport
+
+
+@attrs.frozen(eq=False)
+class Engine:
+    """What works between opening and closing."""
+
+    clock: Clock
+    transport: Transport
+    gate: Gate
+    exchange: Exchange
+    feed: Feed
+    alarms: Alarms
+
+    @classmethod
+    def start(cls, settings: Settings, transport: Transport) -> Self:
+        """Build everything on the running loop."""
+        clock, journal, jitter = Clock.of(asyncio.get_running_loop()), Journal(), Jitter()
+        budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
+        gate = Gate(clock, budget, settings.max_in_flight)
+        transport.open()
+        exchange = Exchange(clock, gate, transport, journal, jitter)
+        feed = Feed(clock, settings, gate, journal, Schedule(settings.policy), exchange, jitter)
+        gate.serve(feed)
+        return cls(clock, transport, gate, exchange, feed, Alarms(clock))
+
+    async def close(self) -> None:
+        """End every watch, turn away every call, close every connection."""
+        self.gate.close()
+        self.alarms.close()
+        try:
+            await self.feed.close()
+        finally:
+            await self.transport.close()

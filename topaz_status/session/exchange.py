@@ -1,0 +1,84 @@
+"""One exchange, and a direct call made of a few: what every request has in common, whoever asks."""
+
+from __future__ import annotations
+
+import attrs
+
+from ..core.wire import Request, Response, check
+from ..errors import RateLimitedError, ServiceError, TopazStatusError, TransportError
+from .clock import Clock
+from .gate import Gate
+from .journal import Journal
+from .retry import Jitter, pause
+from .transport import Transport
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """Sends what the gate has admitted, counts it, and lets the budget know what the service thinks of our pace."""
+
+    _clock: Clock
+    _gate: Gate
+    _transport: Transport
+    _journal: Journal
+    _jitter: Jitter
+
+    async def once(self, request: Request) -> Response:
+        """Send one request that has its slot and token.
+
+        Raises:
+            TransportError: no usable answer came.
+            ServiceError: the service answered with an error.
+            DecodeError: it answered with a 2xx that says nothing.
+        """
+        try:
+            response = await self._transport.send(request)
+        except TransportError:
+            self._journal.answered(request.kind, None)
+            raise
+        self._journal.answered(request.kind, response.status)
+        try:
+            check(request, response, wall=self._clock.wall())
+        except ServiceError as error:
+            self._slow_down(request, error)
+            raise
+        return response
+
+    async def call(self, request: Request) -> Response:
+        """Wait for a turn, send, and try again where that may help.
+
+        A GET is sent again after a passing trouble, a DELETE only when it certainly never left.
+
+        Raises:
+            TopazStatusError: what the last attempt met.
+            ConfigurationError: there is no key for this kind of job.
+        """
+        self._transport.check_key(request.kind)
+        for delay in self._jitter.call_delays():
+            try:
+                async with self._gate.admit(request.kind):
+                    return await self.once(request)
+            except TopazStatusError as error:
+                if not _may_retry(request, error):
+                    raise
+                asked = getattr(error, "retry_after", None)
+            await pause(delay if asked is None else max(delay, self._jitter.above(asked)))
+        async with self._gate.admit(request.kind):
+            return await self.once(request)
+
+    def _slow_down(self, request: Request, error: ServiceError) -> None:
+        now = self._clock.now()
+        if isinstance(error, RateLimitedError):
+            self._gate.budget.limited(request.kind, now)
+            self._journal.warn_once(
+                f"429 {request.kind}",
+                f"{request.kind.value} service answers 429 (too many requests): its rate is lowered, and raised slowly",
+            )
+        if error.retry_after:
+            self._gate.budget.hold(request.kind, now, error.retry_after)
+
+
+def _may_retry(request: Request, error: TopazStatusError) -> bool:
+    if request.method == "GET":
+        return error.is_transient and isinstance(error, ServiceError | TransportError)
+    return isinstance(error, TransportError) and not error.maybe_sent

@@ -1,0 +1,172 @@
+"""A slot, then a token: the only waiting for permission to send.
+
+Two ask for it: direct calls, which wait in line here, and the feed's polls, which are picked only when one may go, so
+that none of them waits. A direct call goes first, but takes at most every second token while polls are due. One timer
+waits for the earliest moment at which anything may go; all else happens in one synchronous step, :meth:`Gate._pump`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Collection
+from typing import Final, Protocol
+
+import attrs
+
+from ..core.budget import Budget
+from ..errors import ClientClosedError
+from ..models.state import JobKind
+from .clock import Clock
+
+EARLY: Final = 0.001
+"""Seconds: a timer that fired early (uvloop's may, by up to this) is set again no closer than this."""
+
+
+class Polls(Protocol):
+    """The feed, as the gate sees it."""
+
+    def next_at(self, kind: JobKind) -> float:
+        """When the next look of that kind is due."""
+
+    def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
+        """Send the best due look of one of ``kinds`` and say of which; ``None`` when none is due."""
+
+
+@attrs.define(eq=False)
+class Gate:
+    """Grants slots and tokens. Every change that could let something go calls :meth:`wake`."""
+
+    clock: Clock
+    budget: Budget
+    slots: int
+    _polls: Polls | None = None
+    in_flight: int = attrs.field(default=0, init=False)
+    peak_in_flight: int = attrs.field(default=0, init=False)
+    _lines: dict[JobKind, deque[tuple[int, asyncio.Future[None]]]] = attrs.field(init=False)
+    _arrivals: int = attrs.field(default=0, init=False)
+    _direct_last: bool = attrs.field(default=False, init=False)
+    _soon: bool = attrs.field(default=False, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lines = {kind: deque() for kind in JobKind}
+
+    def serve(self, polls: Polls) -> None:
+        """Let polls have what direct calls leave."""
+        self._polls = polls
+
+    @contextlib.asynccontextmanager
+    async def admit(self, kind: JobKind) -> AsyncIterator[None]:
+        """Wait in line for a slot and a token; the slot is given back on leaving.
+
+        Raises:
+            ClientClosedError: the client was closed meanwhile.
+        """
+        await self._wait(kind)
+        try:
+            yield
+        finally:
+            self.release()
+
+    async def _wait(self, kind: JobKind) -> None:
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        turn: asyncio.Future[None] = self.clock.loop.create_future()
+        self._arrivals += 1
+        self._lines[kind].append((self._arrivals, turn))
+        self.wake()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:  # granted, never used
+                self.budget.give_back(kind)
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self.in_flight -= 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Look anew, once, at what may go: as soon as whatever is happening now has happened."""
+        if not self._soon and not self._closed:
+            self._soon = True
+            self.clock.loop.call_soon(self._pump)
+
+    def close(self) -> None:
+        """Turn away whoever waits, and grant nothing any more."""
+        self._closed = True
+        self._disarm()
+        for line in self._lines.values():
+            for _, turn in line:
+                if not turn.done():
+                    turn.set_exception(ClientClosedError("the client was closed while a call waited for its turn"))
+            line.clear()
+
+    def _pump(self) -> None:
+        """Grant all that may go now, and set the timer for what may go next."""
+        self._soon = False
+        if self._closed:
+            return
+        now = self.clock.now()
+        while self.in_flight < self.slots and self._grant(now):
+            self.in_flight += 1
+            self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        self._arm(now)
+
+    def _grant(self, now: float) -> bool:
+        """Spend one token on the best that may go now; False when there is nothing."""
+        kinds = [kind for kind in JobKind if self.budget.ready_at(kind) <= now]
+        if not kinds:
+            return False
+        direct = self._first(kinds)
+        if direct is not None and not self._direct_last:
+            return self._call(direct, now)
+        if self._polls is not None and (polled := self._polls.start(now, kinds)) is not None:
+            self._direct_last = False
+            self.budget.take(polled, now)
+            return True
+        return direct is not None and self._call(direct, now)
+
+    def _first(self, kinds: Collection[JobKind]) -> JobKind | None:
+        """The kind whose direct call has waited longest."""
+        heads = [(line[0][0], kind) for kind in kinds if (line := self._living(kind))]
+        return min(heads)[1] if heads else None
+
+    def _living(self, kind: JobKind) -> deque[tuple[int, asyncio.Future[None]]]:
+        """The line without those at its head who have gone."""
+        line = self._lines[kind]
+        while line and line[0][1].done():
+            line.popleft()
+        return line
+
+    def _call(self, kind: JobKind, now: float) -> bool:
+        _, turn = self._lines[kind].popleft()
+        self.budget.take(kind, now)
+        self._direct_last = True
+        turn.set_result(None)
+        return True
+
+    def _arm(self, now: float) -> None:
+        """One timer, for the first moment at which a slot being free, something may go."""
+        self._disarm()
+        if self.in_flight >= self.slots:
+            return
+        at = min(max(self.budget.ready_at(kind), self._wanted_at(kind, now)) for kind in JobKind)
+        if at < math.inf:
+            self._timer = self.clock.loop.call_at(max(at, now + EARLY), self._pump)
+
+    def _wanted_at(self, kind: JobKind, now: float) -> float:
+        if self._living(kind):
+            return now
+        return math.inf if self._polls is None else self._polls.next_at(kind)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,69 @@
+"""What is written to the log, and what is counted: logger ``topaz_status``, never a key, never a signed URL."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from typing import Final
+
+import attrs
+
+from ..errors import ServiceError, TopazStatusError
+from ..models import JobStatus
+from ..models.state import JobKind, JobRef, JobState
+
+logger: Final = logging.getLogger("topaz_status")
+_MOST_CAUSES: Final = 1000
+_LAGS_KEPT: Final = 10_000
+
+
+@attrs.define(eq=False)
+class Journal:
+    """Counts every answer and tells the log what a reader of it would want to know."""
+
+    requests: Counter[tuple[JobKind, str]] = attrs.field(factory=Counter)
+    """By kind, and by HTTP status (``"200"``), or ``"none"`` where no usable answer came."""
+    lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
+    """For each finished job, seconds between the look that saw its end and the look before."""
+    _warned: set[str] = attrs.field(factory=set)
+
+    def answered(self, kind: JobKind, status: int | None) -> None:
+        """Count one exchange."""
+        self.requests[kind, "none" if status is None else str(status)] += 1
+
+    def looked(self, job: JobRef, answer: JobStatus | TopazStatusError, took: float) -> None:
+        """Note one look."""
+        if logger.isEnabledFor(logging.DEBUG):
+            what = answer.status if not isinstance(answer, TopazStatusError) else answer
+            logger.debug("look at %s: %s (%.0f ms)", job, what, 1000 * took)
+
+    def told(self, before: JobStatus | None, after: JobStatus) -> None:
+        """Note a change of a job's state, and a word that no document lists."""
+        if after.state is JobState.UNKNOWN:
+            word = after.status[:40]
+            self.warn_once(
+                f"word {after.job.kind} {word}",
+                f"{after.job.kind.value} service says {word!r}, a state nobody has documented; "
+                "such jobs are looked at until their timeout",
+            )
+        if before is None or before.state is not after.state:
+            old = before.state.value if before else "new"
+            logger.info("%s: %s -> %s (%s)", after.job, old, after.state.value, after.status)
+
+    def ended(self, job: JobRef, error: TopazStatusError | None, lag: float | None) -> None:
+        """Note how a watch ended."""
+        if lag is not None:
+            self.lags.append(lag)
+        if error is not None:
+            logger.info("%s: watch ended: %s", job, error)
+
+    def refused(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Warn of a service that turns us away."""
+        code = error.status_code if isinstance(error, ServiceError) else type(error).__name__
+        self.warn_once(f"{kind} {code}", f"{kind.value} service: {error}")
+
+    def warn_once(self, cause: str, text: str) -> None:
+        """Warn, once per cause; a bounded number of causes is remembered."""
+        if cause not in self._warned and len(self._warned) < _MOST_CAUSES:
+            self._warned.add(cause)
+            logger.warning(text)

@@ -1,0 +1,59 @@
+"""How long to wait before asking again: the one place that knows ``backoff``, rolls dice and sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Final
+
+import backoff
+
+LOOK_FACTOR: Final = 0.5
+"""Seconds before the second look at a job whose first one failed; it doubles with each failure."""
+LOOK_CEILING: Final = 30.0
+"""Seconds between looks at a job that keeps failing, at most."""
+CALL_TRIES: Final = 6
+"""Attempts of one direct GET."""
+
+
+def _expo(factor: float, ceiling: float) -> Iterator[float]:
+    """The delays of ``backoff.expo``, past the empty value that its decorators swallow."""
+    delays = backoff.expo(base=2, factor=factor, max_value=ceiling)
+    next(delays)
+    return delays
+
+
+_LOOK_DELAYS: Final = tuple(itertools.islice(_expo(LOOK_FACTOR, LOOK_CEILING), 8))
+
+
+class Jitter:
+    """Delays that no two clients share: the upper half of each step of the exponential, evenly spread.
+
+    A ``Retry-After`` is never shortened: jitter is added above it.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)
+
+    def look_delay(self, failures: int) -> float:
+        """Seconds until the next look at a job after ``failures`` failed ones in a row (1 or more)."""
+        return self._spread(_LOOK_DELAYS[min(failures, len(_LOOK_DELAYS)) - 1])
+
+    def call_delays(self) -> Iterator[float]:
+        """Seconds before each further attempt of a direct call; ends when it has been tried often enough."""
+        delays = _expo(LOOK_FACTOR, LOOK_CEILING)
+        return (self._spread(delay) for delay in itertools.islice(delays, CALL_TRIES - 1))
+
+    def above(self, delay: float) -> float:
+        """A little more than ``delay``, so that those told the same do not come back together."""
+        return delay + self._random.uniform(0.0, min(1.0, 0.1 * delay))
+
+    def _spread(self, delay: float) -> float:
+        return self._random.uniform(delay / 2.0, delay)
+
+
+async def pause(delay: float) -> None:
+    """Sleep. Nothing that others could use (a slot, a token) is held meanwhile."""
+    await asyncio.sleep(delay)

@@ -1,0 +1,180 @@
+"""What a client is told when it is made: keys, hosts, budget; checked at the door."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import math
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from ..core.policy import PollPolicy, seconds
+from ..errors import ConfigurationError
+from ..models.state import JobKind
+
+
+class Account(enum.StrEnum):
+    """Whose API key, and whose host."""
+
+    TOPAZ = "topaz"
+    PIXELCUT = "pixelcut"
+
+
+ACCOUNTS: Final[Mapping[JobKind, Account]] = {
+    JobKind.IMAGE: Account.TOPAZ,
+    JobKind.VIDEO: Account.TOPAZ,
+    JobKind.TRY_ON: Account.PIXELCUT,
+}
+KEY_VARIABLES: Final = {Account.TOPAZ: "TOPAZ_API_KEY", Account.PIXELCUT: "PIXELCUT_API_KEY"}
+URL_VARIABLES: Final = {Account.TOPAZ: "TOPAZ_API_URL", Account.PIXELCUT: "PIXELCUT_API_URL"}
+PUBLIC_URLS: Final = {
+    Account.TOPAZ: "https://api.topazlabs.com",
+    Account.PIXELCUT: "https://api.developer.pixelcut.ai",
+}
+DEFAULT_SERVICE_RATES: Final[Mapping[JobKind, float | None]] = {JobKind.TRY_ON: 5.0}
+"""Requests/s per kind: Pixelcut's documents say "commonly 5 requests/second per account"."""
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All that a client was told. Keys are not part of the ``repr``."""
+
+    keys: Mapping[Account, str | None] = attrs.field(repr=False)
+    urls: Mapping[Account, str]
+    rate: float
+    burst: float
+    service_rates: Mapping[JobKind, float | None]
+    max_in_flight: int
+    request_timeout: float
+    policy: PollPolicy
+
+    def key(self, kind: JobKind) -> str:
+        """The API key for a kind of job.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        account = ACCOUNTS[kind]
+        key = self.keys[account]
+        if key is None:
+            raise ConfigurationError(
+                f"no API key for {kind.value} jobs: pass {account.value}_api_key=… or set {KEY_VARIABLES[account]}"
+            )
+        return key
+
+    def url(self, kind: JobKind) -> str:
+        """The base URL for a kind of job, without a slash at its end."""
+        return self.urls[ACCOUNTS[kind]]
+
+
+def make_settings(
+    *,
+    keys: Mapping[Account, str | None],
+    urls: Mapping[Account, str | None],
+    allow_plain_http: bool,
+    rate: float,
+    burst: float,
+    service_rates: Mapping[JobKind | str, float | None] | None,
+    max_in_flight: int,
+    request_timeout: float,
+    policy: PollPolicy,
+) -> Settings:
+    """Check every argument, taking from the environment what was not given.
+
+    Raises:
+        ConfigurationError: naming the argument and what is wrong with it.
+    """
+    if not isinstance(policy, PollPolicy):
+        raise ConfigurationError(f"policy is a PollPolicy, not {type(policy).__name__}")
+    return Settings(
+        keys={account: _key(account, keys[account]) for account in Account},
+        urls={account: _url(account, urls[account], allow_plain_http=allow_plain_http) for account in Account},
+        rate=_number("rate", rate, least=0.0),
+        burst=_number("burst", burst, least=1.0),
+        service_rates=_service_rates(service_rates or {}),
+        max_in_flight=_slots(max_in_flight),
+        request_timeout=seconds("request_timeout", request_timeout),
+        policy=policy,
+    )
+
+
+def _key(account: Account, given: str | None) -> str | None:
+    """A key from the argument or the environment; blanks around it go, an empty one is none."""
+    source = f"{account.value}_api_key" if given is not None else KEY_VARIABLES[account]
+    key = given if given is not None else os.environ.get(KEY_VARIABLES[account])
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        raise ConfigurationError(f"{source} is a string, not {type(key).__name__}")
+    key = key.strip()
+    if not key.isascii() or not all(character.isprintable() and character != " " for character in key):
+        raise ConfigurationError(f"{source} holds characters that no HTTP header may carry")
+    return key or None
+
+
+def _url(account: Account, given: str | None, *, allow_plain_http: bool) -> str:
+    source = f"{account.value}_url" if given is not None else URL_VARIABLES[account]
+    text = given if given is not None else os.environ.get(URL_VARIABLES[account]) or PUBLIC_URLS[account]
+    try:
+        parts = urlsplit(text.strip())
+        host, _port = parts.hostname, parts.port
+    except (ValueError, AttributeError, TypeError):
+        raise ConfigurationError(f"{source} is no URL") from None
+    _check_url(source, parts, host)
+    if parts.scheme == "http" and not (allow_plain_http or is_loopback(host or "")):
+        raise ConfigurationError(
+            f"{source} would send the API key in plain text to {host}: use https://, or pass allow_plain_http=True"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _check_url(source: str, parts: SplitResult, host: str | None) -> None:
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError(f"{source} must be https://host with an optional path prefix")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{source} must not hold a user name or password")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{source} must not hold a query or fragment")
+    if not all("!" <= character <= "~" for character in f"{parts.netloc}{parts.path}"):
+        raise ConfigurationError(f"{source} must hold plain ASCII only, without spaces")
+    if any(part in {".", ".."} for part in parts.path.split("/")):
+        raise ConfigurationError(f"{source} must not hold dotted path segments")
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that never leaves the machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _number(name: str, value: object, *, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} is a finite number, not {value!r}")
+    if value < least or value <= 0:
+        raise ConfigurationError(f"{name} must be {'above 0' if least == 0 else f'at least {least:g}'}, not {value!r}")
+    return float(value)
+
+
+def _service_rates(given: Mapping[JobKind | str, float | None]) -> dict[JobKind, float | None]:
+    rates = dict(DEFAULT_SERVICE_RATES)
+    for name, rate in given.items():
+        try:
+            kind = JobKind(name)
+        except ValueError:
+            raise ConfigurationError(f"service_rates: unknown kind of job {name!r}") from None
+        rates[kind] = None if rate is None else _number(f"service_rates[{kind.value!r}]", rate, least=0.0)
+    return rates
+
+
+def _slots(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"max_in_flight is a whole number of at least 1, not {value!r}")
+    return value

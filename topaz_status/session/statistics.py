@@ -1,0 +1,96 @@
+"""What a client is doing, as frozen numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import attrs
+
+from ..models.state import JobKind
+from .feed import Feed
+
+
+@attrs.frozen(kw_only=True)
+class Lag:
+    """Seconds between the look that saw a job's end and the look before: upper bounds of how late the end was known.
+
+    Over the last 10,000 ended jobs. A job that had ended before its first look counts for nothing.
+    """
+
+    count: int
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, lags: Iterable[float]) -> Self | None:
+        """Summarize; ``None`` for nothing."""
+        ordered = sorted(lags)
+        if not ordered:
+            return None
+
+        def quantile(share: float) -> float:
+            return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+        return cls(
+            count=len(ordered),
+            mean=sum(ordered) / len(ordered),
+            p50=quantile(0.50),
+            p95=quantile(0.95),
+            p99=quantile(0.99),
+            max=ordered[-1],
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """A moment of one client. Times are seconds, rates requests/s."""
+
+    watches: Mapping[JobKind, int]
+    """Jobs being watched."""
+    in_flight: int
+    """Requests on the wire now."""
+    peak_in_flight: int
+    requests: Mapping[JobKind, Mapping[str, int]]
+    """Exchanges by HTTP status (``"200"``); ``"none"`` where no usable answer came."""
+    tokens: float
+    """Tokens in the shared bucket."""
+    rates: Mapping[JobKind, float]
+    """What each kind may send: its ceiling, or less while 429s are being digested."""
+    held: Mapping[JobKind, float]
+    """How much longer each kind is left alone because its service asked for it."""
+    lag: Lag | None
+    overdue: float
+    """By how much the longest allowed gap is exceeded where it is worst: above 0, the budget is too small for the
+    jobs."""
+
+    @property
+    def total_requests(self) -> int:
+        """All exchanges so far."""
+        return sum(sum(answers.values()) for answers in self.requests.values())
+
+
+def take_stats(feed: Feed) -> Stats:
+    """Read the numbers."""
+    now = feed.clock.now()
+    gate, budget = feed.gate, feed.gate.budget
+    watches = dict.fromkeys(JobKind, 0)
+    for job in feed.pollers:
+        watches[job.kind] += 1
+    requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
+    for (kind, answer), count in sorted(feed.journal.requests.items()):
+        requests[kind][answer] = count
+    return Stats(
+        watches=watches,
+        in_flight=gate.in_flight,
+        peak_in_flight=gate.peak_in_flight,
+        requests=requests,
+        tokens=budget.tokens(now),
+        rates={kind: budget.rate(kind, now) for kind in JobKind},
+        held={kind: budget.held_for(kind, now) for kind in JobKind},
+        lag=Lag.of(feed.journal.lags),
+        overdue=feed.schedule.overdue(now),
+    )

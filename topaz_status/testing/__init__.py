@@ -1,0 +1,82 @@
+"""For tests of code that waits for jobs: the services simulated, and time that passes at once.
+
+A test of hours, in milliseconds::
+
+    import pytest
+    from topaz_status import StatusClient
+
+    @pytest.mark.virtual_time
+    async def test_a_slow_video(topaz_simulator):
+        job = topaz_simulator.add_video(duration=3 * 3600.0)
+        topaz_simulator.add_fault("503", probability=0.1)
+        url = topaz_simulator.base_url
+        async with topaz_simulator.session() as session:
+            async with StatusClient(topaz_url=url, topaz_api_key="sim", session=session) as client:
+                status = await client.video.watch(job.id)
+        assert status.progress == 100
+        assert topaz_simulator.truth(job).looks < 100
+
+The same simulator on a real loopback socket, ``async with Simulator().serve() as url``, or in a process of its own,
+``with SimulatorProcess(images=100) as url``. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .account import Truth
+    from .durations import Durations
+    from .faults import Fault
+    from .ledger import Exchange, ServerStats
+    from .memory import MEMORY_URL, MemoryConnector
+    from .plan import JobPlan
+    from .process import SimulatorProcess
+    from .simulator import Simulator
+    from .virtual import EPOCH, DeadlockError, VirtualLoop, run_virtual
+
+__all__ = [
+    "EPOCH",
+    "MEMORY_URL",
+    "DeadlockError",
+    "Durations",
+    "Exchange",
+    "Fault",
+    "JobPlan",
+    "MemoryConnector",
+    "ServerStats",
+    "Simulator",
+    "SimulatorProcess",
+    "Truth",
+    "VirtualLoop",
+    "run_virtual",
+]
+
+_HOMES: Final = {
+    "EPOCH": "virtual",
+    "MEMORY_URL": "memory",
+    "DeadlockError": "virtual",
+    "Durations": "durations",
+    "Exchange": "ledger",
+    "Fault": "faults",
+    "JobPlan": "plan",
+    "MemoryConnector": "memory",
+    "ServerStats": "ledger",
+    "Simulator": "simulator",
+    "SimulatorProcess": "process",
+    "Truth": "account",
+    "VirtualLoop": "virtual",
+    "run_virtual": "virtual",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the pytest plugin lives next door and must stay cheap."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,230 @@
+"""What a caller holds while a job is on its way, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Generator
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+import attrs
+
+from .core.schedule import Explanation
+from .errors import ConfigurationError, TopazStatusError, WatchCanceledError, WatchTimeoutError
+from .models import JobStatus
+from .models.state import JobRef, JobState
+from .session.alarms import Alarm, Alarms
+from .session.feed import Feed
+from .session.poller import Ending, Poller, news
+
+S = TypeVar("S", bound=JobStatus)
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What became of one watch, as a value: nothing about a job is raised here."""
+
+    job: JobRef | None
+    """The job; ``None`` only for an item of an async iterable that names no job (then ``tag`` is that item)."""
+    tag: Any = None
+    """The caller's own."""
+    state: JobState | None
+    """The terminal state, or ``None`` when the job was lost, timed out, refused, or the client closed."""
+    status: JobStatus | None
+    """The last status seen."""
+    error: TopazStatusError | None
+    """Exactly what ``await`` would raise; ``None`` for a completed job."""
+    polls: int
+    """Looks at the job during this watch."""
+    waited: float
+    """Seconds from the start of this watch to its end."""
+    detected_at: float
+    """Unix seconds at which the end was known."""
+
+
+@attrs.define(eq=False, repr=False)
+class Watch(Generic[S]):
+    """A handle on one job. Awaiting it gives the job's terminal status, or raises what became of it.
+
+    Made by :meth:`StatusClient.watch`; it starts at once. Many handles on one job share one stream of polls. Cancelling
+    an ``await`` cancels that await alone; :meth:`cancel` ends this handle. The remote job is never touched.
+    """
+
+    _feed: Feed
+    _alarms: Alarms
+    job: JobRef
+    tag: Any
+    _poller: Poller = attrs.field(init=False)
+    _started_at: float = attrs.field(init=False)
+    _polls_before: int = attrs.field(init=False)
+    _ending: Ending | None = attrs.field(default=None, init=False)
+    _alarm: Alarm | None = attrs.field(default=None, init=False)
+    _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
+    _reading: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
+    _on_end: Callable[[Watch[S]], None] | None = attrs.field(default=None, init=False)
+
+    def __repr__(self) -> str:
+        if self._ending is not None:
+            state = "ended" if self._ending.error is None else type(self._ending.error).__name__
+        else:
+            state = "new" if self.status is None else self.status.status
+        return f"<Watch {self.job} {state}>"
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> S | None:
+        """The last known status, ``None`` before the first look."""
+        status = self._poller.status if self._ending is None else self._ending.status
+        return cast("S | None", status)
+
+    def done(self) -> bool:
+        """True once awaiting gives its result, or raises, at once."""
+        return self._ending is not None
+
+    def explain(self) -> Explanation:
+        """Why, and when, the job is looked at next."""
+        now = self._feed.clock.now()
+        known = self._feed.schedule.explain(self.job, now) if self._ending is None else None
+        return known or Explanation.ended(self.job)
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, S]:
+        return self.result().__await__()
+
+    async def result(self) -> S:
+        """Wait for the terminal status of a completed job.
+
+        Raises:
+            JobFailedError, JobCanceledError, JobExpiredError: the job ended otherwise; ``.status`` is its last status.
+            JobLostError: the service knew the job and no longer does.
+            WatchTimeoutError: the watch's timeout ran out.
+            WatchCanceledError: this handle was canceled.
+            ClientClosedError: the client was closed.
+            ServiceError, TransportError, DecodeError: what the service answered that ended the watch.
+        """
+        ending = await self._ended()
+        if ending.error is not None:
+            raise copy.copy(ending.error)  # a fresh one each time: a raised exception collects its raisers' frames
+        return cast("S", ending.status)
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end and describe it. Never raises for the job."""
+        await self._ended()
+        return self._outcome()
+
+    async def updates(self) -> AsyncIterator[S]:
+        """Every change of state, word, progress or result URL, the last known status first.
+
+        A slow reader is given the newest. Ends after the terminal status.
+
+        Raises:
+            TopazStatusError: what ``await`` raises, where no terminal status came.
+        """
+        last: S | None = None
+        while True:
+            ending, status = self._ending, self.status
+            if status is not None and (last is None or news(last) != news(status)):
+                last = status
+                yield status
+                continue
+            if ending is not None:
+                if ending.error is not None and (last is None or not last.is_terminal):
+                    raise copy.copy(ending.error)
+                return
+            self._reading = self._reading or set()
+            await self._wait(self._reading)
+
+    async def _ended(self) -> Ending:
+        if not self._feed.clock.is_running_here():
+            raise ConfigurationError(f"{self!r} belongs to another event loop")
+        while self._ending is None:
+            self._waiting = self._waiting or set()
+            await self._wait(self._waiting)
+        return self._ending
+
+    async def _wait(self, crowd: set[asyncio.Future[None]]) -> None:
+        turn: asyncio.Future[None] = self._feed.clock.loop.create_future()
+        crowd.add(turn)
+        try:
+            await turn
+        finally:
+            crowd.discard(turn)
+
+    # -- leaving ------------------------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Give this handle up; the last one to go ends the polling. After the end it does nothing."""
+        if self._ending is None:
+            self._leave(
+                WatchCanceledError(f"the watch of {self.job} was canceled", job=self.job, last_status=self.status)
+            )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.cancel()
+
+    # -- the other side -----------------------------------------------------------------------------------------------
+
+    def start(self, *, timeout: float | None, age: float, remaining: float | None) -> Self:
+        """Join the job's poller."""
+        self._started_at = self._feed.clock.now()
+        self._poller = self._feed.join(self.job, self, age=age, remaining=remaining)
+        self._polls_before = self._poller.polls
+        if timeout is not None:
+            self._alarm = self._alarms.set(self._started_at + timeout, self._expire)
+        return self
+
+    def changed(self) -> None:
+        """The poller has news: wake the readers."""
+        _wake(self._reading)
+
+    def settle(self, ending: Ending) -> None:
+        """The poller has ended: wake everybody."""
+        if self._ending is not None:
+            return
+        self._ending = ending
+        if self._alarm is not None:
+            self._alarms.switch_off(self._alarm)
+        _wake(self._reading)
+        _wake(self._waiting)
+        if self._on_end is not None:
+            self._on_end(self)
+
+    def _expire(self) -> None:
+        waited = self._feed.clock.now() - self._started_at
+        last = f"last seen {self.status.status!r}" if self.status else "never seen"
+        text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
+        self._leave(WatchTimeoutError(text, job=self.job, last_status=self.status))
+
+    def _leave(self, error: TopazStatusError) -> None:
+        clock = self._feed.clock
+        self._feed.leave(self._poller, self)
+        self.settle(Ending(self.status, error, clock.now(), clock.wall()))
+
+    def _outcome(self) -> Outcome:
+        ending = cast("Ending", self._ending)
+        error = copy.copy(ending.error) if ending.error else None
+        terminal = ending.status is not None and ending.status.is_terminal
+        return Outcome(
+            job=self.job,
+            tag=self.tag,
+            state=ending.status.state if ending.status is not None and terminal else None,
+            status=ending.status,
+            error=error,
+            polls=self._poller.polls - self._polls_before,
+            waited=ending.at - self._started_at,
+            detected_at=ending.detected_at,
+        )
+
+
+def _wake(crowd: set[asyncio.Future[None]] | None) -> None:
+    for turn in crowd or ():
+        if not turn.done():
+            turn.set_result(None)
