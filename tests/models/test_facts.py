@@ -196,6 +196,14 @@ def test_repr_hides_urls_where_none_belongs() -> None:
     )
 
 
+def test_repr_hides_a_url_without_a_scheme() -> None:
+    """What stands in a URL's place is hidden whatever it looks like."""
+    secret = "host/file?sig=5ec2e7"
+    body = {"status": "complete", "download": {"url": secret}, "urls": [secret], "comparisonTool": secret}
+    assert "5ec2e7" not in repr(video(body))
+    assert "5ec2e7" not in repr(try_on({"status": "completed", "result_url": secret}))
+
+
 @given(drifted(IMAGE), drifted(VIDEO), drifted(TRY_ON), drifted(RECORD))
 def test_no_body_gets_a_url_into_repr(image_body: Body, video_body: Body, try_on_body: Body, entry: Body) -> None:
     """However a body drifts, its fact has a ``repr``, and no URL in it."""

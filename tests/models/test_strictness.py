@@ -101,6 +101,12 @@ def test_another_jobs_answer_is_an_error(job: JobRef) -> None:
 def test_a_record_of_another_video_is_an_error() -> None:
     """A video status has no id; one that has, as records do, must be about the job."""
     assert problems(lambda: decode_video({**VIDEO, "id": "x"}, VIDEO_JOB)) == (("id", "names another job"),)
+    assert problems(lambda: decode_video({"requestId": "x", "id": "y"}, VIDEO_JOB)) == (
+        ("id", "names another job"),
+        ("requestId", "names another job"),
+        ("status", "is missing"),
+    )
+    assert decode_video({**VIDEO, "id": ""}, VIDEO_JOB).job == VIDEO_JOB
     assert decode_video({**VIDEO, "id": VIDEO_JOB.id.upper()}, VIDEO_JOB).extra == {"id": VIDEO_JOB.id.upper()}
     assert decode_video({**VIDEO, "id": 7}, VIDEO_JOB).extra == {"id": 7}
 

@@ -38,6 +38,7 @@ _TRY_ON: Final[Shape[TryOnStatus]] = shape_of(TryOnStatus)
 _RECORD: Final[Shape[VideoRecord]] = shape_of(VideoRecord)
 _BOM: Final = b"\xef\xbb\xbf"
 _QUOTED: Final = 40
+_OTHER: Final = "names another job"
 
 
 def parse_json(body: bytes) -> object:
@@ -77,9 +78,10 @@ def decode_video(data: object, job: JobRef) -> VideoStatus:
     Raises:
         DecodeError: no usable ``status``; or there is an ``id`` or ``requestId`` after all and it names another job.
     """
-    wrong = [key for key in ("id", "requestId") if type(data) is dict and _names_another(data.get(key), job)]
-    if wrong:
-        raise DecodeError([(key, "names another job") for key in wrong], job=job)
+    if type(data) is dict:
+        wrong = [(key, _OTHER) for key in ("id", "requestId") if _names_another(data.get(key), job)]
+        if wrong:
+            raise DecodeError([*wrong, *_problems(_VIDEO, data, id=job.id)], job=job)
     return _read(_VIDEO, data, job, id=job.id)
 
 
@@ -115,7 +117,8 @@ def decode_status(job: JobRef, data: object) -> JobStatus:
 
 
 def _names_another(named: object, job: JobRef) -> bool:
-    return type(named) is str and named != job.id and named.lower() != job.id.lower()
+    """Tell whether a text names another job: the services' ids are UUIDs, which are the same in any case."""
+    return type(named) is str and named != "" and named.lower() != job.id.lower()
 
 
 def _decode(shape: Shape[F], data: object, job: JobRef | None, key: str, as_sent: dict[str, Any] | None = None) -> F:
@@ -123,10 +126,12 @@ def _decode(shape: Shape[F], data: object, job: JobRef | None, key: str, as_sent
     own = {"as_sent": as_sent} if as_sent else {}
     if job is None or type(data) is not dict or (named := data.get(key, ABSENT)) == job.id:
         return _read(shape, data, job, **own)
-    if named in (None, ABSENT, "") or (type(named) is str and named.lower() == job.id.lower()):
-        return _read(shape, {**data, key: job.id}, job, as_sent={key: named, **(as_sent or {})})
-    what = "names another job" if type(named) is str else described(named)
-    raise DecodeError([(key, what), *_problems(shape, {**data, key: job.id})], job=job)
+    body = {**data, key: job.id}
+    if _names_another(named, job):
+        raise DecodeError([(key, _OTHER), *_problems(shape, body)], job=job)
+    if named is not None and named is not ABSENT and type(named) is not str:
+        raise DecodeError([(key, described(named)), *_problems(shape, body)], job=job)
+    return _read(shape, body, job, as_sent={key: named, **(as_sent or {})})
 
 
 def _read(shape: Shape[F], data: object, job: JobRef | None, **own: object) -> F:
@@ -138,9 +143,9 @@ def _read(shape: Shape[F], data: object, job: JobRef | None, **own: object) -> F
         raise DecodeError([("$", f"{described(data)}, not an object")], job=job) from None
 
 
-def _problems(shape: Shape[Any], data: object) -> Sequence[Problem]:
+def _problems(shape: Shape[Any], data: object, **own: object) -> Sequence[Problem]:
     try:
-        shape.read(data)
+        shape.read(data, **own)
     except MisshapenError as error:
         return error.problems
     return ()

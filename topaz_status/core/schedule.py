@@ -123,7 +123,7 @@ class Schedule:
             return
         entry.urgent = True
         if not entry.in_flight:
-            self._plan(entry, max(now, entry.looked_at + self._policy.min_interval))
+            self._plan(entry, now)
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> JobLook | None:
         """The look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
@@ -161,7 +161,7 @@ class Schedule:
         entry = self._entries.get(look.job)
         if entry is not None:
             entry.in_flight, entry.retrying = False, True
-            self._plan(entry, now if entry.urgent else retry_at)
+            self._plan(entry, retry_at)
 
     def overdue(self, now: float) -> float:
         """Seconds by which the longest gap of the job that waits longest is exceeded; 0 when none is."""
@@ -223,7 +223,9 @@ class Schedule:
         return "nothing is known of its end; gaps grow with its age"
 
     def _plan(self, entry: _Entry, at: float) -> None:
-        entry.due_at = at
+        """Set the next look; a notice's is as soon as ``min_interval`` allows."""
+        soonest = entry.looked_at + self._policy.min_interval
+        entry.due_at = soonest if entry.urgent else max(at, soonest)
         self._push(entry)
 
     def _push(self, entry: _Entry) -> None:

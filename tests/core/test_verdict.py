@@ -1,0 +1,160 @@
+"""What ends a watch, decided from literal times."""
+
+from __future__ import annotations
+
+import pytest
+
+from topaz_status.core.decode import decode_image, decode_try_on
+from topaz_status.core.policy import PollPolicy
+from topaz_status.core.verdict import Case, KeyTrust, failure, proves_key
+from topaz_status.errors import (
+    BadRequestError,
+    JobCanceledError,
+    JobExpiredError,
+    JobFailedError,
+    JobLostError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    ServiceError,
+    TopazStatusError,
+    TransportError,
+)
+from topaz_status.models import JobKind, JobRef
+
+JOB, OTHER = JobRef(JobKind.IMAGE, "a"), JobRef(JobKind.IMAGE, "b")
+POLICY = PollPolicy(not_found_grace=10.0, give_up_after=600.0)
+SEEN = decode_image({"process_id": "a", "status": "Processing"}, JOB)
+
+
+def fail(case: Case, error: TopazStatusError, at: float, *, seen: bool = True) -> TopazStatusError | None:
+    """A look that was sent 0.1 s before ``at`` failed."""
+    return case.failed(error, POLICY, last=SEEN if seen else None, sent_at=at - 0.1, now=at)
+
+
+def missing() -> NotFoundError:
+    return NotFoundError(404, job=JOB)
+
+
+def test_a_404_within_the_grace_means_nothing() -> None:
+    """A record that is not written yet does not count, however often it is missed."""
+    case = Case(100.0)
+    assert [fail(case, missing(), at, seen=False) for at in (100.2, 102.0, 105.0, 109.9)] == [None] * 4
+
+
+def test_two_404s_a_second_apart_after_the_grace_end_it() -> None:
+    """Never seen, it is not found; seen before, it is lost."""
+    for seen, kind in ((False, NotFoundError), (True, JobLostError)):
+        case = Case(0.0)
+        assert fail(case, missing(), 11.0, seen=seen) is None
+        assert fail(case, missing(), 11.9, seen=seen) is None
+        assert type(fail(case, missing(), 12.0, seen=seen)) is kind
+
+
+def test_a_status_between_two_404s_takes_the_first_back() -> None:
+    """Only two in a row mean "gone"."""
+    case = Case(0.0)
+    assert fail(case, missing(), 20.0) is None
+    case.usable()
+    assert fail(case, missing(), 30.0) is None
+    assert isinstance(fail(case, missing(), 31.0), JobLostError)
+
+
+def test_a_fault_between_two_404s_does_not_take_the_first_back() -> None:
+    """A 500 says nothing about the record."""
+    case = Case(0.0)
+    assert fail(case, missing(), 20.0) is None
+    assert fail(case, ServerError(500), 25.0) is None
+    assert isinstance(fail(case, missing(), 31.0), JobLostError)
+
+
+@pytest.mark.parametrize(
+    "error", [BadRequestError(400), PermissionDeniedError(402), PermissionDeniedError(403), ServiceError(412)]
+)
+def test_what_never_heals_ends_it_at_once(error: ServiceError) -> None:
+    """There is no point in asking again."""
+    assert fail(Case(0.0), error, 1.0) is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("reset"),
+        ServerError(503),
+        RateLimitedError(429),
+        ServiceError(408),
+        ServiceError(425),
+        ServiceError(302),
+    ],
+)
+def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStatusError) -> None:
+    """Ten minutes of looks without one answer of use, and then with what the last one met."""
+    case = Case(0.0)
+    for at in range(0, 600, 30):
+        assert fail(case, error, float(at)) is None
+        case.retry_at(at + 30.0)
+    assert fail(case, error, 600.0) is error
+
+
+def test_one_usable_answer_starts_the_time_anew() -> None:
+    """Faults that pass are forgotten."""
+    case = Case(0.0)
+    for at in range(0, 590, 30):
+        fail(case, ServerError(500), float(at))
+        case.retry_at(at + 30.0)
+    case.usable()
+    assert fail(case, ServerError(500), 600.0) is None
+    assert case.failures == 1
+
+
+def test_time_in_which_no_look_could_be_sent_does_not_count() -> None:
+    """A hold of an hour, or a starved budget, is not the service's silence."""
+    case = Case(0.0)
+    for round_ in range(15):
+        assert fail(case, ServerError(503), round_ * 3600.0) is None
+        case.retry_at(round_ * 3600.0 + 30.0)
+
+
+def test_a_second_401_about_another_job_confirms_the_first() -> None:
+    """One job's 401 is a suspicion."""
+    trust = KeyTrust()
+    assert not trust.refused(JOB, 0.0, alone=False)
+    assert not trust.refused(JOB, 5.0, alone=False)
+    assert trust.refused(OTHER, 5.1, alone=False)
+    assert not trust.refused(OTHER, 6.0, alone=False)
+
+
+def test_where_one_job_is_watched_its_own_second_401_must_do() -> None:
+    """With no other job to ask about, a second look a second later confirms it."""
+    trust = KeyTrust()
+    assert not trust.refused(JOB, 0.0, alone=True)
+    assert not trust.refused(JOB, 0.9, alone=True)
+    assert trust.refused(JOB, 1.0, alone=True)
+
+
+def test_any_answer_that_needs_the_key_clears_it() -> None:
+    """A job that is shown, or refused by name, was asked about with a good key."""
+    trust = KeyTrust()
+    trust.refused(JOB, 0.0, alone=False)
+    trust.accepted()
+    assert not trust.refused(OTHER, 1.0, alone=False)
+    assert all(map(proves_key, (NotFoundError(404), PermissionDeniedError(403))))
+    assert not any(map(proves_key, (ServerError(500), RateLimitedError(429), ServiceError(301), TransportError("x"))))
+
+
+def test_each_terminal_state_raises_its_own_exception() -> None:
+    """Completed raises nothing; the others carry the status and the service's reason."""
+    job = JobRef(JobKind.TRY_ON, "t")
+
+    def ended(code: str | None) -> TopazStatusError | None:
+        body = {"status": "failed", "error": {"message": "no", "error_code": code}}
+        return failure(decode_try_on(body, job))
+
+    assert failure(decode_image({"process_id": "a", "status": "Completed"}, JOB)) is None
+    assert type(failure(decode_image({"process_id": "a", "status": "Cancelled"}, JOB))) is JobCanceledError
+    assert type(ended("job_cancelled")) is JobCanceledError
+    assert type(ended("job_expired")) is JobExpiredError
+    error = ended("content_filter_error")
+    assert type(error) is JobFailedError
+    assert str(error) == "try-on:t failed: no [content_filter_error]"

@@ -1,0 +1,203 @@
+"""Requests as the vendors document them, and every error answer as its own exception."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topaz_status.core import wire
+from topaz_status.core.wire import Request, Response, check, retry_after, service_time
+from topaz_status.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    ServiceError,
+    TopazStatusError,
+)
+from topaz_status.models.state import JobKind, JobRef
+
+WALL = 1_800_000_000.0
+IMAGE = JobRef(JobKind.IMAGE, "d7b3b3b3-7b3b-4b3b-8b3b-3b3b3b3b3b3b")
+ASK = wire.get_status(IMAGE)
+
+
+def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Response:
+    """An answer; anything but bytes is sent as JSON."""
+    return Response(status, headers or {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def refusal(response: Response, request: Request = ASK) -> ServiceError:
+    """The error that an answer is turned into."""
+    with pytest.raises(ServiceError) as caught:
+        check(request, response, wall=WALL)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("job", "path"),
+    [
+        ("image:a-1", "/image/v1/status/a-1"),
+        ("video:a-1", "/video/a-1/status"),
+        ("try-on:a-1", "/v1/try-on/job/a-1"),
+        ("video:../status", "/video/..%2Fstatus/status"),
+        ("try-on:a?b#c%2F", "/v1/try-on/job/a%3Fb%23c%252F"),
+        ("image:é", "/image/v1/status/%C3%A9"),
+    ],
+)
+def test_each_kind_has_its_path_and_no_id_leaves_it(job: str, path: str) -> None:
+    """An id is percent-encoded whole: it can be no other endpoint's path, query or fragment."""
+    request = wire.get_status(JobRef.parse(job))
+    assert (request.method, request.path) == ("GET", path)
+
+
+def test_pages_name_limit_and_cursor() -> None:
+    """The list is always asked for in pages, and a cursor is a parameter like any other."""
+    assert wire.image_page(None, 100).path == "/image/v1/status?paginated=true&limit=100"
+    assert wire.image_page("a=&b", 1).path == "/image/v1/status?paginated=true&limit=1&cursor=a%3D%26b"
+    assert wire.video_history(None).path == "/video/history"
+    assert wire.video_history("x/y").path == "/video/history?cursor=x%2Fy"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequestError),
+        (401, AuthenticationError),
+        (402, PermissionDeniedError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (429, RateLimitedError),
+        (500, ServerError),
+        (502, ServerError),
+        (503, ServerError),
+        (599, ServerError),
+        (301, ServiceError),
+        (412, ServiceError),
+        (418, ServiceError),
+    ],
+)
+def test_each_error_answer_is_its_own_exception(status: int, kind: type[ServiceError]) -> None:
+    """The status alone decides which; the body need not even be there."""
+    error = refusal(answer(status))
+    assert type(error) is kind
+    assert (error.status_code, error.job, error.code) == (status, IMAGE, None)
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        ({"code": 400, "message": "Invalid process ID."}, "Invalid process ID.", 400),
+        ({"message": "Unauthorized", "errorCode": "UNAUTHORIZED"}, "Unauthorized", "UNAUTHORIZED"),
+        (
+            {"error": "File size too large", "error_code": "file_size_too_large"},
+            "File size too large",
+            "file_size_too_large",
+        ),
+        ({"message": ""}, "Bad Request", None),
+        ({"message": 7, "code": True}, "Bad Request", None),
+        (["no", "object"], "Bad Request", None),
+        (b"<html>Bad gateway</html>", "Bad Request", None),
+        (b"\xff\xfe", "Bad Request", None),
+        (b"[" * 100_000, "Bad Request", None),
+    ],
+)
+def test_message_and_code_are_read_in_every_services_shape_or_none(body: object, message: str, code: object) -> None:
+    """Image, Video and Pixelcut name them differently; garbage leaves the standard phrase."""
+    error = refusal(answer(400, body))
+    assert (error.message, error.code) == (message, code)
+
+
+def test_the_video_services_list_of_errors_is_kept() -> None:
+    """A 400 may say which field is wrong."""
+    details = [{"type": "field", "path": "source.container", "msg": "must be mp4"}]
+    assert refusal(answer(400, {"message": "Invalid input", "errors": details})).details == tuple(details)
+
+
+def test_messages_are_short_one_line_and_hold_no_signed_query() -> None:
+    """A service's words may be shown anywhere, so nothing in them may hurt."""
+    text = "line\none \x1b[31m see https://s3.example/x.mp4?X-Amz-Signature=abc#frag " + "x" * 9999
+    message = refusal(answer(500, {"message": text})).message
+    assert message.startswith("line one [31m see https://s3.example/x.mp4?… x")
+    assert "Signature" not in message
+    assert len(message) <= 501
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("7", 7.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("86400", 300.0),
+        (formatdate(WALL + 30, usegmt=True), 30.0),
+        (formatdate(WALL - 30, usegmt=True), 0.0),
+        (formatdate(WALL + 1e6, usegmt=True), 300.0),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+        ("Thu, 99 Foo 20261 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_bounded_and_garbage_is_ignored(given: str, seconds: float | None) -> None:
+    """RFC 9110 §10.2.3 allows both forms; what makes no sense is as good as not there."""
+    error = refusal(answer(429, headers={"retry-after": given, "date": formatdate(WALL, usegmt=True)}))
+    assert error.retry_after == seconds
+
+
+def test_a_retry_date_is_read_against_the_services_own_clock() -> None:
+    """Clocks an hour apart do not turn ten seconds into an hour."""
+    theirs = WALL + 3600
+    headers = {"retry-after": formatdate(theirs + 10, usegmt=True), "date": formatdate(theirs, usegmt=True)}
+    assert retry_after(headers, wall=WALL) == 10.0
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Foo 20261 00:00:00 GMT"])
+def test_without_a_readable_date_our_own_clock_serves(date: str | None) -> None:
+    """The ``Date`` header is a help, not a need."""
+    assert service_time({} if date is None else {"date": date}, wall=WALL) == WALL
+
+
+def test_a_200_passes_and_a_204_only_for_a_delete() -> None:
+    """A GET that is answered with nothing has not been answered."""
+    check(ASK, answer(200), wall=WALL)
+    check(wire.delete_image(IMAGE), answer(204), wall=WALL)
+    for status in (201, 202, 204, 206):
+        with pytest.raises(DecodeError, match=f"answered {status}"):
+            check(ASK, answer(status), wall=WALL)
+
+
+@given(
+    st.integers(100, 999),
+    st.binary(max_size=300)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(["message", "error", "code", "errorCode", "error_code", "errors", "x"]), inner
+            )
+            | st.lists(inner)
+        ),
+    ).map(lambda value: json.dumps(value).encode()),
+    st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text()),
+)
+def test_no_answer_raises_anything_outside_the_tree(status: int, body: bytes, headers: dict[str, str]) -> None:
+    """Any status, bytes and headers at all are let pass or become one of our errors, which can be shown."""
+    told = ""
+    try:
+        check(ASK, Response(status, headers, body), wall=WALL)
+    except TopazStatusError as error:
+        told = str(error)
+    assert bool(told) is (status != 200)
