@@ -145,7 +145,7 @@ def test_a_failed_look_is_repeated_when_it_was_told_to_be() -> None:
     schedule.add(JOB, 0.0)
     look = schedule.pick(0.0, list(JobKind))
     assert look is not None
-    schedule.missed(look, 0.1, 7.5)
+    schedule.missed(look, 7.5)
     assert schedule.next_at(JobKind.IMAGE) == 7.5
     explanation = schedule.explain(JOB, 1.0)
     assert explanation is not None

@@ -78,11 +78,11 @@ class KindLimit:
         return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
 
     def take(self, now: float) -> None:
-        """Spend one token, at the rate that holds now."""
-        if self.learned:
-            self._set(self.rate(now), now)
+        """Spend one token, then let the rate recover: the token was there at the rate that held before."""
         self.bucket.take(now)
         self._sends.sent(now)
+        if self.learned:
+            self._set(self.rate(now), now)
 
     def too_many(self, now: float) -> None:
         """A 429 came: cut the rate, once for all that come within a second."""

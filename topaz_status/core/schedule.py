@@ -156,7 +156,7 @@ class Schedule:
             self._learn(entry, sighting, now)
             self._plan(entry, entry.looked_at + self._interval(entry, now))
 
-    def missed(self, look: JobLook, now: float, retry_at: float) -> None:
+    def missed(self, look: JobLook, retry_at: float) -> None:
         """No usable answer came: look again at ``retry_at``."""
         entry = self._entries.get(look.job)
         if entry is not None:

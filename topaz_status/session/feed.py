@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Collection
 from typing import Final
 
@@ -95,12 +96,22 @@ class Feed:
         now = self.clock.now()
         poller = self.pollers[job] = Poller(job, Case(now))
         poller.task = self.clock.loop.create_task(poller.run())
+        poller.task.add_done_callback(functools.partial(self._poller_done, poller))
         self._tasks.add(poller.task)
-        poller.task.add_done_callback(self._tasks.discard)
         self.schedule.drop(job)
         self.schedule.add(job, now, age=age, remaining=remaining)
         self.gate.wake()
         return poller
+
+    def _poller_done(self, poller: Poller, task: asyncio.Task[None]) -> None:
+        """A poller's coroutine is over; where somebody canceled it from outside, nobody is left waiting for it."""
+        self._tasks.discard(task)
+        if poller.ending is None:
+            error = ClientClosedError(
+                f"the watch of {poller.job} was torn down", job=poller.job, last_status=poller.status
+            )
+            self._end(poller, Ending(poller.status, error, self.clock.now(), self.clock.wall()))
+            poller.settle()
 
     def _end(self, poller: Poller, ending: Ending) -> None:
         """The one way out: the schedule forgets the job, the poller's coroutine finishes."""
@@ -120,10 +131,20 @@ class Feed:
         look = self.schedule.pick(now, kinds)
         if look is None:
             return None
+        self._mind_the_budget(now)
         task = self.clock.loop.create_task(self._look(look, now))
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
         return look.kind
+
+    def _mind_the_budget(self, now: float) -> None:
+        late = self.schedule.overdue(now)
+        if late > 1.0:
+            self.journal.warn_once(
+                "budget",
+                f"{self.settings.rate:g} requests/s are too few for {len(self.pollers)} jobs: the longest gap between "
+                f"two looks at one is exceeded by {late:.0f} s; every job is still looked at in its turn",
+            )
 
     async def _look(self, look: JobLook, sent_at: float) -> None:
         """Make one look and act on what it saw. Whatever goes wrong is an observation."""
@@ -133,6 +154,9 @@ class Feed:
             response = await self._exchange.once(get_status(look.job))
             service_now = service_time(response.headers, wall=self.clock.wall())
             answer = _status(look.job, response)
+        except asyncio.CancelledError:
+            self.schedule.missed(look, sent_at)
+            raise
         except TopazStatusError as error:
             answer = error
         except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
@@ -188,7 +212,7 @@ class Feed:
         if isinstance(error, NotFoundError | AuthenticationError):
             delay = max(GONE_TWICE_APART, min(delay, LONGEST_DOUBT))
         poller.case.retry_at(now + delay)
-        self.schedule.missed(look, now, now + delay)
+        self.schedule.missed(look, now + delay)
 
     def _key_refused(self, job: JobRef, error: AuthenticationError, now: float) -> bool:
         """A 401 came: have another job of that key confirm it; True when this was the confirmation."""

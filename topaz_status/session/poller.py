@@ -64,8 +64,13 @@ class Poller:
             await self._wake
             for handle in tuple(self.handles):
                 handle.changed()
-        for handle in tuple(self.handles):
-            handle.settle(self.ending)
+        self.settle()
+
+    def settle(self) -> None:
+        """Give every handle the ending."""
+        if self.ending is not None:
+            for handle in tuple(self.handles):
+                handle.settle(self.ending)
 
     def tell(self, status: JobStatus, *, sent_at: float, now: float, wall: float) -> None:
         """A look saw this status. The first terminal one stays, whatever comes after it."""
