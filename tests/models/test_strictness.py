@@ -21,7 +21,7 @@ from documented_bodies import (
     anything,
     drifted,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from topaz_status.core import decode
@@ -148,7 +148,11 @@ def test_an_id_that_is_no_text_is_an_error(job: JobRef, named: object, what: str
     assert problems(lambda: decode_status(job, body)) == ((ID_KEYS[job.kind], what),)
 
 
-@given(st.one_of(st.text(max_size=4), st.text(min_size=250, max_size=260), st.sampled_from([".", "..", "a b"])))
+@example("a" * 256)
+@example("a" * 257)
+@example("..")
+@example("a b")
+@given(st.text(max_size=4))
 def test_an_image_has_an_id_that_a_job_can_have(named: str) -> None:
     """In a list an id is taken exactly when :class:`JobRef` takes it, so that ``.job`` never raises."""
     try:

@@ -253,8 +253,9 @@ def test_moments(raw: object, moments: dict[str, float]) -> None:
 )  # fmt: skip
 def test_error_of_a_try_on(body: dict[str, object], error: TryOnError | None, state: str) -> None:
     """The error is an object; a string with the code beside it, as in the HTTP errors, says the same."""
-    body = {"job_id": TRY_ON_ID, "status": "failed", **body}
-    status = decode_try_on(body, TRY_ON_JOB)
-    assert status.error == error
-    assert status.state == state
-    assert status.to_dict() == body
+    for named in ({"job_id": TRY_ON_ID}, {"job_id": None}, {}):
+        drifted = {**named, "status": "failed", **body}
+        status = decode_try_on(drifted, TRY_ON_JOB)
+        assert status.error == error
+        assert status.state == state
+        assert status.to_dict() == drifted

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import attrs
 
 from ..errors import ConfigurationError
 
 DAY: Final = 86_400.0
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """True for a number that is finite, also as a float."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def seconds(name: str, value: object, *, positive: bool = True) -> float:
@@ -20,7 +28,7 @@ def seconds(name: str, value: object, *, positive: bool = True) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"{name} is a number of seconds, not {value!r}")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+    if not is_number(value) or value < 0 or (positive and value == 0):
         raise ConfigurationError(f"{name} must be finite and {'above 0' if positive else 'at least 0'}, not {value!r}")
     return float(value)
 

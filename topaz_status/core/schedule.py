@@ -225,7 +225,7 @@ class Schedule:
     def _plan(self, entry: _Entry, at: float) -> None:
         """Set the next look; a notice's is as soon as ``min_interval`` allows."""
         soonest = entry.looked_at + self._policy.min_interval
-        entry.due_at = soonest if entry.urgent else max(at, soonest)
+        entry.due_at = soonest if entry.urgent and entry.looked_at > -math.inf else max(at, soonest)
         self._push(entry)
 
     def _push(self, entry: _Entry) -> None:

@@ -84,12 +84,18 @@ class Shape(Generic[F]):
         """
         if type(body) is not dict:
             raise UnreadableError
-        if body.keys() <= self.fields.keys() and "as_sent" not in own:
-            try:
-                return self.build({**body, **_keyed(own)} if own else body, self.cls)
-            except (UnreadableError, KeyError):
-                pass
-        return self.build(self._mended(body, own), self.cls)
+        try:
+            return self.build(self._sorted(body, own), self.cls)
+        except (UnreadableError, KeyError):
+            return self.build(self._mended(body, own), self.cls)
+
+    def _sorted(self, body: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+        """Set unknown fields aside, and trust the others."""
+        if body.keys() <= self.fields.keys():
+            return body | _keyed(own) if own else body
+        known = {key: raw for key, raw in body.items() if key in self.fields}
+        extra = {key: raw for key, raw in body.items() if key not in self.fields}
+        return known | _keyed({**own, "extra": extra})
 
     def _mended(self, body: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         clean: dict[str, Any] = {}

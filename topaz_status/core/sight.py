@@ -57,13 +57,13 @@ def _running(state: JobState) -> bool:
 
 
 def _until(at: float | None, now: float) -> float | None:
-    """Give the span until ``at``, negative when it is past; 0 is how a service says that it does not know."""
-    return at - now if at and -WEEK <= at - now <= WEEK else None
+    """Give the span until ``at``, negative when it is past; an ``at`` of 0, which tells nothing, is absurd as well."""
+    return at - now if at is not None and -WEEK <= at - now <= WEEK else None
 
 
 def _since(at: float | None, now: float) -> float | None:
     """Give the span since ``at``; a moment that seems just ahead is now."""
-    return max(now - at, 0.0) if at and -CLOCK_SLACK <= now - at <= WEEK else None
+    return max(now - at, 0.0) if at is not None and -CLOCK_SLACK <= now - at <= WEEK else None
 
 
 def _middle(estimates: VideoEstimates | None) -> float | None:

@@ -45,7 +45,7 @@ class JobState(enum.StrEnum):
 _TERMINAL: Final = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED})
 
 
-def _kind(value: object) -> JobKind:
+def _kind(value: str) -> JobKind:
     try:
         return JobKind(value)
     except ValueError:
@@ -53,7 +53,7 @@ def _kind(value: object) -> JobKind:
         raise ConfigurationError(f"unknown kind of job {value!r}: expected one of {known}") from None
 
 
-def _text_id(value: object) -> object:
+def _text_id(value: str | uuid.UUID) -> str:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 

@@ -14,7 +14,7 @@ A test of hours, in milliseconds::
             async with StatusClient(topaz_url=url, topaz_api_key="sim", session=session) as client:
                 status = await client.video.watch(job.id)
         assert status.progress == 100
-        assert topaz_simulator.truth(job).looks < 100
+        assert topaz_simulator.truth(job).looks < 1000
 
 The same simulator on a real loopback socket, ``async with Simulator().serve() as url``, or in a process of its own,
 ``with SimulatorProcess(images=100) as url``. Names are imported when they are first used.

@@ -51,10 +51,6 @@ class Truth:
         return {name: None if value == math.inf else value for name, value in fields.items()}
 
 
-def _listings(order: str) -> dict[JobKind, Listing]:
-    return {JobKind.IMAGE: Listing(order), JobKind.VIDEO: Listing("newest")}
-
-
 @attrs.define
 class Account:
     """Jobs by their names, lists by their order, and the events that put jobs on lists and take them off.
@@ -71,12 +67,14 @@ class Account:
     order: str = "newest"
     retention: float = RETENTION
     lives: dict[JobKind, dict[str, Life]] = attrs.field(factory=lambda: {kind: {} for kind in JobKind})
-    lists: dict[JobKind, Listing] = attrs.field(
-        default=attrs.Factory(lambda self: _listings(self.order), takes_self=True)
-    )
+    lists: dict[JobKind, Listing] = attrs.field(init=False)
     _events: list[tuple[float, int, bool, Life]] = attrs.field(factory=list)
     _sequence: itertools.count[int] = attrs.field(factory=itertools.count)
     _dice: random.Random = attrs.field(default=attrs.Factory(lambda self: random.Random(self.seed), takes_self=True))
+
+    @lists.default
+    def _lists(self) -> dict[JobKind, Listing]:
+        return {JobKind.IMAGE: Listing(self.order), JobKind.VIDEO: Listing()}
 
     def __len__(self) -> int:
         return sum(len(lives) for lives in self.lives.values())

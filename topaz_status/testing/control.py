@@ -51,7 +51,7 @@ class Control:
         if action is None:
             return self._answer(404, {"message": f"no control endpoint {request.method} {request.path}"})
         try:
-            text = await request.read()
+            text = await request.content.read()  # of any size: ``read()`` refuses more than a megabyte
             return self._answer(200, action(request, orjson.loads(text) if text else {}))
         except (ValueError, TypeError, AttributeError, KeyError, ConfigurationError) as problem:
             return self._answer(400, {"message": str(problem)})

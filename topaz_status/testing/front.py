@@ -80,7 +80,7 @@ class Front:
             status = 0 if answer is None else answer.status
             return await self._send(request, answer, verdict)
         finally:
-            fault = None if verdict.fault is None else verdict.fault.name
+            fault = verdict.fault.name if verdict.fault else "delay" if verdict.delay else None
             self.ledger.leave(Exchange(now, call.service, call.endpoint, call.job_id, status, fault))
 
     async def _answer(

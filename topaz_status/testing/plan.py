@@ -76,9 +76,9 @@ class JobPlan:
     count: int = attrs.field(default=1, validator=attrs.validators.ge(0))
     id: str | None = None
     after: float = attrs.field(default=0.0, validator=_seconds)
-    every: Durations = attrs.field(default=0.0, converter=_law)
-    queue: Durations = attrs.field(default=0.0, converter=_law)
-    duration: Durations = attrs.field(default=30.0, converter=_law)
+    every: Durations = attrs.field(default=Durations.constant(0.0), converter=_law)
+    queue: Durations = attrs.field(default=Durations.constant(0.0), converter=_law)
+    duration: Durations = attrs.field(default=Durations.constant(30.0), converter=_law)
     outcome: JobState = attrs.field(default=JobState.COMPLETED, converter=JobState, validator=_either(OUTCOMES))
     failure_rate: float = attrs.field(default=0.0, validator=_share)
     stuck: bool = False

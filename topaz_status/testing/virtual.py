@@ -13,6 +13,7 @@ Sockets and processes live in real time and do not belong on such a loop: use :c
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -67,6 +68,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
+        self._jump(start)
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -83,10 +85,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._threads:
             return look(_THREAD_POLL)
         if self._scheduled:
-            self._now = max(self._now, self._scheduled[0].when())
+            self._jump(self._scheduled[0].when())
             self.jumps += 1
             return []
         return self._last_chance(look)
+
+    def _jump(self, when: float) -> None:
+        """Move the clock; its resolution is one float, so that just the timers due by now fire, at any distance."""
+        self._now = max(self._now, when)
+        self._clock_resolution = math.ulp(self._now)
 
     def _last_chance(
         self, look: Callable[[float], list[tuple[selectors.SelectorKey, int]]]

@@ -1,0 +1,125 @@
+"""A pytest plugin: a simulator as a fixture, and tests in virtual time.
+
+It changes nothing for tests that do not ask for it, with or without pytest-asyncio:
+
+``topaz_simulator``
+    a :class:`.Simulator` of the test's own.
+``topaz_simulator_url``
+    the same one, served: its base URL. With pytest-asyncio it runs on the test's own loop, in virtual time in memory
+    (through ``topaz_simulator.session()``); without, in a thread.
+``@pytest.mark.virtual_time``
+    an async test so marked runs on a :class:`.VirtualLoop`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from .simulator import Simulator
+
+MARKER: Final = "virtual_time"
+_HOOK: Final = "pytest_asyncio_loop_factories"
+
+
+class _VirtualLoops:
+    """Tells pytest-asyncio of the virtual loop. In force for marked tests alone: it allows no answer of "none"."""
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], Any]]:
+        from .virtual import loop_factories  # noqa: PLC0415
+
+        return loop_factories()
+
+
+_LOOPS: Final = _VirtualLoops()
+
+
+def _has_pytest_asyncio(config: pytest.Config) -> bool:
+    return config.pluginmanager.hasplugin("asyncio") or config.pluginmanager.hasplugin("pytest_asyncio")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and the fixtures that fit the other plugins."""
+    config.addinivalue_line("markers", f"{MARKER}: run this async test on a virtual-time event loop")
+    if _has_pytest_asyncio(config):
+        from . import plugin_async as fixtures  # noqa: PLC0415
+    else:
+        from . import plugin_sync as fixtures  # type: ignore[no-redef]  # noqa: PLC0415
+    config.pluginmanager.register(fixtures, "topaz_status_fixtures")
+
+
+def _is_asked_for(node: pytest.Item) -> bool:
+    if node.get_closest_marker(MARKER) is None:
+        return False
+    function = getattr(node, "obj", None)
+    inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    return inspect.iscoroutinefunction(inner)
+
+
+@contextmanager
+def _loops_in_force(config: pytest.Config) -> Iterator[None]:
+    config.pluginmanager.register(_LOOPS)
+    try:
+        yield
+    finally:
+        config.pluginmanager.unregister(_LOOPS)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, object, object]:
+    """Let pytest-asyncio choose the virtual loop for a marked test."""
+    definition = metafunc.definition
+    if not (_has_pytest_asyncio(metafunc.config) and _is_asked_for(definition)):
+        return (yield)
+    if definition.get_closest_marker("asyncio") is None:
+        definition.add_marker("asyncio")
+    with _loops_in_force(metafunc.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Hand marked tests to pytest-asyncio, in its strict mode as well."""
+    made = yield
+    if _has_pytest_asyncio(collector.config):
+        for node in made if isinstance(made, list) else [made]:
+            if isinstance(node, pytest.Item) and _is_asked_for(node) and node.get_closest_marker("asyncio") is None:
+                node.add_marker("asyncio")
+    return made
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Set a marked test up with its loop, before any fixture of it."""
+    if not (_has_pytest_asyncio(item.config) and _is_asked_for(item)):
+        return (yield)
+    if not hasattr(item.config.hook, _HOOK):
+        pytest.fail(f"{MARKER} needs pytest-asyncio 1.4 or later, which has the hook {_HOOK}", pytrace=False)
+    with _loops_in_force(item.config):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a marked test where pytest-asyncio is not there to do it."""
+    if _has_pytest_asyncio(pyfuncitem.config) or not _is_asked_for(pyfuncitem):
+        return None
+    from .virtual import run_virtual  # noqa: PLC0415
+
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    run_virtual(pyfuncitem.obj(**{name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}))
+    return True
+
+
+@pytest.fixture
+def topaz_simulator() -> Simulator:
+    """A simulator of the test's own; add jobs and faults to it, then ask it for the truth."""
+    from .simulator import Simulator  # noqa: PLC0415
+
+    return Simulator()
