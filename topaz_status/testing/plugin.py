@@ -99,16 +99,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Set a marked test up with its loop, before any fixture of it."""
     if not (_has_pytest_asyncio(item.config) and _is_asked_for(item)):
         return (yield)
-    if not hasattr(item.config.hook, _HOOK):
-        pytest.fail(f"{MARKER} needs pytest-asyncio 1.4 or later, which has the hook {_HOOK}", pytrace=False)
     with _loops_in_force(item.config):
         return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a marked test where pytest-asyncio is not there to do it."""
-    if _has_pytest_asyncio(pyfuncitem.config) or not _is_asked_for(pyfuncitem):
+    """Run a marked test where pytest-asyncio is not there to do it; refuse where that is too old to."""
+    if pyfuncitem.get_closest_marker(MARKER) is None:
+        return None
+    if _has_pytest_asyncio(pyfuncitem.config):
+        hook = getattr(pyfuncitem.config.hook, _HOOK, None)
+        if pyfuncitem.get_closest_marker("asyncio") is not None and (hook is None or not hook.has_spec()):
+            pytest.fail(f"{MARKER} needs pytest-asyncio 1.4 or later, which has the hook {_HOOK}", pytrace=False)
+        return None
+    if not _is_asked_for(pyfuncitem):
         return None
     from .virtual import run_virtual  # noqa: PLC0415
 
