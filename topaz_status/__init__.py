@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-from .client import StatusClient
-from .collect import Completions
-from .core.policy import PollPolicy
-from .core.schedule import Explanation
-from .errors import (
-    AuthenticationError,
-    BadRequestError,
-    ClientClosedError,
-    ConfigurationError,
-    ConflictError,
-    DecodeError,
-    JobCanceledError,
-    JobError,
-    JobExpiredError,
-    JobFailedError,
-    JobLostError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    ResultUnavailableError,
-    ServerError,
-    ServiceError,
-    TopazStatusError,
-    TransportError,
-    WatchCanceledError,
-    WatchError,
-    WatchTimeoutError,
-)
-from .models import (
-    Download,
-    ImagePage,
-    ImageStatus,
-    JobKind,
-    JobRef,
-    JobState,
-    JobStatus,
-    TryOnError,
-    TryOnStatus,
-    VideoChunk,
-    VideoDownload,
-    VideoEstimates,
-    VideoRecord,
-    VideoStatus,
-)
-from .session.statistics import Lag, Stats
-from .watch import Outcome, Watch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .client import StatusClient
+    from .collect import Completions
+    from .core.policy import PollPolicy
+    from .core.schedule import Explanation
+    from .errors import (
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        ConfigurationError,
+        ConflictError,
+        DecodeError,
+        JobCanceledError,
+        JobError,
+        JobExpiredError,
+        JobFailedError,
+        JobLostError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitedError,
+        ResultUnavailableError,
+        ServerError,
+        ServiceError,
+        TopazStatusError,
+        TransportError,
+        WatchCanceledError,
+        WatchError,
+        WatchTimeoutError,
+    )
+    from .models import (
+        Download,
+        ImagePage,
+        ImageStatus,
+        JobKind,
+        JobRef,
+        JobState,
+        JobStatus,
+        TryOnError,
+        TryOnStatus,
+        VideoChunk,
+        VideoDownload,
+        VideoEstimates,
+        VideoRecord,
+        VideoStatus,
+    )
+    from .session.statistics import Lag, Stats
+    from .watch import Outcome, Watch
 
 __all__ = [
     "AuthenticationError",
@@ -95,3 +99,19 @@ __all__ = [
     "WatchError",
     "WatchTimeoutError",
 ]
+
+_HOMES: Final = ("errors", "models", "core.policy", "core.schedule", "session.statistics", "watch", "collect", "client")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the pytest plugin is loaded in every test run of every user."""
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f".{home}", __name__)
+            if name in module.__dict__:
+                return module.__dict__[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
