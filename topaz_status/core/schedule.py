@@ -206,8 +206,9 @@ class Schedule:
         return math.sqrt(2.0 * self._policy.price * scale)
 
     def _lateness(self, entry: _Entry, now: float) -> float:
+        """Seconds past both the longest gap and the time the look was due: what a retry waits is no lateness."""
         since = entry.looked_at if entry.looked_at > -math.inf else entry.due_at
-        return max(0.0, now - since - self._policy.longest_gap(now - entry.born_at))
+        return max(0.0, now - max(entry.due_at, since + self._policy.longest_gap(now - entry.born_at)))
 
     def _reason(self, entry: _Entry, now: float) -> str:
         if entry.in_flight:

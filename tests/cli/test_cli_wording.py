@@ -1,0 +1,104 @@
+"""Numbers and times as people read them, and exit codes for what happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from topaz_status import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DecodeError,
+    JobFailedError,
+    JobLostError,
+    JobRef,
+    NotFoundError,
+    RateLimitedError,
+    TransportError,
+    WatchTimeoutError,
+)
+from topaz_status.cli.exits import code_of, explain, reason, worst
+from topaz_status.cli.wording import Table, clock, moment, plural, span
+
+JOB = JobRef.parse("image:a")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.00 s"),
+        (0.42, "0.42 s"),
+        (12.34, "12.3 s"),
+        (59.97, "1 min 00 s"),
+        (200.0, "3 min 20 s"),
+        (3599.9, "1 h 00 min"),
+        (7500.0, "2 h 05 min"),
+        (86_399.9, "1 d 0 h"),
+        (100_800.0, "1 d 4 h"),
+    ],
+)
+def test_a_span_has_the_units_of_its_size(seconds: float, text: str) -> None:
+    """And never 60 of one."""
+    assert span(seconds) == text
+
+
+def test_a_clock_has_a_steady_width() -> None:
+    """Hours only when there are some; never below zero."""
+    assert [clock(value) for value in (-3.0, 7.4, 750.0, 3723.0)] == ["0:00", "0:07", "12:30", "1:02:03"]
+
+
+def test_a_time_beyond_all_calendars_stays_a_number() -> None:
+    """Services send absurd ones."""
+    assert moment(3.15e14) == "3.15e+14"
+    assert moment(1_700_000_000.0).startswith("2023-11-1")
+
+
+def test_a_count_agrees_with_its_word() -> None:
+    """One job, many jobs."""
+    assert [plural(count, "job") for count in (0, 1, 2000)] == ["0 jobs", "1 job", "2,000 jobs"]
+
+
+def test_a_table_aligns_its_columns() -> None:
+    """The first to the left, the others to the right, totals below a rule."""
+    table = Table(("kind", "jobs"), [["image", "84"], ["all", "100"]], total=True)
+    assert list(table.lines()) == ["kind   jobs", "─────  ────", "image    84", "─────  ────", "all     100"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (None, 0),
+        (JobFailedError(JOB), 1),
+        (JobLostError(JOB), 1),
+        (NotFoundError(404, job=JOB), 1),
+        (BadRequestError(400, job=JOB), 1),
+        (WatchTimeoutError("late", job=JOB), 3),
+        (AuthenticationError(401), 3),
+        (RateLimitedError(429), 3),
+        (TransportError("no route"), 3),
+        (DecodeError([("status", "missing")]), 3),
+        (ConfigurationError("no key"), 3),
+    ],
+)
+def test_an_exit_code_tells_a_verdict_from_ignorance(error: Exception | None, code: int) -> None:
+    """1 where the service has spoken on the job, 3 where it could not be found out."""
+    assert code_of(error) == code
+
+
+def test_the_worst_code_stands_for_all() -> None:
+    """Bad usage, then ignorance, then failure."""
+    assert [worst(codes) for codes in ([], [0, 0], [0, 1], [3, 1, 0], [1, 2, 3])] == [0, 0, 1, 3, 2]
+
+
+def test_an_error_says_what_to_do_next() -> None:
+    """In one line, whatever the service put into its message."""
+    assert explain(AuthenticationError(401), JOB.kind) == "401: Unauthorized; check TOPAZ_API_KEY"
+    assert explain(RateLimitedError(429, "Slow\ndown.")).startswith("429: Slow down; try again later")
+    assert "\n" not in explain(TransportError("connection\nreset"))
+
+
+def test_a_line_that_begins_with_the_job_does_not_say_its_name_again() -> None:
+    """The reason alone is left."""
+    assert reason(JobFailedError(JOB, None, "too dark [DARK]"), JOB) == "too dark [DARK]"
+    assert reason(TransportError("reset", job=JOB), JOB).startswith("reset; check the network")
+    assert reason(BadRequestError(400, "bad id", job=JOB), JOB) == "400: bad id"

@@ -1,0 +1,80 @@
+"""From a command line to an exit code; nothing but one line of text ever explains a failure."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from .arguments import parse
+from .exits import BROKEN_PIPE, INTERRUPTED, OK, CommandError
+from .running import run
+from .screen import Screen, logged, open_screen
+
+Command = Callable[[argparse.Namespace, Screen], Coroutine[Any, Any, int]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code.
+
+    Args:
+        argv: the arguments; by default those of the process.
+    """
+    try:
+        code = _dispatch(parse(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except CommandError as problem:
+        Screen().err(problem.text)
+        return problem.code
+    except KeyboardInterrupt:
+        Screen().err("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return BROKEN_PIPE
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else OK
+    return code
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    """Load a command's code, and no other's."""
+    match arguments.command:
+        case "simulate":
+            from ..testing.simulate import run as simulate  # noqa: PLC0415
+
+            return simulate(arguments)
+        case "demo":
+            from .demo import demo  # noqa: PLC0415
+
+            return _run(demo, arguments, moving=sys.stdout.isatty())
+        case "watch":
+            from .watching import watch  # noqa: PLC0415
+
+            return _run(watch, arguments, moving=True)
+        case name:
+            from . import calls  # noqa: PLC0415
+
+            if name == "delete" and not calls.prepare_delete(arguments):
+                Screen().err("nothing was deleted")
+                return OK
+            commands = {"get": calls.get, "list": calls.list_, "delete": calls.delete, "download": calls.download}
+            return _run(commands[name], arguments, moving=False)
+
+
+def _run(command: Command, arguments: argparse.Namespace, *, moving: bool) -> int:
+    screen = open_screen(moving=moving and not arguments.verbose)
+    try:
+        with logged(screen, arguments.verbose):
+            return run(lambda: command(arguments, screen))
+    finally:
+        screen.close()
+
+
+def _let_go_of_stdout() -> None:
+    """Whoever read our output has gone: the interpreter must not complain of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,65 @@
+"""Values on the command line: each reader takes a text and refuses it with what to write instead."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from typing import Final
+
+from ..errors import ConfigurationError
+from ..models.state import JobRef
+from .jobs import STDIN
+
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
+_UNITS: Final = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def a_job(text: str) -> JobRef | str:
+    """Read a JOB: a name of one, or ``-``."""
+    try:
+        return text if text == STDIN else JobRef.parse(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def at_least_one(text: str) -> float:
+    """Read a number of 1 or more."""
+    value = _number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def count(text: str) -> int:
+    """Read a whole number of 1 or more."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
+def a_span(text: str) -> float:
+    """Read seconds, or a number with its unit: ``90``, ``10min``, ``2h``, ``7d``."""
+    match = _SPAN.fullmatch(text.strip())
+    value = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no span of time: write 90, 10min, 2h or 7d")
+    return value
