@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 from . import collect, results
 from .collect import Completions, as_ref, as_refs
-from .core.policy import PollPolicy, optional_seconds
+from .core.policy import PollPolicy, is_number, optional_seconds
 from .core.wire import Request, Response
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ConfigurationError
@@ -176,7 +175,8 @@ class StatusClient:
             ConfigurationError: as for :meth:`watch`, or an item names no job; nothing is watched then.
         """
         engine = self._live()
-        return collect.completions(engine.clock, lambda job: self._start_watch(job, timeout=timeout), jobs)
+        start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
+        return collect.completions(engine.clock, start, jobs, engine.feed.adopt)
 
     @overload
     async def gather(
@@ -224,11 +224,16 @@ class StatusClient:
         """A webhook came, or any other reason to look at a job now: look, within the budget.
 
         Anything may be passed in: a job, or a webhook's body as text, bytes or parsed. It is never believed by itself
-        and never raises. Returns the job that will be looked at, ``None`` where the body names none that is watched.
+        and never raises, whatever thread it is called from. Returns the job that will be looked at, ``None`` where the
+        body names none that is watched.
         """
-        if self._engine is None:
+        engine = self._engine
+        if engine is None:
             return None
-        return next((job for job in named_jobs(job_or_payload) if self._engine.feed.notify(job)), None)
+        job = next((job for job in named_jobs(job_or_payload) if job in engine.feed.pollers), None)
+        if job is not None:
+            engine.clock.soon(engine.feed.notify, job)
+        return job
 
     def stats(self) -> Stats:
         """What the client is doing, in numbers.
@@ -311,7 +316,7 @@ class StatusClient:
 def _unix(name: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise ConfigurationError(f"{name} is a Unix time in seconds, not {value!r}")
     if value >= _MILLISECONDS:
         raise ConfigurationError(f"{name} is a Unix time in seconds; {value!r} looks like milliseconds")

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from .errors import ConfigurationError, TopazStatusError
+from .errors import ClientClosedError, ConfigurationError, TopazStatusError
 from .models import JobStatus
 from .models.state import JobRef
 from .session.clock import Clock
@@ -78,6 +78,10 @@ class _Run:
                 while len(self.open) + len(self.ready) >= READ_AHEAD:
                     self.room.clear()
                     await self.room.wait()
+        except asyncio.CancelledError:
+            if not self.exhausted:  # nobody dropped it
+                self.failure = ClientClosedError("the client was closed while there may have been more jobs to come")
+            raise
         except Exception as error:  # noqa: BLE001  # the caller's own iterable: raised where its outcomes are taken
             self.failure = error
         finally:
@@ -169,8 +173,13 @@ class Completions:
             run.clock.loop.call_soon_threadsafe(run.drop)
 
 
-def completions(clock: Clock, watch: StartWatch, jobs: Iterable[object] | AsyncIterable[object]) -> Completions:
-    """Watch all of ``jobs``, each distinct one once.
+def completions(
+    clock: Clock,
+    watch: StartWatch,
+    jobs: Iterable[object] | AsyncIterable[object],
+    adopt: Callable[[asyncio.Task[None]], None],
+) -> Completions:
+    """Watch all of ``jobs``, each distinct one once; ``adopt`` takes care of the task that reads an async iterable.
 
     Raises:
         ConfigurationError: an item of a plain iterable names no job; none is watched then.
@@ -178,6 +187,7 @@ def completions(clock: Clock, watch: StartWatch, jobs: Iterable[object] | AsyncI
     run = _Run(clock, watch)
     if isinstance(jobs, AsyncIterable):
         run.reader = clock.loop.create_task(run.read(jobs))
+        adopt(run.reader)
         return Completions(run)
     refs = as_refs(jobs)
     try:

@@ -26,7 +26,7 @@ TRIES: Final = 6
 """Attempts in a row that bring not one byte more, before a download is given up."""
 _CHUNK: Final = 1 << 20
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(?:\d{1,18}|\*)")
 _STALE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
@@ -131,7 +131,7 @@ async def save(
     wanted = None if name is None else file_name(name)
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     url = (await link()).url
-    file = await asyncio.to_thread(_temporary, folder)
+    file = _temporary(folder)  # not in a thread: a cancellation would lose the file that it goes on to make
     try:
         saving = Saving(file)
         url = await _fetch(transport, link, url, saving)
@@ -168,7 +168,11 @@ async def _fetch(transport: Transport, link: Callable[[], Awaitable[Download]], 
 
 
 def _web(url: str) -> str:
-    if urlsplit(url).scheme not in {"http", "https"}:
+    try:
+        is_web = urlsplit(url).scheme in {"http", "https"} and url.isprintable() and " " not in url
+    except ValueError:
+        is_web = False
+    if not is_web:
         raise ConfigurationError("the service names a result that is no web address")
     return url
 
@@ -203,8 +207,10 @@ def _finish(file: BinaryIO, target: Path) -> None:
 
 def _discard(file: BinaryIO) -> None:
     """Leave nothing behind; quick enough to be done even while a cancellation is on its way."""
-    file.close()
-    Path(file.name).unlink(missing_ok=True)
+    try:
+        file.close()
+    finally:  # closing flushes, which a full disk refuses
+        Path(file.name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

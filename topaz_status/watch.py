@@ -58,6 +58,7 @@ class Watch(Generic[S]):
     _poller: Poller = attrs.field(init=False)
     _started_at: float = attrs.field(init=False)
     _polls_before: int = attrs.field(init=False)
+    _polls: int = attrs.field(default=0, init=False)
     _ending: Ending | None = attrs.field(default=None, init=False)
     _alarm: Alarm | None = attrs.field(default=None, init=False)
     _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
@@ -190,6 +191,7 @@ class Watch(Generic[S]):
         if self._ending is not None:
             return
         self._ending = ending
+        self._polls = self._poller.polls - self._polls_before
         if self._alarm is not None:
             self._alarms.switch_off(self._alarm)
         _wake(self._reading)
@@ -204,9 +206,13 @@ class Watch(Generic[S]):
         self._leave(WatchTimeoutError(text, job=self.job, last_status=self.status))
 
     def _leave(self, error: TopazStatusError) -> None:
-        clock = self._feed.clock
-        self._feed.leave(self._poller, self)
-        self.settle(Ending(self.status, error, clock.now(), clock.wall()))
+        """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
+        ending = self._poller.ending
+        if ending is None:
+            clock = self._feed.clock
+            self._feed.leave(self._poller, self)
+            ending = Ending(self.status, error, clock.now(), clock.wall())
+        self.settle(ending)
 
     def _outcome(self) -> Outcome:
         ending = cast("Ending", self._ending)
@@ -218,7 +224,7 @@ class Watch(Generic[S]):
             state=ending.status.state if ending.status is not None and terminal else None,
             status=ending.status,
             error=error,
-            polls=self._poller.polls - self._polls_before,
+            polls=self._polls,
             waited=ending.at - self._started_at,
             detected_at=ending.detected_at,
         )

@@ -57,7 +57,7 @@ def _text_id(value: str | uuid.UUID) -> str:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-def _check_id(_instance: object, _attribute: object, value: object) -> None:
+def _check_id(_instance: object, _attribute: object, value: str) -> None:
     """Refuse an id that would name another endpoint, or nothing at all."""
     if not isinstance(value, str):
         raise ConfigurationError(f"a job id is a string, not {type(value).__name__}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import attrs
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -25,6 +29,14 @@ class Clock:
     def is_running_here(self) -> bool:
         """True in code that runs on this loop."""
         return _running_loop() is self.loop
+
+    def soon(self, call: Callable[[T], object], about: T) -> None:
+        """Make a call on this loop: at once in code that runs there, else when it comes round."""
+        if self.is_running_here():
+            call(about)
+            return
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(call, about)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -51,6 +51,7 @@ class Feed:
     _trust: dict[Account, KeyTrust] = attrs.field(init=False)
     _looks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._trust = {account: KeyTrust() for account in Account}
@@ -79,6 +80,11 @@ class Feed:
         self.gate.wake()
         return True
 
+    def adopt(self, task: asyncio.Task[None]) -> None:
+        """A task that feeds watches is to end with the client, too."""
+        self._guests.add(task)
+        task.add_done_callback(self._guests.discard)
+
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
         now, wall = self.clock.now(), self.clock.wall()
@@ -87,9 +93,9 @@ class Feed:
                 f"the client was closed while {poller.job} was watched", job=poller.job, last_status=poller.status
             )
             self._end(poller, Ending(poller.status, error, now, wall))
-        for look in self._looks:
-            look.cancel()
-        while pending := [*self._looks, *self._tasks]:
+        for task in (*self._looks, *self._guests):
+            task.cancel()
+        while pending := [*self._looks, *self._tasks, *self._guests]:
             await asyncio.wait(pending)
 
     def _start_poller(self, job: JobRef, age: float, remaining: float | None) -> Poller:
@@ -132,7 +138,7 @@ class Feed:
         if look is None:
             return None
         self._mind_the_budget(now)
-        task = self.clock.loop.create_task(self._look(look, now))
+        task = self.clock.loop.create_task(self._look(look, self.pollers.get(look.job), now))
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
         return look.kind
@@ -146,8 +152,11 @@ class Feed:
                 f"two looks at one is exceeded by {late:.0f} s; every job is still looked at in its turn",
             )
 
-    async def _look(self, look: JobLook, sent_at: float) -> None:
-        """Make one look and act on what it saw. Whatever goes wrong is an observation."""
+    async def _look(self, look: JobLook, asked_by: Poller | None, sent_at: float) -> None:
+        """Make one look and act on what it saw. Whatever goes wrong is an observation.
+
+        What was asked for a watch that is over tells a later watch of the same job nothing: that has its own looks.
+        """
         answer: JobStatus | TopazStatusError
         service_now = 0.0
         try:
@@ -155,7 +164,8 @@ class Feed:
             service_now = service_time(response.headers, wall=self.clock.wall())
             answer = _status(look.job, response)
         except asyncio.CancelledError:
-            self.schedule.missed(look, sent_at)
+            if self.pollers.get(look.job) is asked_by:
+                self.schedule.missed(look, sent_at)
             raise
         except TopazStatusError as error:
             answer = error
@@ -164,7 +174,8 @@ class Feed:
             answer = TransportError(f"internal error: {error!r}", job=look.job)
         finally:
             self.gate.release()
-        self._observe(look, answer, service_now, sent_at)
+        if self.pollers.get(look.job) is asked_by:
+            self._observe(look, answer, service_now, sent_at)
 
     def _observe(self, look: JobLook, answer: JobStatus | TopazStatusError, service_now: float, sent_at: float) -> None:
         """Let schedule, key and poller know what a look saw."""

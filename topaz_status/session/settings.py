@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-import math
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -12,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from ..core.policy import PollPolicy, seconds
+from ..core.policy import PollPolicy, is_number, seconds
 from ..errors import ConfigurationError
 from ..models.state import JobKind
 
@@ -156,7 +155,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _number(name: str, value: object, *, least: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise ConfigurationError(f"{name} is a finite number, not {value!r}")
     if value < least or value <= 0:
         raise ConfigurationError(f"{name} must be {'above 0' if least == 0 else f'at least {least:g}'}, not {value!r}")

@@ -26,6 +26,8 @@ from .settings import Settings
 KEEP_ALIVE: Final = 330.0
 """Seconds an idle connection is kept: longer than the longest default gap between looks."""
 KEY_HEADER: Final = "X-API-Key"
+SHORTEST_SECRET: Final = 8
+"""Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
 
 
 class _Lost(Exception):  # noqa: N818  # never leaves this file
@@ -101,7 +103,7 @@ class Transport:
             middlewares=(_once,),
         ) as answer:
             body = await _read(answer, request.max_bytes)
-        if answer.status != HTTPStatus.OK:
+        if answer.status != HTTPStatus.OK and len(key) >= SHORTEST_SECRET:
             body = body.replace(key.encode(), b"[key]")
         return Response(answer.status, answer.headers, body)
 

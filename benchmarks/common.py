@@ -1,0 +1,255 @@
+"""What the benchmarks share: work in processes of its own, memory and CPU of a process, quantiles, tables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+
+from topaz_status import PollPolicy
+from topaz_status.testing import SimulatorProcess
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
+_KIBIBYTE: Final = 1024
+_STOP_SECONDS: Final = 5.0
+INTERRUPTED: Final = 130
+
+
+# -- processes --------------------------------------------------------------------------------------------------------
+
+
+class ChildFailedError(Exception):
+    """A child process ended with an exception, whose traceback this carries."""
+
+
+@contextlib.contextmanager
+def shielded() -> Iterator[None]:
+    """Processes started in here never see Ctrl-C, which ends their parent, and them with it."""
+    resource_tracker.ensure_running()  # it would start with the first child, and lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def simulator_at(simulator: SimulatorProcess) -> Iterator[str]:
+    """A simulator at work; gives its URL."""
+    with contextlib.ExitStack() as stack:
+        with shielded():
+            url = stack.enter_context(simulator)
+        yield url
+
+
+@attrs.frozen
+class Failure:
+    """What a child that cannot go on says last."""
+
+    text: str
+
+
+@attrs.define(eq=False)
+class Child:
+    """An async function at work in a fresh interpreter: messages go both ways, and it ends with its parent.
+
+    ``work`` is a function of a module, called with its end of the pipe and ``arguments``. Its result is the last
+    message that the parent receives.
+    """
+
+    work: Callable[..., Coroutine[Any, Any, Any]]
+    arguments: tuple[Any, ...] = ()
+    core: int | None = None
+    """Which core it is bound to; ``None`` for any."""
+    _pipe: Connection = attrs.field(init=False)
+    _process: Any = attrs.field(init=False)
+
+    def __enter__(self) -> Self:
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(
+            target=_run, args=(theirs, self.core, self.work, self.arguments), name=self.work.__name__, daemon=True
+        )
+        with shielded():
+            self._process.start()
+        theirs.close()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+        self._process.join(0 if _kind else _STOP_SECONDS)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+
+    def send(self, message: Any) -> None:
+        """Hand a message to the child."""
+        self._pipe.send(message)
+
+    def poll(self, timeout: float) -> bool:
+        """True when :meth:`receive` gives something at once, waiting at most ``timeout`` seconds for it."""
+        return self._pipe.poll(timeout)
+
+    def receive(self) -> Any:
+        """The child's next message.
+
+        Raises:
+            ChildFailedError: it raised, or is gone.
+        """
+        try:
+            message = self._pipe.recv()
+        except EOFError:
+            self._process.join(_STOP_SECONDS)
+            raise ChildFailedError(f"{self.work.__name__} ended with code {self._process.exitcode}") from None
+        if isinstance(message, Failure):
+            raise ChildFailedError(message.text)
+        return message
+
+
+def in_child(work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, core: int | None = None) -> Any:
+    """Run ``work`` in a process of its own and give back what it returns."""
+    with Child(work, arguments, core) as child:
+        return child.receive()
+
+
+def _run(
+    pipe: Connection, core: int | None, work: Callable[..., Coroutine[Any, Any, Any]], arguments: tuple[Any, ...]
+) -> None:
+    """The child's side. Warnings of too small a budget are no news here."""
+    logging.getLogger("topaz_status").addHandler(logging.NullHandler())
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    message: Any
+    try:
+        message = asyncio.run(work(pipe, *arguments))
+    except Exception:  # noqa: BLE001  # it goes to the parent
+        message = Failure(traceback.format_exc())
+    with contextlib.suppress(OSError):
+        pipe.send(message)
+
+
+def two_cores() -> tuple[int | None, int | None]:
+    """A core for the server and another for the client, where the system lets a process choose and there are two."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
+def run_main(main: Callable[[], None]) -> int:
+    """Run a benchmark; gives its exit code. Ctrl-C ends it with one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
+    except ChildFailedError as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    return 0
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process held at most.
+
+    By ``VmHWM`` where there is one: ``ru_maxrss`` also counts the process that started this one.
+    """
+    for line in _proc_lines("status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * _KIBIBYTE
+    unit = 1 if sys.platform == "darwin" else _KIBIBYTE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def resident_memory() -> int:
+    """Bytes of memory that this process holds now; the peak where the system does not tell."""
+    for line in _proc_lines("statm"):
+        return int(line.split()[1]) * resource.getpagesize()
+    return peak_memory()
+
+
+def _proc_lines(name: str) -> list[str]:
+    try:
+        return Path("/proc/self", name).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value that ``share`` of a sorted sequence lies at or below."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and quantiles, empty for no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return {}
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+    return {
+        "mean": sum(ordered) / len(ordered),
+        **{name: quantile(ordered, share) for name, share in shares.items()},
+        "max": ordered[-1],
+    }
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle of an odd number of values, else the upper of the two."""
+    return quantile(sorted(values), 0.5)
+
+
+def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Plain text: the first column to the left, figures to the right."""
+    lines = [list(title), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(title))]
+    texts = [
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on standard error that is written over, when that is a terminal; gives what writes it."""
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"\r{text}\x1b[K")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        show("")
+
+
+def single_looks(**settings: Any) -> PollPolicy:
+    """A policy under which each image is asked for by itself, also where the library could read lists instead."""
+    alone = {"sweep": False} if "sweep" in attrs.fields_dict(PollPolicy) else {}
+    return PollPolicy(**settings, **alone)

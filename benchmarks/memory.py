@@ -1,0 +1,318 @@
+"""What a parked watch weighs, and twenty thousand of them at work.
+
+Bytes a watch, each figure from a fresh process, once by tracemalloc (what Python allocated, exact) and once by the
+growth of resident memory (what the system sees, nearest 4 KiB page):
+
+- before its first answer: N watches are started at a server that accepts connections and says nothing;
+- with one answer: N watches, each of which has been answered "Processing" once, and the status is kept.
+
+The library: ``client.image.watch(id)``; the handle, the job's entry in the schedule, its poller, its timeout and its
+last status are counted. "Awaited" adds a task of the caller's on each (``create_task(watch.result())``). The plain
+loop (``plain.py``) is a task a job; its last status is the parsed JSON in its frame. Not counted: the caller's own ids
+and the lists of ids, handles and tasks.
+
+Then the same number of watches in one process, at a simulator in another, to their end: nothing may fail.
+
+Example::
+
+    python benchmarks/memory.py --watches 20000 --rate 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import socket
+import sys
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+import attrs
+from canned import serve_canned
+from common import (
+    Child,
+    in_child,
+    peak_memory,
+    progress,
+    resident_memory,
+    run_main,
+    simulator_at,
+    single_looks,
+    spread,
+    table,
+)
+from plain import PATHS, SLOTS, PlainClient, limiter, plain_session
+
+from topaz_status import JobKind, JobRef, StatusClient
+from topaz_status.testing import SimulatorProcess
+
+UNLIMITED: Final = 1e6
+HOUR: Final = 3600.0
+SETTLE: Final = 0.2
+SIGMA: Final = 0.6
+MOST: Final = 100_000
+
+
+@attrs.frozen
+class Order:
+    """What to park, and how to weigh it."""
+
+    url: str | None
+    """A server that answers; ``None`` for one that never does."""
+    watches: int
+    traced: bool
+
+
+def _ids(count: int) -> list[str]:
+    return [f"00000000-0000-4000-8000-{number:012x}" for number in range(count)]
+
+
+@asynccontextmanager
+async def _target(order: Order) -> AsyncIterator[str]:
+    """The server's URL; a silent server is a socket on which nobody reads."""
+    if order.url is not None:
+        yield order.url
+        return
+    with socket.create_server(("127.0.0.1", 0), backlog=SLOTS) as silent:
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+
+class Scales:
+    """Weighs what was allocated since it was made."""
+
+    def __init__(self, *, traced: bool) -> None:
+        gc.collect()
+        if traced:
+            tracemalloc.start()
+        self._read: Callable[[], int] = self._traced if traced else resident_memory
+        self._before = self._read()
+
+    def weigh(self) -> int:
+        """Bytes."""
+        gc.collect()
+        return self._read() - self._before
+
+    @staticmethod
+    def _traced() -> int:
+        return tracemalloc.get_traced_memory()[0]
+
+
+@asynccontextmanager
+async def _client(url: str, order: Order) -> AsyncIterator[StatusClient]:
+    async with StatusClient(
+        topaz_api_key="sim",
+        topaz_url=url,
+        rate=UNLIMITED,
+        burst=UNLIMITED,
+        max_in_flight=SLOTS,
+        request_timeout=HOUR,
+        policy=single_looks(price=HOUR),
+    ) as client:
+        if order.url is not None:  # fill the pool, which is not what a watch weighs
+            await asyncio.gather(*(client.image.get(job) for job in _ids(2 * SLOTS)))
+        yield client
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110  # whoever knows tells nobody
+        await asyncio.sleep(SETTLE)
+    await asyncio.sleep(SETTLE)
+
+
+async def park_watches(_pipe: Connection, order: Order) -> float:
+    return await _park_library(order, awaited=False)
+
+
+async def park_awaited(_pipe: Connection, order: Order) -> float:
+    return await _park_library(order, awaited=True)
+
+
+async def _park_library(order: Order, *, awaited: bool) -> float:
+    ids = _ids(order.watches)
+    async with _target(order) as url, _client(url, order) as client:
+        held: list[Any] = [None] * len(ids)
+        tasks: list[Any] = [None] * len(ids)
+        scales = Scales(traced=order.traced)
+        for index, job in enumerate(ids):
+            held[index] = client.image.watch(job)
+            if awaited:
+                tasks[index] = asyncio.create_task(held[index].result())
+        await asyncio.sleep(SETTLE)
+        if order.url is not None:
+            await _until(lambda: client.stats().total_requests >= len(ids) + 2 * SLOTS)
+            assert all(watch.status is not None for watch in held)
+        weight = scales.weigh() / len(ids)
+        tracemalloc.stop()
+    await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+    return weight
+
+
+async def park_plain(_pipe: Connection, order: Order) -> float:
+    jobs = [JobRef(JobKind.IMAGE, job) for job in _ids(order.watches)]
+    async with _target(order) as url, plain_session() as session:
+        client = PlainClient(session, url, limiter(UNLIMITED, UNLIMITED), interval=HOUR)
+        if order.url is not None:
+            await asyncio.gather(*(client.look(url + PATHS[JobKind.IMAGE].format(job)) for job in _ids(2 * SLOTS)))
+        looks, tasks = client.looks, list[Any]([None] * len(jobs))
+        scales = Scales(traced=order.traced)
+        for index, job in enumerate(jobs):
+            tasks[index] = asyncio.create_task(client.wait(job))
+        await asyncio.sleep(SETTLE)
+        if order.url is not None:
+            await _until(lambda: client.looks - looks >= len(jobs))
+        weight = scales.weigh() / len(jobs)
+        tracemalloc.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    return weight
+
+
+PARKED: Final = {
+    "library, a watch": park_watches,
+    "library, a watch awaited by a task": park_awaited,
+    "plain loop, a task a job": park_plain,
+}
+
+
+def weigh(watches: int, show: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Bytes a watch, by who holds it and by state and method."""
+    found: dict[str, dict[str, float]] = {name: {} for name in PARKED}
+    with Child(serve_canned) as server:
+        url = server.receive()
+        for name, work in PARKED.items():
+            for state, target in (("unanswered", None), ("answered", url)):
+                for method in ("tracemalloc", "rss"):
+                    show(f"{name}, {state}, by {method}")
+                    order = Order(target, watches, method == "tracemalloc")
+                    found[name][f"{state}_{method}"] = in_child(work, order)
+    return found
+
+
+# -- all of them at work ----------------------------------------------------------------------------------------------
+
+
+async def await_all(pipe: Connection, url: str, names: list[str], rate: float) -> dict[str, Any]:
+    """Watch all jobs to their end, and tell what it took."""
+    held = resident_memory()
+    errors: Counter[str] = Counter()
+    ends: dict[str, float] = {}
+    began, cpu, told = time.monotonic(), time.process_time(), 0.0
+    async with StatusClient(
+        topaz_api_key="sim", topaz_url=url, rate=rate, burst=rate / 10, max_in_flight=2 * SLOTS
+    ) as client:
+        outcomes = client.as_completed(names)
+        started = time.monotonic() - began
+        async for outcome in outcomes:
+            ends[str(outcome.job)] = time.monotonic()
+            if outcome.error is not None:
+                errors[type(outcome.error).__name__] += 1
+            if time.monotonic() - told > SETTLE:
+                told = time.monotonic()
+                pipe.send(len(ends))
+        stats = client.stats()
+    wall = time.monotonic() - began
+    return {
+        "jobs": len(names),
+        "ended": len(ends),
+        "ends": ends,
+        "start": started,
+        "errors": dict(errors),
+        "answers": {kind.value: dict(answers) for kind, answers in stats.requests.items() if answers},
+        "requests": stats.total_requests,
+        "requests_per_second": stats.total_requests / wall,
+        "wall": wall,
+        "cpu": time.process_time() - cpu,
+        "cpu_us_per_request": 1e6 * (time.process_time() - cpu) / max(1, stats.total_requests),
+        "peak_memory": peak_memory(),
+        "own_memory": peak_memory() - held,
+    }
+
+
+def endure(arguments: argparse.Namespace, show: Callable[[str], None]) -> dict[str, Any]:
+    """All watches at work; what it took, and how late their ends were known."""
+    simulator = SimulatorProcess(seed=arguments.seed, control_timeout=120.0)
+    plan = {"kind": "image", "count": arguments.watches, "duration": {"lognormal": [arguments.median, SIGMA]}}
+    with simulator_at(simulator) as url:
+        names = simulator.add_jobs([plan])
+        with Child(await_all, (url, names, arguments.rate)) as child:
+            while not isinstance(found := child.receive(), dict):
+                show(f"{found} of {len(names)} jobs done")
+        truths, by_second = simulator.truths(), simulator.stats()["by_second"]
+    found["busiest_second"] = max(by_second.values())
+    ends = found.pop("ends")
+    found["lag"] = spread([max(0.0, at - truths[job]["ends_at"]) for job, at in ends.items()])
+    return dict(found)
+
+
+# -- the front --------------------------------------------------------------------------------------------------------
+
+
+def show_weights(weights: dict[str, dict[str, float]], watches: int) -> None:
+    columns = ("unanswered_tracemalloc", "unanswered_rss", "answered_tracemalloc", "answered_rss")
+    rows = [[name, *(f"{of[column]:,.0f}" for column in columns)] for name, of in weights.items()]
+    print(f"bytes a parked watch, of {watches:,}\n")
+    print(table(["", "unanswered, traced", "RSS", "answered once, traced", "RSS"], rows))
+
+
+def show_endurance(of: dict[str, Any]) -> None:
+    print(f"\n{of['jobs']:,} watches at work\n")
+    rows = [
+        ["ended", f"{of['ended']:,}"],
+        ["errors", ", ".join(f"{count} {name}" for name, count in of["errors"].items()) or "none"],
+        ["starting them all, s", f"{of['start']:.2f}"],
+        ["requests", f"{of['requests']:,}"],
+        ["requests/s, on average", f"{of['requests_per_second']:,.0f}"],
+        ["requests in the busiest second", f"{of['busiest_second']:,}"],
+        ["wall time, s", f"{of['wall']:.1f}"],
+        ["CPU, s", f"{of['cpu']:.1f}"],
+        ["CPU, µs a request", f"{of['cpu_us_per_request']:.0f}"],
+        ["peak memory, MiB", f"{of['peak_memory'] / 2**20:.1f}"],
+        ["  above its start, MiB", f"{of['own_memory'] / 2**20:.1f}"],
+        *([f"detection lag, {name}, s", f"{seconds:.2f}"] for name, seconds in of["lag"].items()),
+    ]
+    print(table(["", "library"], rows))
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= MOST:
+        raise argparse.ArgumentTypeError(f"from 1 to {MOST:,}")
+    return count
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--watches", type=_count, default=20_000, help=f"how many, up to {MOST:,} (default: %(default)s)")
+    add("--rate", type=float, default=2000.0, help="requests/s of those at work (default: %(default)s)")
+    add("--median", type=float, default=12.0, help="median seconds of their jobs (default: %(default)s)")
+    add("--seed", type=int, default=7, help="of ids and durations (default: %(default)s)")
+    add("--only", choices=("weights", "work"), help="one half of it")
+    add("--json", action="store_true", help="print one line of JSON instead of the tables")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    with progress() as show:
+        weights = None if arguments.only == "work" else weigh(arguments.watches, show)
+        work = None if arguments.only == "weights" else endure(arguments, show)
+    if arguments.json:
+        print(json.dumps({"settings": vars(arguments), "bytes_per_watch": weights, "at_work": work}))
+        return
+    if weights:
+        show_weights(weights, arguments.watches)
+    if work:
+        show_endurance(work)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

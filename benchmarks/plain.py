@@ -1,0 +1,75 @@
+"""The client that people write by hand: a coroutine a job, a fixed interval, a semaphore, aiolimiter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+import attrs
+from aiolimiter import AsyncLimiter
+
+from topaz_status import JobKind, JobRef
+
+PATHS: Final = {
+    JobKind.IMAGE: "/image/v1/status/{}",
+    JobKind.VIDEO: "/video/{}/status",
+    JobKind.TRY_ON: "/v1/try-on/job/{}",
+}
+TERMINAL: Final = frozenset({"completed", "complete", "failed", "cancelled", "canceled"})
+SLOTS: Final = 32
+TRY_ON_RATE: Final = 5.0
+
+
+def limiter(rate: float, burst: float) -> AsyncLimiter:
+    """At most ``burst`` at once and ``rate`` a second."""
+    return AsyncLimiter(burst, burst / rate)
+
+
+@attrs.define(eq=False)
+class PlainClient:
+    """Polls each job by itself until its status is a last one. A failed look is tried again an interval later."""
+
+    session: aiohttp.ClientSession
+    url: str
+    limit: AsyncLimiter
+    interval: float = 5.0
+    decode: Callable[[Any], Any] | None = None
+    """What is made of each body besides the parsed JSON."""
+    looks: int = 0
+    _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(SLOTS), init=False)
+    _try_ons: AsyncLimiter = attrs.field(factory=lambda: AsyncLimiter(TRY_ON_RATE, 1.0), init=False)
+
+    async def wait(self, job: JobRef) -> dict[str, Any]:
+        """The job's last status."""
+        url = self.url + PATHS[job.kind].format(job.id)
+        while True:
+            status = await (self._look_slowly(url) if job.kind is JobKind.TRY_ON else self.look(url))
+            if status is not None and status["status"].lower() in TERMINAL:
+                return status
+            await asyncio.sleep(self.interval)
+
+    async def look(self, url: str) -> dict[str, Any] | None:
+        """One request, when the limits let it; ``None`` when it brought no status."""
+        async with self._slots, self.limit:
+            try:
+                async with self.session.get(url) as response:
+                    self.looks += 1
+                    if response.status != 200:
+                        return None
+                    status: dict[str, Any] = await response.json()
+            except (aiohttp.ClientError, TimeoutError):
+                return None
+        if self.decode is not None:
+            self.decode(status)
+        return status
+
+    async def _look_slowly(self, url: str) -> dict[str, Any] | None:
+        async with self._try_ons:
+            return await self.look(url)
+
+
+def plain_session() -> aiohttp.ClientSession:
+    """A session as it comes, with the key in its headers."""
+    return aiohttp.ClientSession(headers={"X-API-Key": "sim"})

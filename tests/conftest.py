@@ -1,0 +1,32 @@
+"""Fixtures and mends that all tests share. Being here, it also makes ``harness`` importable from every folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+from harness import MendedResponse
+
+
+class _Answers(aioresponses):
+    """Gives answers of the mended kind."""
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("response_class", MendedResponse)
+        super().add(*args, **kwargs)
+
+
+@pytest.fixture
+def answers() -> Iterator[aioresponses]:
+    """Answers by URL, given to whatever aiohttp session asks."""
+    with _Answers() as mocked:
+        yield mocked
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the developer's shell holds is none of the tests' business."""
+    for name in ("TOPAZ_API_KEY", "PIXELCUT_API_KEY", "TOPAZ_API_URL", "PIXELCUT_API_URL"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,132 @@
+"""The walls of the house, read from the imports: a pure core, one place for each effect, layers that point down."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import topaz_status
+
+ROOT = Path(topaz_status.__file__).parent
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
+EDGES = ("testing/", "cli/demo")
+INSIDE = [name for name in NAMES if not name.startswith(EDGES)]
+
+LAYERS = (
+    {"errors"},
+    {"models"},
+    {"core"},
+    {"session"},
+    {"watch", "collect", "endpoints", "results", "notice"},
+    {"client"},
+    {"cli", "testing", "__main__"},
+)
+IMPURE = {"asyncio", "aiohttp", "time", "random", "logging"}
+
+
+def layer(name: str) -> int:
+    """How high a module of ours stands, by the first part of its name below the package."""
+    return next(height for height, names in enumerate(LAYERS) if name in names)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything in a module but what only type checkers see."""
+    for child in ast.iter_child_nodes(tree):
+        if _is_type_checking(child):
+            assert isinstance(child, ast.If)
+            for other in child.orelse:
+                yield other
+                yield from _nodes(other)
+        else:
+            yield child
+            yield from _nodes(child)
+
+
+def imports(name: str) -> set[str]:
+    """Full names of what a file imports when it runs: ``aiohttp``, ``topaz_status.core.wire``."""
+    package = ["topaz_status", *Path(name).parent.parts]
+    found = set()
+    for node in _nodes(ast.parse((ROOT / name).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{origin}.{alias.name}" for alias in node.names} | {origin}
+    return found
+
+
+def outside(name: str) -> set[str]:
+    """Top-level packages other than ours that a file imports when it runs."""
+    return {full.partition(".")[0] for full in imports(name)} - {"topaz_status"}
+
+
+def uses(name: str, call: str) -> bool:
+    """Whether a file names ``call``, such as ``time.time``, at run time."""
+    return any(
+        isinstance(node, ast.Attribute) and ast.unparse(node) == call
+        for node in _nodes(ast.parse((ROOT / name).read_text()))
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("core/", "models/", "errors"))])
+def test_the_core_is_pure(name: str) -> None:
+    """What decides imports nothing that waits, sends, rolls dice, reads a clock or writes a log."""
+    assert not outside(name) & IMPURE
+
+
+def test_one_file_imports_aiohttp() -> None:
+    """Only the transport knows aiohttp."""
+    assert [name for name in INSIDE if "aiohttp" in outside(name)] == ["session/transport.py"]
+
+
+def test_one_file_reads_the_wall_clock() -> None:
+    """Only the clock imports ``time``; nobody else asks for the date by another way."""
+    assert [name for name in INSIDE if "time" in outside(name) and not name.startswith("cli/")] == ["session/clock.py"]
+    assert [name for name in INSIDE if uses(name, "time.time")] == ["session/clock.py"]
+    for call in ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now"):
+        assert not [name for name in INSIDE if uses(name, call)]
+
+
+def test_one_file_sleeps_and_rolls_dice() -> None:
+    """Only the retry module sleeps, imports ``random``, and knows ``backoff``."""
+    for package in ("random", "backoff"):
+        assert [name for name in INSIDE if package in outside(name)] == ["session/retry.py"]
+    assert [name for name in INSIDE if uses(name, "asyncio.sleep") and not name.startswith("cli/")] == [
+        "session/retry.py"
+    ]
+    assert not [name for name in INSIDE if "secrets" in outside(name) or uses(name, "os.urandom")]
+    assert not [name for name in INSIDE if uses(name, "time.sleep")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_point_down(name: str) -> None:
+    """A module imports from its own layer or from those below it, and never from the package's root."""
+    height = layer(name.partition("/")[0].removesuffix(".py"))
+    inner = {full.split(".")[1:][0] for full in imports(name) if full.startswith("topaz_status.")}
+    known = {one for one in inner if any(one in names for names in LAYERS)}
+    assert not [one for one in known if layer(one) > height and not (name == "models/state.py" and one == "errors")]
+    if height < len(LAYERS) - 1:
+        assert inner == known, "the package's root is not to be imported from within"
+
+
+def test_the_root_only_names() -> None:
+    """The package's root names what is public, sorted, and all of it is there."""
+    assert list(topaz_status.__all__) == sorted(topaz_status.__all__)
+    assert all(hasattr(topaz_status, name) for name in topaz_status.__all__)
+
+
+def test_the_reader_reads() -> None:
+    """The reading of imports sees them inside functions and relative ones, and not those for type checkers."""
+    assert "topaz_status.errors" in imports("core/wire.py")
+    assert "topaz_status.session.clock" in imports("session/gate.py")
+    assert "aiohttp" not in outside("client.py")
+    assert "aiohttp" in (ROOT / "client.py").read_text()
