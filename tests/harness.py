@@ -20,6 +20,8 @@ from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator, run_vir
 P = ParamSpec("P")
 TOPAZ_KEY = "topaz-key-0123456789"
 PIXELCUT_KEY = "pixelcut-key-9876543210"
+A_HAIR = 1e-9
+"""Seconds: what float arithmetic may cost."""
 
 
 async def settle(steps: int = 50) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import client_of, looks, now, settle, virtual
+from harness import A_HAIR, client_of, looks, now, settle, virtual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,7 +132,7 @@ async def test_a_storm_of_notices() -> None:
             for _ in range(3):
                 client.notify(job)
             await asyncio.sleep(0.03)
-    assert min(later - earlier for earlier, later in pairwise(looks(simulator, job))) >= 0.25 - 1e-9
+    assert min(later - earlier for earlier, later in pairwise(looks(simulator, job))) >= 0.25 - A_HAIR
 
 
 @virtual
