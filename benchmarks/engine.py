@@ -193,7 +193,7 @@ async def run_naive(pipe: Connection, order: Order) -> None:
 
 async def run_library(pipe: Connection, order: Order) -> None:
     """The library."""
-    policy = single_looks(price=0.001, min_interval=EAGER)
+    policy = single_looks(price=0.001, min_interval=EAGER, max_interval=EAGER)
     async with StatusClient(
         topaz_api_key="sim", topaz_url=order.url, rate=order.rate, burst=SLOTS, max_in_flight=SLOTS, policy=policy
     ) as client:

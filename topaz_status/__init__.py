@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .client import StatusClient
     from .collect import Completions
+    from .core.looks import Explanation
     from .core.policy import PollPolicy
-    from .core.schedule import Explanation
     from .errors import (
         AuthenticationError,
         BadRequestError,
@@ -100,7 +100,7 @@ __all__ = [
     "WatchTimeoutError",
 ]
 
-_HOMES: Final = ("errors", "models", "core.policy", "core.schedule", "session.statistics", "watch", "collect", "client")
+_HOMES: Final = ("errors", "models", "core.policy", "core.looks", "session.statistics", "watch", "collect", "client")
 
 
 def __getattr__(name: str) -> Any:

@@ -176,7 +176,7 @@ class StatusClient:
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
-        return collect.completions(engine.clock, start, jobs, engine.feed.adopt)
+        return collect.completions(engine.clock, start, jobs, engine.feed.roster.adopt)
 
     @overload
     async def gather(
@@ -230,7 +230,7 @@ class StatusClient:
         engine = self._engine
         if engine is None:
             return None
-        job = next((job for job in named_jobs(job_or_payload) if job in engine.feed.pollers), None)
+        job = next((job for job in named_jobs(job_or_payload) if engine.feed.roster.find(job)), None)
         if job is not None:
             engine.clock.soon(engine.feed.notify, job)
         return job

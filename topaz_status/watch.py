@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import attrs
 
-from .core.schedule import Explanation
+from .core.looks import Explanation
 from .errors import ConfigurationError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
 from .models.state import JobRef, JobState
@@ -176,7 +176,8 @@ class Watch(Generic[S]):
     def start(self, *, timeout: float | None, age: float, remaining: float | None) -> Self:
         """Join the job's poller."""
         self._started_at = self._feed.clock.now()
-        self._poller = self._feed.join(self.job, self, age=age, remaining=remaining)
+        self._poller = self._feed.roster.join(self.job, self, age=age, remaining=remaining)
+        self._feed.gate.wake()
         self._polls_before = self._poller.polls
         if timeout is not None:
             self._alarm = self._alarms.set(self._started_at + timeout, self._expire)
@@ -210,7 +211,7 @@ class Watch(Generic[S]):
         ending = self._poller.ending
         if ending is None:
             clock = self._feed.clock
-            self._feed.leave(self._poller, self)
+            self._feed.roster.leave(self._poller, self)
             ending = Ending(self.status, error, clock.now(), clock.wall())
         self.settle(ending)
 

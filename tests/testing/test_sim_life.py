@@ -105,6 +105,13 @@ def test_noisy_and_frozen_etas() -> None:
     assert born(eta="absent").eta(0.0, 0.0) is None
 
 
+def test_a_noisy_eta_gets_better_towards_the_end() -> None:
+    """Its error goes evenly from `eta_error` of what is left to `eta_error_late` of it."""
+    life = born(duration=100.0, eta="noisy", eta_error=0.5, eta_error_late=0.1)
+    errors = [(life.eta(now, now) or 0.0) - 100.0 for now in (0.0, 50.0, 90.0)]
+    assert errors == pytest.approx([0.5 * 100.0 * life.luck, 0.3 * 50.0 * life.luck, 0.14 * 10.0 * life.luck])
+
+
 def test_video_words_come_in_order() -> None:
     """A video walks through every intermediate word, in the documented order."""
     life = born("video", queue=10.0, duration=100.0)

@@ -177,6 +177,15 @@ def decode_image_list(data: object) -> list[ImageStatus]:
     return list(read_items(decode_image, items, at, lenient=False))
 
 
+def decode_record(data: object) -> VideoRecord:
+    """Read an entry of the video history.
+
+    Raises:
+        DecodeError: no usable ``id`` or ``status``.
+    """
+    return _read(_RECORD, data, None)
+
+
 def decode_history(data: object, *, lenient: bool = False) -> VideoHistoryPage:
     """Read a page of ``GET /video/history`` by either text: ``{"result", "nextCursor"}`` or an array.
 
@@ -184,7 +193,7 @@ def decode_history(data: object, *, lenient: bool = False) -> VideoHistoryPage:
         DecodeError: there is no list, or (unless ``lenient``) items are bad: each is named, as ``result[3].id``.
     """
     items, at = listed(data, "result")
-    records = read_items(lambda item: _read(_RECORD, item, None), items, at, lenient=lenient)
+    records = read_items(decode_record, items, at, lenient=lenient)
     cursor = data.get("nextCursor") if type(data) is dict else None
     return VideoHistoryPage(records=records, next_cursor=usable_cursor(cursor))
 

@@ -62,6 +62,8 @@ class PollPolicy:
     """No two looks at one job are closer together than this."""
     max_interval: float = attrs.field(default=300.0, validator=_span())
     """The longest gap between two looks at one job; within it the longest gap grows with the job's age."""
+    sweep: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    """Look at pages of the account's lists where one answers for many jobs."""
     timeout: float | None = attrs.field(default=7 * DAY, validator=_span(optional=True))
     """How long a watch goes on by default; ``None`` is no limit. The services keep nothing longer than 7 days."""
     not_found_grace: float = attrs.field(default=10.0, validator=_span(positive=False))

@@ -1,244 +1,264 @@
-"""Which look is worth the next token, and when: the seam between what is known of the jobs and what is asked.
+"""Which look is worth the next token, and when.
 
-This schedule asks for every job by itself. Where nothing is known of how long a job lasts, the chance that it ends in
-the next second falls as ``1 / age``; the gap that balances a second of waiting against ``price`` seconds a request then
-grows as the square root of the age (Barlow, Hunter & Proschan 1963; Keller 1974). A prediction (``eta``, progress,
-estimates) may draw the next look in, never push it out: hints are hints. What is due is served in the order of due
-times.
+Each job has a life table and each look a worth (see :mod:`.lifetimes` and :mod:`.value`): a look is *due* when its
+worth reaches ``policy.price``, no sooner than ``min_interval`` and no later than the longest gap after the last.
+Nothing due: nothing is asked, and the request is saved. More due than tokens: each token goes to the greatest worth.
+
+Serving by due time alone would be served ill under load, for most of what is due brings no news; serving by worth alone
+starves those of whom little is expected (Kolobov et al., NeurIPS 2019, ask of a crawler that no page starves). So one
+token in eight goes to what has passed its longest gap, in the order in which it did. Looks at a job are therefore at
+most ``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
+
+The same observations give the same decisions: nothing here reads a clock or rolls dice, and ties go to who came first.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
-import attrs
-
 from ..models.state import JobKind, JobRef
+from .agenda import FLYING, PARKED, Agenda, Entry
+from .lifetimes import Lifetimes
+from .looks import Explanation, Look, PageLook
 from .policy import PollPolicy
+from .predict import FARTHEST, SOONEST, Source
+from .reasons import explain
 from .sighting import Sighting
+from .tracked import Tracked
+from .walk import Walk
 
-SHORTEST_LIFE: Final = 20.0
-"""Seconds: jobs younger than this are treated as this old."""
-
-
-@attrs.frozen
-class JobLook:
-    """Ask for one job by itself."""
-
-    job: JobRef
-
-    @property
-    def kind(self) -> JobKind:
-        """Whose budget it comes out of."""
-        return self.job.kind
+GUARD: Final = 8
+"""When more is due than can be served, one token in so many goes to the longest overdue."""
+LIKELY: Final = 0.5
+"""With this chance to meet a job on a page, the page will do in its place."""
+BARE_LISTS: Final = frozenset({JobKind.VIDEO})
+"""Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
+the end of a job that it tells is confirmed by a look at the job."""
+PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
 
 
-@attrs.frozen
-class Explanation:
-    """Why, and when, a job is looked at next. Times are seconds."""
-
-    job: JobRef
-    reason: str
-    in_flight: bool
-    due_in: float | None
-    """Until the next look is due; negative when it is overdue, ``None`` while one is on the wire."""
-    looked_ago: float | None
-    """Since the last look, ``None`` before the first."""
-    longest_gap: float
-    """The longest gap allowed at this job's age."""
-    predicted_end_in: float | None
-    """Until the job's end, by what the service told last."""
-
-    @classmethod
-    def ended(cls, job: JobRef) -> Explanation:
-        """There is no next look."""
-        return cls(
-            job=job,
-            reason="the watch has ended",
-            in_flight=False,
-            due_in=None,
-            looked_ago=None,
-            longest_gap=0.0,
-            predicted_end_in=None,
-        )
-
-    def __str__(self) -> str:
-        when = "no look is planned" if self.due_in is None else f"next look in {max(0.0, self.due_in):.2f} s"
-        return f"{self.job}: {when}: {self.reason}"
-
-
-@attrs.define(eq=False)
-class _Entry:
-    job: JobRef
-    born_at: float
-    due_at: float
-    looked_at: float = -math.inf
-    predicted_at: float | None = None
-    retrying: bool = False
-    in_flight: bool = False
-    urgent: bool = False
-
-
-_Heap = list[tuple[float, int, _Entry]]
-
-
-@attrs.define(init=False)
 class Schedule:
-    """Jobs and their next looks. A heap entry is live only while its time is its job's ``due_at``."""
+    """Watched jobs, what is known of them, and the order of looks."""
 
-    _policy: PollPolicy
-    _entries: dict[JobRef, _Entry]
-    _heaps: dict[JobKind, _Heap]
-    _urgent: dict[JobKind, _Heap]
-    _count: int
-
-    def __init__(self, policy: PollPolicy) -> None:
+    def __init__(self, policy: PollPolicy, *, pages: Mapping[JobKind, int] = PAGE_SIZES) -> None:
         self._policy = policy
-        self._entries = {}
-        self._heaps = {kind: [] for kind in JobKind}
-        self._urgent = {kind: [] for kind in JobKind}
-        self._count = 0
+        self._jobs: dict[JobRef, Tracked] = {}
+        self._agendas = {kind: Agenda(policy.price, self._last_at) for kind in JobKind}
+        self._walks = {kind: Walk(kind, size, policy, bare=kind in BARE_LISTS) for kind, size in pages.items()}
+        self._lifetimes = Lifetimes()
+        self._turn = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._jobs)
+
+    # -- watches come and go ------------------------------------------------------------------------------------------
 
     def add(self, job: JobRef, now: float, *, age: float = 0.0, remaining: float | None = None) -> None:
-        """A watch starts: its first look is due at once. ``remaining`` is what the answer to the submit told."""
-        predicted_at = None if remaining is None else now + remaining
-        entry = _Entry(job, born_at=now - age, due_at=now, predicted_at=predicted_at)
-        self._entries[job] = entry
-        self._push(entry)
+        """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told."""
+        self.drop(job)
+        tracked = self._jobs[job] = Tracked(job, now - age if age else now, now)
+        if remaining is not None and SOONEST <= remaining <= FARTHEST:
+            tracked.believe(Source.ETA, remaining, now, self._lifetimes)
+        else:
+            tracked.believe(Source.AGE, 1.0, tracked.born_at, self._lifetimes)
+        tracked.before -= self._lifetimes.over_at_first(job.kind)
+        if walk := self._walks.get(job.kind):
+            walk.presume(tracked, now)
+        self._plan(tracked, now)
 
     def drop(self, job: JobRef) -> None:
-        """The watch is over."""
-        self._entries.pop(job, None)
+        """Forget a job whose watch is over; an unknown one is none."""
+        if tracked := self._jobs.pop(job, None):
+            self._forget(tracked)
 
     def nudge(self, job: JobRef, now: float) -> None:
-        """There is a reason to look now: the job goes before all others, no sooner than ``min_interval`` allows."""
-        entry = self._entries.get(job)
-        if entry is None or entry.urgent:
+        """Look at a job before all others, no sooner than ``min_interval`` after the last look at it."""
+        tracked = self._jobs.get(job)
+        if tracked is not None and not tracked.urgent:
+            tracked.urgent = True
+            self._plan(tracked, now)
+
+    # -- looks --------------------------------------------------------------------------------------------------------
+
+    def pick(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+        """Give the look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
+        agendas = self._due(now, kinds)
+        if not agendas:
+            return None
+        agenda, entry = self._choose(agendas, now)
+        agenda.remove(entry, FLYING)
+        for other in agendas:
+            other.settle(now)
+        return entry.send()
+
+    def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
+        """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
+        at = math.inf
+        for kind in kinds:
+            at = min(at, self._agendas[kind].next_at())
+            if walk := self._walks.get(kind):
+                walk.settle(now)
+                at = min(at, walk.agenda.next_at())
+        return max(at, now)
+
+    def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
+        """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
+        if isinstance(look, PageLook):
+            self._saw_page(look, now, sightings, next_cursor)
             return
-        entry.urgent = True
-        if not entry.in_flight:
-            self._plan(entry, now)
-
-    def pick(self, now: float, kinds: Collection[JobKind]) -> JobLook | None:
-        """The look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
-        for heaps in (self._urgent, self._heaps):
-            heads = [head for kind in kinds if (head := self._head(heaps[kind])) and head[0] <= now]
-            if heads:
-                entry = min(heads)[2]
-                heapq.heappop(heaps[entry.job.kind])
-                entry.in_flight, entry.urgent, entry.looked_at = True, False, now
-                return JobLook(entry.job)
-        return None
-
-    def next_at(self, kind: JobKind) -> float:
-        """The time at which :meth:`pick` finds a look of that kind; infinite when there is none."""
-        heads = (self._head(heaps[kind]) for heaps in (self._urgent, self._heaps))
-        return min((head[0] for head in heads if head), default=math.inf)
-
-    def saw(self, now: float, sightings: Sequence[Sighting]) -> None:
-        """A usable answer came: plan the next look at each job it named, and forget those that ended."""
+        tracked = self._jobs.get(look.job)
+        if tracked is not None and tracked.rung == FLYING:
+            tracked.rung = PARKED
         for sighting in sightings:
-            entry = self._entries.get(sighting.job)
-            if entry is None:
-                continue
-            if sighting.terminal:
-                del self._entries[sighting.job]
-                continue
-            entry.in_flight = entry.retrying = False
-            if sighting.age is not None:
-                entry.born_at = min(entry.born_at, now - sighting.age)
-            self._learn(entry, sighting, now)
-            self._plan(entry, entry.looked_at + self._interval(entry, now))
+            self._saw_one(sighting, now)
 
-    def missed(self, look: JobLook, retry_at: float) -> None:
-        """No usable answer came: look again at ``retry_at``."""
-        entry = self._entries.get(look.job)
-        if entry is not None:
-            entry.in_flight, entry.retrying = False, True
-            self._plan(entry, retry_at)
+    def missed(self, look: Look, now: float, retry_at: float) -> None:
+        """Note that no usable answer came: the same look is due again at ``retry_at``."""
+        if isinstance(look, PageLook):
+            for job in self._walks[look.kind].missed(look, now, retry_at):
+                self._plan(job, now)
+            return
+        tracked = self._jobs.get(look.job)
+        if tracked is not None and tracked.rung == FLYING:
+            self._agendas[look.kind].put(tracked, max(retry_at, now))
 
-    def overdue(self, now: float) -> float:
-        """Seconds by which the longest gap of the job that waits longest is exceeded; 0 when none is."""
-        heads = [head for kind in JobKind if (head := self._head(self._heaps[kind]))]
-        return max((self._lateness(head[2], now) for head in heads), default=0.0)
+    def refused(self, look: PageLook, now: float) -> None:
+        """Note that the service does not take a cursor: its jobs go back to the first page."""
+        for job in self._walks[look.kind].refused(look, now):
+            self._plan(job, now)
+
+    # -- what can be told of it ---------------------------------------------------------------------------------------
 
     def explain(self, job: JobRef, now: float) -> Explanation | None:
-        """What is known of a job's next look; ``None`` when the job is not watched."""
-        entry = self._entries.get(job)
-        if entry is None:
+        """Tell what is known of a job's next look; ``None`` when the job is not watched."""
+        tracked = self._jobs.get(job)
+        return explain(tracked, self._policy, now) if tracked else None
+
+    def due_now(self, now: float) -> int:
+        """Count the looks, at jobs and at pages, that are due."""
+        self._due(now, tuple(JobKind))
+        return sum(len(agenda) for agenda in self._all_agendas())
+
+    def overdue(self, now: float) -> float:
+        """Give by how many seconds the longest gap of anything that is due is exceeded, at most; 0 when none is."""
+        return max(now - min(agenda.first_late_at() for agenda in self._all_agendas()), 0.0)
+
+    def demand(self, now: float) -> float:
+        """Give the looks a second that the longest gaps ask for by themselves, if each job is looked at alone."""
+        longest = self._policy.longest_gap
+        return sum(1.0 / longest(now - tracked.born_at) for tracked in self._jobs.values())
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _all_agendas(self) -> list[Agenda]:
+        return [*self._agendas.values(), *(walk.agenda for walk in self._walks.values())]
+
+    def _last_at(self, entry: Entry) -> float:
+        """Give the time at which the longest gap of a job that is due ends."""
+        if not isinstance(entry, Tracked):
+            return math.inf
+        return entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
+
+    def _due(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
+        due = []
+        for kind in kinds:
+            agenda = self._agendas[kind]
+            if agenda.due_by(now):
+                due.append(agenda)
+            if walk := self._walks.get(kind):
+                walk.settle(now)
+                if walk.agenda.due_by(now):
+                    due.append(walk.agenda)
+        return due
+
+    def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
+        """Take the greatest worth, and when there is a choice every so often the longest overdue."""
+        self._turn += 1
+        if self._turn % GUARD == 0 and (late := self._latest(agendas, now)):
+            return late
+        if len(agendas) == 1:
+            return agendas[0], agendas[0].best()
+        return max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+
+    def _latest(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry] | None:
+        """Give the entry whose longest gap was first to end, or the page on which such a job is likely to be met."""
+        last_at, agenda = min(((agenda.first_late_at(), agenda) for agenda in agendas), key=itemgetter(0))
+        if last_at > now:
             return None
-        return Explanation(
-            job=job,
-            reason=self._reason(entry, now),
-            in_flight=entry.in_flight,
-            due_in=None if entry.in_flight else entry.due_at - now,
-            looked_ago=None if entry.looked_at == -math.inf else now - entry.looked_at,
-            longest_gap=self._policy.longest_gap(now - entry.born_at),
-            predicted_end_in=None if entry.predicted_at is None else entry.predicted_at - now,
-        )
+        entry = agenda.first_late()
+        if isinstance(entry, Tracked) and entry.group is not None and entry.group.chance >= LIKELY:
+            page = entry.group.page
+            if page.rung >= 0 and page.weight == 1.0:
+                return self._walks[page.kind].agenda, page
+        return agenda, entry
 
-    def _learn(self, entry: _Entry, sighting: Sighting, now: float) -> None:
-        """Keep the best prediction this answer gives of the job's end."""
-        age = now - entry.born_at
-        if sighting.remaining is not None:
-            entry.predicted_at = now + sighting.remaining
-        elif sighting.estimate is not None:
-            entry.predicted_at = now + sighting.estimate * (1.0 - (sighting.progress or 0.0))
-        elif sighting.progress:
-            entry.predicted_at = now + age * (1.0 - sighting.progress) / sighting.progress
+    def _saw_one(self, seen: Sighting, now: float) -> None:
+        tracked = self._jobs.get(seen.job)
+        if tracked is None:
+            return
+        if seen.terminal:
+            tracked.saw_end(seen, now, self._lifetimes)
+            self.drop(seen.job)
+            return
+        tracked.saw_alive(seen, now, self._lifetimes)
+        self._plan(tracked, now)
 
-    def _interval(self, entry: _Entry, now: float) -> float:
-        age = now - entry.born_at
-        interval = min(self._gap(max(age, SHORTEST_LIFE)), self._policy.longest_gap(age))
-        if entry.predicted_at is not None:
-            ahead = entry.predicted_at - now
-            interval = min(interval, ahead if ahead > 0 else self._gap(-ahead))
-        return max(interval, self._policy.min_interval)
+    def _saw_page(self, look: PageLook, now: float, sightings: Sequence[Sighting], next_cursor: str | None) -> None:
+        alive, ended = self._learn_page(sightings, now)
+        loose = self._walks[look.kind].read(look, alive, ended, next_cursor, now)
+        if look.kind in BARE_LISTS:
+            for tracked in ended:
+                self.nudge(tracked.job, now)
+        else:
+            agenda = self._agendas[look.kind]
+            for tracked in alive:
+                if tracked.rung > PARKED and not tracked.urgent:
+                    agenda.remove(tracked)
+            for tracked in ended:
+                self.drop(tracked.job)
+        for tracked in loose:
+            if tracked.rung == PARKED:
+                self._plan(tracked, now)
 
-    def _gap(self, scale: float) -> float:
-        """The gap that balances ``price`` where jobs end at a rate of ``1 / scale`` a second."""
-        return math.sqrt(2.0 * self._policy.price * scale)
+    def _learn_page(self, sightings: Sequence[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
+        """Give the watched jobs that a page showed alive, and those that it showed over."""
+        alive, ended = [], []
+        jobs, lifetimes = self._jobs, self._lifetimes
+        for seen in sightings:
+            tracked = jobs.get(seen.job)
+            if tracked is None:
+                continue
+            if seen.terminal:
+                tracked.saw_end(seen, now, lifetimes)
+                ended.append(tracked)
+            else:
+                tracked.saw_alive(seen, now, lifetimes)
+                alive.append(tracked)
+        return alive, ended
 
-    def _lateness(self, entry: _Entry, now: float) -> float:
-        """Seconds past both the longest gap and the time the look was due: what a retry waits is no lateness."""
-        since = entry.looked_at if entry.looked_at > -math.inf else entry.due_at
-        return max(0.0, now - max(entry.due_at, since + self._policy.longest_gap(now - entry.born_at)))
+    def _plan(self, tracked: Tracked, now: float) -> None:
+        """Work out when a job's next look is due, unless a page answers for it or one is on the wire."""
+        if tracked.rung == FLYING:
+            return
+        policy, agenda = self._policy, self._agendas[tracked.job.kind]
+        shortest = policy.min_interval if tracked.known else 0.0
+        if tracked.urgent:
+            agenda.put(tracked, max(now, tracked.seen_at + shortest))
+            return
+        if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
+            agenda.remove(tracked)
+            return
+        longest = policy.longest_gap(now - tracked.born_at)
+        agenda.put(tracked, tracked.seen_at + max(tracked.gap_worth(policy.price, longest), shortest))
 
-    def _reason(self, entry: _Entry, now: float) -> str:
-        if entry.in_flight:
-            return "a look is on the wire"
-        if entry.urgent:
-            return "a notice asked for it"
-        if entry.due_at <= now:
-            return "it is due and waits for the budget"
-        if entry.retrying:
-            return "the last look got no usable answer"
-        if entry.predicted_at is not None:
-            return f"its end is expected in {entry.predicted_at - now:.1f} s"
-        return "nothing is known of its end; gaps grow with its age"
+    def _forget(self, tracked: Tracked) -> None:
+        self._agendas[tracked.job.kind].remove(tracked)
+        if tracked.group is not None:
+            self._walks[tracked.job.kind].leave(tracked)
 
-    def _plan(self, entry: _Entry, at: float) -> None:
-        """Set the next look; a notice's is as soon as ``min_interval`` allows."""
-        soonest = entry.looked_at + self._policy.min_interval
-        entry.due_at = soonest if entry.urgent and entry.looked_at > -math.inf else max(at, soonest)
-        self._push(entry)
 
-    def _push(self, entry: _Entry) -> None:
-        heaps = self._urgent if entry.urgent else self._heaps
-        self._count += 1
-        heapq.heappush(heaps[entry.job.kind], (entry.due_at, self._count, entry))
-
-    def _head(self, heap: _Heap) -> tuple[float, int, _Entry] | None:
-        """The first live item; dead ones on top are thrown away."""
-        while heap:
-            due_at, _, entry = heap[0]
-            if due_at == entry.due_at and not entry.in_flight and self._entries.get(entry.job) is entry:
-                return heap[0]
-            heapq.heappop(heap)
-        return None
+def _rank(entry: Entry, now: float) -> tuple[int, float]:
+    return entry.rung, entry.worth_at(now)

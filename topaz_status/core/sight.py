@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..models import ImageStatus, JobState, JobStatus, VideoEstimates, VideoRecord, VideoStatus
+from ..models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoRecord, VideoStatus
 from .sighting import Sighting
 
 WEEK: Final = 7 * 86_400.0
@@ -18,31 +18,35 @@ CLOCK_SLACK: Final = 60.0
 """How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
 
 
-def sight(status: JobStatus, *, service_now: float) -> Sighting:
-    """Tell what one status says, in spans of seconds as of ``service_now`` (Unix seconds, the service's clock)."""
+def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
+    """Tell what one status says of ``job``, in spans of seconds as of ``service_now`` (Unix seconds, its clock)."""
     state = status.state
-    image = status if isinstance(status, ImageStatus) else None
-    ended_at = image.modification_time if image and state.is_terminal else None
+    terminal = state.is_terminal
+    progress = status.progress
+    share = None if progress is None else progress / 100.0
+    running = state is not JobState.QUEUED and not terminal
+    if not isinstance(status, ImageStatus):
+        estimate = _middle(status.estimates) if isinstance(status, VideoStatus) else None
+        return Sighting(job, terminal, running, share, None, estimate)
     return Sighting(
-        job=status.job,
-        terminal=state.is_terminal,
-        running=_running(state),
-        progress=None if status.progress is None else status.progress / 100.0,
-        remaining=_until(image.eta, service_now) if image else None,
-        estimate=_middle(status.estimates) if isinstance(status, VideoStatus) else None,
-        age=_since(image.creation_time, service_now) if image else None,
-        ended_ago=_since(ended_at, service_now),
-        group=(image.model or "") if image else "",
+        job,
+        terminal,
+        running,
+        share,
+        _until(status.eta, service_now),
+        None,
+        _since(status.creation_time, service_now),
+        _since(status.modification_time, service_now) if terminal else None,
     )
 
 
-def sight_record(record: VideoRecord, *, service_now: float) -> Sighting:
-    """Tell what one entry of the video history says, in spans of seconds as of ``service_now``."""
+def sight_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Sighting:
+    """Tell what one entry of the video history says of ``job``, in spans of seconds as of ``service_now``."""
     state = record.state
     made_at = record.ts.get("requested", record.ts.get("accepted"))
     ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
     return Sighting(
-        job=record.job,
+        job=job,
         terminal=state.is_terminal,
         running=_running(state),
         estimate=_middle(record.estimates),

@@ -25,5 +25,3 @@ class Sighting:
     """Since the job was made, by the service's clock."""
     ended_ago: float | None = None
     """Since the job's end, by the service's clock; only on a terminal sighting, and whole seconds at best."""
-    group: str = ""
-    """Jobs that may last alike: the model's name where the service tells it."""

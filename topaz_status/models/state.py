@@ -71,7 +71,7 @@ def _check_id(_instance: object, _attribute: object, value: str) -> None:
         raise ConfigurationError(f"a job id must not hold spaces or control characters: {value!r}")
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class JobRef:
     """The name of one job: its kind and the service's own id.
 

@@ -9,13 +9,16 @@ import attrs
 
 from ..core.budget import LocalBudget
 from ..core.schedule import Schedule
+from ..core.sweep import PAGE_SIZES
 from .alarms import Alarms
 from .clock import Clock
 from .exchange import Exchange
 from .feed import Feed
+from .findings import Findings
 from .gate import Gate
 from .journal import Journal
 from .retry import Jitter
+from .roster import Roster
 from .settings import Settings
 from .transport import Transport
 
@@ -39,7 +42,10 @@ class Engine:
         gate = Gate(clock, budget, settings.max_in_flight)
         transport.open()
         exchange = Exchange(clock, gate, transport, journal, jitter)
-        feed = Feed(clock, settings, gate, journal, Schedule(settings.policy), exchange, jitter)
+        schedule = Schedule(settings.policy, pages=PAGE_SIZES if settings.policy.sweep else {})
+        roster = Roster(clock, schedule)
+        findings = Findings(clock, settings, roster, schedule, journal, jitter)
+        feed = Feed(clock, settings, gate, journal, schedule, roster, exchange, findings)
         gate.serve(feed)
         return cls(clock, transport, gate, exchange, feed, Alarms(clock))
 

@@ -28,7 +28,7 @@ EARLY: Final = 0.001
 class Polls(Protocol):
     """The feed, as the gate sees it."""
 
-    def next_at(self, kind: JobKind) -> float:
+    def next_at(self, now: float, kind: JobKind) -> float:
         """When the next look of that kind is due."""
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
@@ -164,7 +164,7 @@ class Gate:
     def _wanted_at(self, kind: JobKind, now: float) -> float:
         if self._living(kind):
             return now
-        return math.inf if self._polls is None else self._polls.next_at(kind)
+        return math.inf if self._polls is None else self._polls.next_at(now, kind)
 
     def _disarm(self) -> None:
         if self._timer is not None:

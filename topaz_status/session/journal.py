@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from ..core.looks import PageLook
 from ..errors import ServiceError, TopazStatusError
 from ..models import JobStatus
 from ..models.state import JobKind, JobRef, JobState
@@ -25,17 +26,30 @@ class Journal:
     """By kind, and by HTTP status (``"200"``), or ``"none"`` where no usable answer came."""
     lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
     """For each finished job, seconds between the look that saw its end and the look before."""
+    sweeps: Counter[JobKind] = attrs.field(factory=Counter)
+    """Pages read."""
+    swept_statuses: int = 0
+    """Statuses of watched jobs that pages brought."""
     _warned: set[str] = attrs.field(factory=set)
 
     def answered(self, kind: JobKind, status: int | None) -> None:
         """Count one exchange."""
         self.requests[kind, "none" if status is None else str(status)] += 1
 
-    def looked(self, job: JobRef, answer: JobStatus | TopazStatusError, took: float) -> None:
+    def looked(self, what: JobRef | JobKind, answer: JobStatus | TopazStatusError, took: float) -> None:
         """Note one look."""
         if logger.isEnabledFor(logging.DEBUG):
-            what = answer.status if not isinstance(answer, TopazStatusError) else answer
-            logger.debug("look at %s: %s (%.0f ms)", job, what, 1000 * took)
+            saw = answer if isinstance(answer, TopazStatusError) else answer.status
+            logger.debug("look at %s: %s (%.0f ms)", what, saw, 1000 * took)
+
+    def swept(self, look: PageLook, listed: int, watched: int, took: float) -> None:
+        """Note one page."""
+        self.sweeps[look.kind] += 1
+        self.swept_statuses += watched
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "page of %s jobs: %d listed, %d of them watched (%.0f ms)", look.kind, listed, watched, 1000 * took
+            )
 
     def told(self, before: JobStatus | None, after: JobStatus) -> None:
         """Note a change of a job's state, and a word that no document lists."""

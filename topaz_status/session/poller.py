@@ -12,7 +12,7 @@ from typing import Protocol
 import attrs
 
 from ..core.policy import PollPolicy
-from ..core.verdict import Case, failure
+from ..core.verdict import Case
 from ..errors import TopazStatusError
 from ..models import JobStatus
 from ..models.state import JobRef
@@ -72,16 +72,12 @@ class Poller:
             for handle in tuple(self.handles):
                 handle.settle(self.ending)
 
-    def tell(self, status: JobStatus, *, sent_at: float, now: float, wall: float) -> None:
-        """A look saw this status. The first terminal one stays, whatever comes after it."""
-        if self.ending is not None:
-            return
+    def tell(self, status: JobStatus, *, sent_at: float) -> None:
+        """A look, sent at ``sent_at``, saw this status."""
         self.polls += 1
         self.case.usable()
         before, self.status, self.looked_at = self.status, status, sent_at
-        if status.is_terminal:
-            self.end(Ending(status, failure(status), now, wall))
-        elif before is None or news(before) != news(status):
+        if before is None or news(before) != news(status):
             self._call()
 
     def fail(

@@ -7,6 +7,7 @@ from typing import Self
 
 import attrs
 
+from ..core.sweep import PAGE_SIZES
 from ..models.state import JobKind
 from .feed import Feed
 
@@ -63,6 +64,10 @@ class Stats:
     held: Mapping[JobKind, float]
     """How much longer each kind is left alone because its service asked for it."""
     lag: Lag | None
+    sweeps: Mapping[JobKind, int]
+    """Pages read, of the kinds that have a list."""
+    swept_statuses: int
+    """Statuses of watched jobs that pages brought; each of them saved a request."""
     overdue: float
     """By how much the longest allowed gap is exceeded where it is worst: above 0, the budget is too small for the
     jobs."""
@@ -77,14 +82,11 @@ def take_stats(feed: Feed) -> Stats:
     """Read the numbers."""
     now = feed.clock.now()
     gate, budget = feed.gate, feed.gate.budget
-    watches = dict.fromkeys(JobKind, 0)
-    for job in feed.pollers:
-        watches[job.kind] += 1
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
     for (kind, answer), count in sorted(feed.journal.requests.items()):
         requests[kind][answer] = count
     return Stats(
-        watches=watches,
+        watches={kind: feed.roster.count(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests=requests,
@@ -92,5 +94,7 @@ def take_stats(feed: Feed) -> Stats:
         rates={kind: budget.rate(kind, now) for kind in JobKind},
         held={kind: budget.held_for(kind, now) for kind in JobKind},
         lag=Lag.of(feed.journal.lags),
+        sweeps={kind: feed.journal.sweeps[kind] for kind in PAGE_SIZES},
+        swept_statuses=feed.journal.swept_statuses,
         overdue=feed.schedule.overdue(now),
     )

@@ -25,6 +25,9 @@ VIDEO_WORK: Final = ((0.03, "initializing"), (0.08, "preprocessing"), (0.95, "pr
 CANCELING_TIME: Final = 2.0
 """Seconds that a video takes from ``canceling`` to ``canceled``."""
 
+_STUCK_AT: Final = 0.999
+_LAST_STEP: Final = 1e-4
+"""The share of the work that shows only once it is done: the least that a video's progress tells."""
 _STALL_AT: Final = 0.4
 _BACK_AT: Final = 0.6
 
@@ -82,7 +85,8 @@ class Life:
         if now >= self.ends_at and self.outcome is JobState.COMPLETED:
             return 1.0
         worked = min(now, self.ends_at) - self.started_at
-        return min(max(worked / self.nominal, 0.0), 0.999) if self.nominal > 0 else 0.0
+        most = _STUCK_AT if self.plan.stuck else 1.0 - _LAST_STEP
+        return min(max(worked / self.nominal, 0.0), most) if self.nominal > 0 else 0.0
 
     def percent(self, now: float) -> float:
         """The progress that the service tells: 0..100."""
@@ -97,7 +101,7 @@ class Life:
         shown: float = done**self.plan.gamma
         if law == "backwards" and done >= _BACK_AT:
             shown = shown - _BACK_AT**self.plan.gamma / 2
-        return 100.0 * max(0.0, shown)
+        return 100.0 * min(max(0.0, shown), 1.0 - _LAST_STEP)
 
     def changed_at(self, now: float) -> float:
         """When the body last changed, to the second: that of a running job changes all the time."""
@@ -118,12 +122,18 @@ class Life:
     def _left(self, law: str, now: float, ends: float) -> float:
         error = self.plan.eta_error
         if law == "noisy":
-            return (ends - now) * max(0.0, 1.0 + error * self.luck)
+            return (ends - now) * max(0.0, 1.0 + self._error_at(now, ends) * self.luck)
         if law == "scaled":
             return (ends - now) * error
         if law == "frozen":
             return (self.submitted_at - now) + (ends - self.submitted_at) * max(0.0, 1.0 + error * self.luck)
         return ends - now
+
+    def _error_at(self, now: float, ends: float) -> float:
+        first, last = self.plan.eta_error, self.plan.eta_error_late
+        if last is None or ends <= self.submitted_at:
+            return first
+        return first + (last - first) * (now - self.submitted_at) / (ends - self.submitted_at)
 
     def estimates(self) -> tuple[float, float]:
         """A video's ``(lo, hi)`` seconds of work."""

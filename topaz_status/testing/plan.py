@@ -59,6 +59,7 @@ class JobPlan:
             ``"scaled"`` (what is left × ``eta_error``); ``"frozen"`` (a noisy one from the start, never corrected);
             ``"absent"``; ``"zero"``; ``"past"`` (an hour ago); ``"absurd"`` (ten thousand years ahead).
         eta_error: see ``eta``.
+        eta_error_late: what ``eta_error`` has come to by the end, evenly; by default it stays. Of a noisy ETA alone.
         progress: the curve: ``"linear"`` (to the power ``gamma``); ``"stall"`` (hurries to 99 and sits there);
             ``"jump"`` (0, then 100 before the end); ``"backwards"`` (falls back to half on the way).
         gamma: the exponent of the curve.
@@ -90,6 +91,7 @@ class JobPlan:
     foreign: bool = False
     eta: str = attrs.field(default="honest", validator=_either(ETA_LAWS))
     eta_error: float = 0.3
+    eta_error_late: float | None = None
     progress: str = attrs.field(default="linear", validator=_either(PROGRESS_LAWS))
     gamma: float = attrs.field(default=1.0, validator=attrs.validators.gt(0.0))
     estimates: tuple[float, float] | None = attrs.field(default=None, converter=_pair)

@@ -1,0 +1,161 @@
+"""The library itself, client and session layer, against the simulator in virtual time; and ablations of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+from model import EPOCH, RTT, Run
+from traces import Trace
+
+from topaz_status import JobRef, PollPolicy, StatusClient
+from topaz_status.core.lifetimes import LifeTable, Lifetimes
+from topaz_status.core.looks import Look
+from topaz_status.core.predict import Source
+from topaz_status.core.schedule import Schedule
+from topaz_status.core.sighting import Sighting
+from topaz_status.models.state import JobKind
+from topaz_status.testing import Simulator, run_virtual
+
+
+@attrs.frozen
+class Variant:
+    """The library, or what is left of it without one of its ideas."""
+
+    policy: PollPolicy = PollPolicy()  # noqa: RUF009  # frozen
+    cripple: Callable[[Schedule], None] | None = None
+
+
+def play(trace: Trace, seed: int, variant: Variant, name: str) -> Run:
+    """Wait for a trace's jobs with a client, and measure from outside."""
+    return run_virtual(_play(trace, seed, variant, name), epoch=EPOCH)
+
+
+async def _play(trace: Trace, seed: int, variant: Variant, name: str) -> Run:
+    burst = max(trace.rate, 1.0)
+    simulator = Simulator(seed=seed, order=trace.order, delay=RTT, rate=trace.rate, burst=burst)
+    simulator.clock.follow_running_loop()
+    refs = simulator.add_jobs(trace.population)
+    async with (
+        simulator.session() as session,
+        StatusClient(
+            topaz_url=simulator.base_url,
+            pixelcut_url=simulator.base_url,
+            topaz_api_key="sim",
+            pixelcut_api_key="sim",
+            rate=trace.rate,
+            burst=burst,
+            service_rates={JobKind.TRY_ON: None},
+            policy=variant.policy,
+            session=session,
+        ) as client,
+    ):
+        if variant.cripple is not None:
+            variant.cripple(_schedule(client))
+        lags = await _wait(client, simulator, refs)
+        stats = simulator.stats()
+    pages = stats.by_endpoint.get("image.list", 0) + stats.by_endpoint.get("video.history", 0)
+    return Run(
+        trace.name, name, trace.rate, seed, tuple(sorted(lags)), stats.requests, pages, len(refs), stats.rate_limited
+    )
+
+
+async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRef]) -> list[float]:
+    """Watch each job from its submit on, and give the lags of those that end, from their true ends."""
+    loop = asyncio.get_running_loop()
+    watches = []
+    for truth in sorted((simulator.truth(ref) for ref in refs), key=lambda truth: truth.submitted_at):
+        if truth.submitted_at > loop.time():
+            await asyncio.sleep(truth.submitted_at - loop.time())
+        watch = client.watch(truth.job)
+        if truth.ends_at < math.inf:
+            watches.append((watch, loop.time(), truth.ends_at))
+    lags = []
+    for watch, started_at, ends_at in watches:
+        outcome = await watch.outcome()
+        assert outcome.error is None, outcome
+        lags.append(started_at + outcome.waited - ends_at)
+    return lags
+
+
+# -- ablations ------------------------------------------------------------------------------------------------------------
+
+
+def _schedule(client: StatusClient) -> Schedule:
+    engine = client._engine  # noqa: SLF001  # an ablation reaches where no caller should
+    assert engine is not None
+    return engine.feed.schedule
+
+
+class Blinkered(Schedule):
+    """A schedule that is not told some of what services say."""
+
+    hidden: Mapping[str, Any] = {}
+
+    def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
+        """As ever, with less."""
+        less = [attrs.evolve(seen, **self.hidden) for seen in sightings]
+        super().saw(look, now, less, next_cursor=next_cursor)
+
+
+class WithoutEta(Blinkered):
+    """No ETA: progress, estimates and lifetimes remain."""
+
+    hidden = {"remaining": None}
+
+
+class WithoutHints(Blinkered):
+    """Neither ETA nor progress nor estimates: lifetimes alone remain."""
+
+    hidden = {"remaining": None, "progress": None, "estimate": None}
+
+
+class FrozenTable(LifeTable):
+    """A life table that stays with its first beliefs."""
+
+    __slots__ = ()
+
+    def lived(self, x0: float, x1: float) -> None:
+        """Learn nothing."""
+
+    def died(self, x0: float, x1: float) -> None:
+        """Learn nothing."""
+
+
+class FrozenLifetimes(Lifetimes):
+    """Life tables that stay with their first beliefs."""
+
+    __slots__ = ()
+
+    def table(self, kind: JobKind, source: Source, remaining: float) -> LifeTable:
+        """As ever, and frozen."""
+        table = super().table(kind, source, remaining)
+        table.__class__ = FrozenTable
+        return table
+
+    def first_look(self, kind: JobKind, over: float) -> None:
+        """Learn nothing."""
+
+
+def _without_eta(schedule: Schedule) -> None:
+    schedule.__class__ = WithoutEta
+
+
+def _without_hints(schedule: Schedule) -> None:
+    schedule.__class__ = WithoutHints
+
+
+def _without_learning(schedule: Schedule) -> None:
+    schedule._lifetimes.__class__ = FrozenLifetimes  # noqa: SLF001
+
+
+VARIANTS: Final[Mapping[str, Variant]] = {
+    "library": Variant(),
+    "no-pages": Variant(PollPolicy(sweep=False)),
+    "no-learning": Variant(cripple=_without_learning),
+    "no-eta": Variant(cripple=_without_eta),
+    "no-hints": Variant(cripple=_without_hints),
+}

@@ -1,0 +1,199 @@
+"""What people write instead, and what nobody could write: policies for :mod:`model`."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import attrs
+from model import PAGE, RTT, Look, Seen, Services
+
+from topaz_status import JobKind, JobRef
+from topaz_status.testing.life import Life
+
+INTERVAL: Final = 5.0
+"""Seconds: the fixed interval of the vendors' examples, and of most loops."""
+
+
+@attrs.define
+class Loop:
+    """A loop for each job: look, sleep, look again. Whoever has waited longest for a token gets it.
+
+    ``gap`` gives the seconds to sleep, from what was seen and the number of looks so far.
+    """
+
+    gap: Callable[[Seen, int], float]
+    _due: list[tuple[float, int, Life]] = attrs.field(factory=list)
+    _order: itertools.count[int] = attrs.field(factory=itertools.count)
+    _looks: Counter[JobRef] = attrs.field(factory=Counter)
+
+    def add(self, life: Life, now: float) -> None:
+        """See :class:`Policy`: the first look is at once."""
+        heapq.heappush(self._due, (now, next(self._order), life))
+
+    @property
+    def first_at(self) -> float:
+        """Since when, or from when on, somebody wants a token."""
+        return self._due[0][0] if self._due else math.inf
+
+    def next_at(self, now: float) -> float:
+        """See :class:`Policy`."""
+        return max(self.first_at, now)
+
+    def pick(self, now: float) -> Look | None:
+        """See :class:`Policy`."""
+        if not self._due or self._due[0][0] > now:
+            return None
+        return Look((heapq.heappop(self._due)[2],))
+
+    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:  # noqa: ARG002
+        """See :class:`Policy`."""
+        for one in seen:
+            if not one.ended:
+                self._looks[one.life.ref] += 1
+                gap = self.gap(one, self._looks[one.life.ref])
+                heapq.heappush(self._due, (now + gap, next(self._order), one.life))
+
+
+def fixed(_seen: Seen, _looks: int) -> float:
+    """Sleep for 5 s."""
+    return INTERVAL
+
+
+def backoff(_seen: Seen, looks: int) -> float:
+    """Sleep half as long again after each look, for 30 s at most."""
+    return min(1.5 ** min(looks, 20), 30.0)
+
+
+def until_eta(seen: Seen, _looks: int) -> float:
+    """Sleep until the end that the service foretells, a second at least; for 5 s where it foretells none."""
+    return INTERVAL if seen.remaining is None else max(seen.remaining, 1.0)
+
+
+@attrs.define
+class SweepAll:
+    """Every 5 s all pages of the list, one after the other, until each job was met; what no list holds by a loop.
+
+    Where both want tokens, sweep and loops take turns.
+    """
+
+    _loop: Loop = attrs.field(factory=lambda: Loop(fixed))
+    _listed: dict[JobRef, tuple[Life, float]] = attrs.field(factory=dict)
+    """Images that some page is to answer for, and since when."""
+    _missing: set[JobRef] = attrs.field(factory=set)
+    """Of these, those that the sweep under way has not met."""
+    _began_at: float = -math.inf
+    _next_at: float = 0.0
+    _cursor: str | None = None
+    _flying: bool = False
+    _swept_last: bool = False
+
+    def add(self, life: Life, now: float) -> None:
+        """See :class:`Policy`."""
+        if life.ref.kind is JobKind.IMAGE:
+            self._listed[life.ref] = life, now
+        else:
+            self._loop.add(life, now)
+
+    def next_at(self, now: float) -> float:
+        """See :class:`Policy`."""
+        swept_at = max(self._next_at, now) if self._listed and not self._flying else math.inf
+        return min(swept_at, self._loop.next_at(now))
+
+    def pick(self, now: float) -> Look | None:
+        """See :class:`Policy`."""
+        wanted = self._listed and not self._flying and now >= self._next_at
+        if not wanted or (self._swept_last and self._loop.first_at <= now):
+            self._swept_last = False
+            return self._loop.pick(now)
+        self._swept_last = True
+        if self._cursor is None:
+            self._began_at, self._missing = now, set(self._listed)
+        self._flying = True
+        return Look(cursor=self._cursor)
+
+    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:
+        """See :class:`Policy`."""
+        if look.jobs:
+            self._loop.saw(look, seen, cursor, now)
+            return
+        self._flying = False
+        for one in seen:
+            self._missing.discard(one.life.ref)
+            if one.ended:
+                self._listed.pop(one.life.ref, None)
+        self._cursor = cursor if self._missing else None
+        if self._cursor is None:
+            self._next_at = max(self._began_at + INTERVAL, now)
+            for ref in self._missing & self._listed.keys():
+                self._loop.add(self._listed.pop(ref)[0], now)
+
+
+@attrs.define
+class Clairvoyant:
+    """Knows when each job ends, and asks just in time for the answer to be that it has.
+
+    With ``pages`` it also knows where on the list each image is, and has every cursor: it reads the page on which most
+    jobs have ended unseen. Without news it spends nothing.
+    """
+
+    services: Services
+    pages: bool
+    _ends: list[tuple[float, int, Life]] = attrs.field(factory=list)
+    _order: itertools.count[int] = attrs.field(factory=itertools.count)
+    _page_of: dict[JobRef, int] = attrs.field(factory=dict)
+    _ended: dict[JobRef, Life] = attrs.field(factory=dict)
+    _on_page: defaultdict[int, dict[JobRef, Life]] = attrs.field(factory=lambda: defaultdict(dict))
+
+    def __attrs_post_init__(self) -> None:
+        if self.pages:
+            account = self.services.account
+            listed = [life for life in account.lives[JobKind.IMAGE].values() if life.plan.listed]
+            by_id = account.order == "uuid"
+            listed.sort(key=lambda life: life.ref.id if by_id else (life.submitted_at, life.ref.id))
+            self._page_of = {life.ref: place // PAGE for place, life in enumerate(listed)}
+
+    def add(self, life: Life, now: float) -> None:
+        """See :class:`Policy`."""
+        if life.ends_at < math.inf:
+            heapq.heappush(self._ends, (max(life.ends_at - RTT / 2, now), next(self._order), life))
+
+    def next_at(self, now: float) -> float:
+        """See :class:`Policy`."""
+        if self._ended:
+            return now
+        return max(self._ends[0][0], now) if self._ends else math.inf
+
+    def pick(self, now: float) -> Look | None:
+        """See :class:`Policy`."""
+        while self._ends and self._ends[0][0] <= now:
+            life = heapq.heappop(self._ends)[2]
+            self._ended[life.ref] = life
+            if life.ref in self._page_of:
+                self._on_page[self._page_of[life.ref]][life.ref] = life
+        if not self._ended:
+            return None
+        page = max(self._on_page.values(), key=len, default={})
+        jobs = tuple(page.values()) if len(page) > 1 else (next(iter(self._ended.values())),)
+        for life in jobs:
+            del self._ended[life.ref]
+            if life.ref in self._page_of:
+                del self._on_page[self._page_of[life.ref]][life.ref]
+        return Look(jobs)
+
+    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:
+        """See :class:`Policy`: nothing it did not know."""
+
+
+RIVALS: Final[Mapping[str, Callable[[Services], Loop | SweepAll | Clairvoyant]]] = {
+    "fixed": lambda _: Loop(fixed),
+    "backoff": lambda _: Loop(backoff),
+    "eta": lambda _: Loop(until_eta),
+    "sweep": lambda _: SweepAll(),
+    "bound-single": lambda services: Clairvoyant(services, pages=False),
+    "bound-pages": lambda services: Clairvoyant(services, pages=True),
+}

@@ -1,0 +1,244 @@
+"""Workloads: which jobs are submitted when, how long they last, and what their service says of them meanwhile.
+
+A trace is data: plans for the simulator, in the order of their submits, drawn from one seed. Times are seconds from its
+beginning. ``scale`` below 1 makes a trace shorter, not thinner: the same jobs a second for a part of the time, or a part
+of the jobs where all come at once.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+
+from topaz_status import JobKind
+from topaz_status.testing import JobPlan
+
+SPAN: Final = 600.0
+"""Seconds for which a stream of jobs goes on."""
+OLDER_EVERY: Final = 0.4
+"""Seconds between the submits of the items that are on the account's list from the start."""
+BAD_ETAS: Final[tuple[dict[str, Any], ...]] = (
+    {"eta": "absent"},
+    {"eta": "frozen"},
+    {"eta": "scaled", "eta_error": 0.3},
+    {"eta": "scaled", "eta_error": 3.0},
+    {"eta": "zero"},
+)
+BAD_PROGRESS: Final[tuple[dict[str, Any], ...]] = ({"progress": "stall"}, {"progress": "jump"})
+"""Hurries to 99 and sits there; 0, then 100 long before the end."""
+
+
+@attrs.frozen
+class Trace:
+    """A workload, and the budget it is measured under."""
+
+    name: str
+    rate: float
+    """Requests a second, and the burst."""
+    plans: tuple[JobPlan, ...]
+    """In the order of their submits; some are foreign: on the same account, and nobody waits for them here."""
+    older: int = 0
+    """Items that are on the image account's list when it begins."""
+    order: str = "newest"
+    """Of the image list."""
+
+    @property
+    def watched(self) -> tuple[JobPlan, ...]:
+        """The jobs somebody waits for."""
+        return tuple(plan for plan in self.plans if not plan.foreign)
+
+    @property
+    def population(self) -> list[JobPlan]:
+        """All there is on the account, oldest first: what to give to a simulator at time 0."""
+        if not self.older:
+            return list(self.plans)
+        since = -OLDER_EVERY * self.older - 60.0
+        older = JobPlan(
+            kind=JobKind.IMAGE, count=self.older, after=since, every=OLDER_EVERY, duration=1.0, foreign=True
+        )
+        return [older, *self.plans]
+
+
+class Maker(Protocol):
+    """Draws a trace."""
+
+    def __call__(self, seed: int, scale: float = 1.0) -> Trace:
+        """The trace of a seed; ``scale`` is its length as a share of the full one."""
+
+
+# -- one job --------------------------------------------------------------------------------------------------------------
+
+
+def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0, high: float = math.inf) -> float:
+    """Draw seconds; what falls outside of the bounds is drawn again."""
+    while True:
+        seconds = median * math.exp(dice.gauss(0.0, sigma))
+        if low <= seconds <= high:
+            return seconds
+
+
+def image(dice: random.Random, at: float, median: float = 20.0, sigma: float = 0.6, **fields: Any) -> JobPlan:
+    """Draw an image: its ETA errs by up to 30 % of what is left at first, and by 8 % near the end."""
+    drawn: dict[str, Any] = {
+        "duration": lognormal(dice, median, sigma),
+        "eta": "noisy",
+        "eta_error": 0.3,
+        "eta_error_late": 0.08,
+        "gamma": math.exp(dice.gauss(0.0, 0.25)),
+    }
+    return JobPlan(kind=JobKind.IMAGE, after=at, **(drawn | fields))
+
+
+def video(dice: random.Random, at: float, **fields: Any) -> JobPlan:
+    """Draw a video of a minute to six hours; its estimates err by up to 25 %, and its progress is not even."""
+    drawn: dict[str, Any] = {
+        "queue": lognormal(dice, 20.0, 1.0),
+        "duration": lognormal(dice, 1200.0, 0.9, 60.0, 21_600.0),
+        "gamma": math.exp(dice.gauss(0.0, 0.25)),
+        "estimate_error": 0.25,
+    }
+    return JobPlan(kind=JobKind.VIDEO, after=at, **(drawn | fields))
+
+
+def try_on(dice: random.Random, at: float, **fields: Any) -> JobPlan:
+    """Draw a try-on: nothing is told of it before its end."""
+    drawn: dict[str, Any] = {"duration": lognormal(dice, 22.0, 0.45, 8.0, 90.0)}
+    return JobPlan(kind=JobKind.TRY_ON, after=at, **(drawn | fields))
+
+
+def arrivals(dice: random.Random, rate: float, span: float) -> Iterator[float]:
+    """Draw the times of a Poisson stream."""
+    at = dice.expovariate(rate)
+    while at < span:
+        yield at
+        at += dice.expovariate(rate)
+
+
+def at_once(dice: random.Random, count: int) -> list[float]:
+    """Draw the times of jobs that are submitted within half a second."""
+    return sorted(dice.uniform(0.0, 0.5) for _ in range(count))
+
+
+# -- many jobs ------------------------------------------------------------------------------------------------------------
+
+
+def burst(seed: int, scale: float = 1.0, *, rate: float = 10.0, count: int = 10_000, order: str = "newest") -> Trace:
+    """10,000 images at once."""
+    dice = random.Random(seed)
+    plans = tuple(image(dice, at, 30.0) for at in at_once(dice, round(count * scale)))
+    return Trace("burst", rate, plans, order=order)
+
+
+def burst_slow(seed: int, scale: float = 1.0) -> Trace:
+    """10,000 images at once, 2 requests a second."""
+    return attrs.evolve(burst(seed, scale, rate=2.0), name="burst-2")
+
+
+def burst_fast(seed: int, scale: float = 1.0) -> Trace:
+    """10,000 images at once, 50 requests a second."""
+    return attrs.evolve(burst(seed, scale, rate=50.0), name="burst-50")
+
+
+def burst_random(seed: int, scale: float = 1.0) -> Trace:
+    """10,000 images at once, listed by their ids."""
+    return attrs.evolve(burst(seed, scale, order="uuid"), name="burst-random")
+
+
+def queue(seed: int, scale: float = 1.0, *, count: int = 10_000, workers: int = 60) -> Trace:
+    """10,000 images at once behind 60 workers who take them in order."""
+    dice = random.Random(seed)
+    free_at = [0.0] * workers
+    plans = []
+    for at in at_once(dice, round(count * scale)):
+        worker = min(range(workers), key=free_at.__getitem__)
+        begin_at, work = max(at, free_at[worker]), lognormal(dice, 3.0, 0.6)
+        free_at[worker] = begin_at + work
+        plans.append(image(dice, at, queue=begin_at - at, duration=work))
+    return Trace("queue", 10.0, tuple(plans))
+
+
+def poisson(seed: int, scale: float = 1.0) -> Trace:
+    """Images, 5 a second."""
+    dice = random.Random(seed)
+    plans = tuple(image(dice, at) for at in arrivals(dice, 5.0, SPAN * scale))
+    return Trace("poisson", 10.0, plans, older=2_000)
+
+
+def foreign(seed: int, scale: float = 1.0, *, order: str = "newest") -> Trace:
+    """Images, 5 a second, among 9 foreign ones each; one in twenty is on no list."""
+    dice = random.Random(seed)
+    plans = []
+    for at in arrivals(dice, 50.0, SPAN * scale):
+        strange = dice.random() < 0.9
+        plans.append(image(dice, at, foreign=strange, listed=strange or dice.random() >= 0.05))
+    return Trace("foreign", 10.0, tuple(plans), older=20_000, order=order)
+
+
+def foreign_random(seed: int, scale: float = 1.0) -> Trace:
+    """The same, listed by their ids."""
+    return attrs.evolve(foreign(seed, scale, order="uuid"), name="foreign-random")
+
+
+def videos(seed: int, scale: float = 1.0) -> Trace:
+    """300 videos over an hour."""
+    dice = random.Random(seed)
+    times = sorted(dice.uniform(0.0, 3600.0 * scale) for _ in range(round(300 * scale)))
+    return Trace("video", 2.0, tuple(video(dice, at) for at in times))
+
+
+def try_ons(seed: int, scale: float = 1.0) -> Trace:
+    """Try-ons, 2 a second."""
+    dice = random.Random(seed)
+    return Trace("try-on", 10.0, tuple(try_on(dice, at) for at in arrivals(dice, 2.0, SPAN * scale)))
+
+
+def mixed(seed: int, scale: float = 1.0) -> Trace:
+    """4 jobs a second of all kinds, a few of which misbehave, and a foreign image for each."""
+    dice = random.Random(seed)
+    plans = []
+    for at in arrivals(dice, 4.0, SPAN * scale):
+        kind, fields = dice.random(), {"stuck": dice.random() < 0.003}
+        if kind < 0.6:
+            bad_eta = dice.choice(BAD_ETAS) if dice.random() < 0.1 else {}
+            bad_progress = dice.choice(BAD_PROGRESS) if dice.random() < 0.1 else {}
+            plans.append(image(dice, at, **fields, **bad_eta, **bad_progress))
+        else:
+            plans.append(video(dice, at, **fields) if kind < 0.68 else try_on(dice, at, **fields))
+        plans.append(image(dice, at, foreign=True))
+    return Trace("mixed", 10.0, tuple(plans), older=2_000)
+
+
+def hostile(seed: int, scale: float = 1.0) -> Trace:
+    """4 images a second of 3 s or 120 s: wrong ETAs, false progress, stuck jobs, jobs on no list, 3 foreign each."""
+    dice = random.Random(seed)
+    plans = []
+    for at in arrivals(dice, 4.0, SPAN * scale):
+        median, law = 3.0 if dice.random() < 0.5 else 120.0, dice.random()
+        eta: dict[str, Any] = {"eta_error": 0.6, "eta_error_late": None}
+        if law < 0.6:
+            eta |= {"eta": "absent"} if law < 0.2 else dice.choice(BAD_ETAS)
+        progress = dice.choice(BAD_PROGRESS) if dice.random() < 0.25 else {}
+        fate = {"stuck": dice.random() < 0.02, "listed": dice.random() >= 0.05}
+        plans.append(image(dice, at, median, 0.3, **eta, **progress, **fate))
+        plans.extend(image(dice, at, foreign=True) for _ in range(3))
+    return Trace("hostile", 10.0, tuple(plans), older=2_000)
+
+
+TRACES: Final[Mapping[str, Maker]] = {
+    "burst": burst,
+    "burst-2": burst_slow,
+    "burst-50": burst_fast,
+    "burst-random": burst_random,
+    "queue": queue,
+    "poisson": poisson,
+    "foreign": foreign,
+    "foreign-random": foreign_random,
+    "video": videos,
+    "try-on": try_ons,
+    "mixed": mixed,
+    "hostile": hostile,
+}

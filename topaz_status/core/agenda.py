@@ -1,0 +1,272 @@
+"""Who waits and who is due, so that the look most worth a token is found without asking everybody.
+
+Entries wait in a timer wheel: a list a tick, and a heap for the ticks at hand only. A hundred thousand parked entries
+cost nothing until their tick comes, and a pointer each. What is due stands on a *ladder*: a rung for each octave
+of worth, served from the top, first come first served within a rung. An entry climbs when its worth has grown to
+the rung that is being served, at a time that is worked out when it steps on, so a decision touches the head of one rung
+and an entry moves once or twice between two looks, however long it waits. Serving by worth alone
+would starve the rest; therefore the order in which their longest gaps end is kept beside it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from .looks import Look
+
+TICKS: Final = 16.0
+"""Ticks of the wheel in a second."""
+TOP: Final = 63
+"""The rung of those that go before everybody else."""
+ADMITTED: Final = 128
+"""Entries that become due in one step at most: a burst is spread over the steps that follow."""
+LEFT_OVER: Final = 4_096
+"""Items of entries long gone that are put up with."""
+CLIMBERS: Final = 256
+"""Entries that climb in one step at most."""
+_BELOW_TOP: Final = (1 << TOP) - 1
+
+WAITING: Final = -1
+"""In the wheel."""
+SOONEST_CLIMB: Final = 0.05
+"""Seconds until an entry climbs again, at least."""
+
+PARKED: Final = -2
+"""Not in the agenda: a page answers for it."""
+FLYING: Final = -3
+"""Not in the agenda: a look is on the wire."""
+
+
+class Entry:
+    """Something that can be looked at: a job, or a page of them."""
+
+    __slots__ = ("due_at", "rung", "urgent")
+
+    due_at: float
+    rung: int
+    urgent: bool
+
+    def send(self) -> Look:
+        """Give the look; it is on the wire from now on."""
+        raise NotImplementedError
+
+    def worth_at(self, now: float) -> float:
+        """Give the worth of a look at ``now``, in seconds of waiting."""
+        raise NotImplementedError
+
+    def reaches_at(self, worth: float, now: float) -> float:
+        """Give about the time, after ``now``, at which a look will have that worth."""
+        raise NotImplementedError
+
+
+class Agenda:
+    """The entries of one kind of job."""
+
+    __slots__ = (
+        "_climbs",
+        "_count",
+        "_due",
+        "_exact",
+        "_filled",
+        "_fresh",
+        "_hurried",
+        "_last_at",
+        "_lates",
+        "_near",
+        "_near_tick",
+        "_price",
+        "_rungs",
+        "_rungs_an_octave",
+        "_ticks",
+        "_wheel",
+    )
+
+    def __init__(self, price: float, last_at: Callable[[Entry], float], *, exact: bool = False) -> None:
+        """Begin rung 0 at ``price``.
+
+        ``last_at`` gives the time by which an entry that is due should have been looked at. An ``exact`` agenda is for
+        few entries of great worth: it has two rungs an octave, not one, and entries take each of them.
+        """
+        self._exact = exact
+        self._rungs_an_octave = 2.0 if exact else 1.0
+        self._price = price
+        self._last_at = last_at
+        self._wheel: dict[int, list[Entry]] = {}
+        self._ticks: list[int] = []
+        self._near: list[tuple[float, int, Entry]] = []
+        self._near_tick = -math.inf
+        self._hurried: list[tuple[float, int, Entry]] = []
+        """The urgent ones that wait: nobody's burst is before them."""
+        self._rungs: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
+        self._filled = 0
+        """A bit for each rung that somebody stands on."""
+        self._climbs: list[tuple[float, int, Entry, float]] = []
+        self._fresh: list[Entry] = []
+        self._lates: list[tuple[float, int, Entry, float]] = []
+        self._count = 0
+        self._due = 0
+
+    def __len__(self) -> int:
+        """Count what is due."""
+        return self._due
+
+    def put(self, entry: Entry, at: float) -> None:
+        """Have an entry become due at ``at``, whatever it was before."""
+        if entry.rung >= 0:
+            self._step_off(entry)
+        entry.due_at = at
+        entry.rung = WAITING
+        if entry.urgent:
+            self._count += 1
+            heapq.heappush(self._hurried, (at, self._count, entry))
+            return
+        tick = int(at * TICKS)
+        if tick <= self._near_tick:
+            self._count += 1
+            heapq.heappush(self._near, (at, self._count, entry))
+            return
+        waiting = self._wheel.get(tick)
+        if waiting is None:
+            self._wheel[tick] = [entry]
+            heapq.heappush(self._ticks, tick)
+        else:
+            waiting.append(entry)
+
+    def remove(self, entry: Entry, state: int = PARKED) -> None:
+        """Take an entry out. What is left of it in the wheel goes when its tick comes."""
+        if entry.rung >= 0:
+            self._step_off(entry)
+        entry.rung = state
+
+    def next_at(self) -> float:
+        """Give the time at which something is due, at the earliest; minus infinity when something is."""
+        if self._due:
+            return -math.inf
+        heads = [heap[0][0] for heap in (_top(self._hurried), self._next()) if heap]
+        return min(heads, default=math.inf)
+
+    def due_by(self, now: float) -> bool:
+        """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
+        for _ in range(ADMITTED):
+            head = _top(self._hurried)
+            if not head or head[0][0] > now:
+                head = self._next()
+            if not head or head[0][0] > now:
+                break
+            entry = heapq.heappop(head)[2]
+            self._due += 1
+            self._step_on(entry, now)
+            self._fresh.append(entry)
+        if self._climbs:
+            self._climb(now)
+        return self._due > 0
+
+    def _climb(self, now: float) -> None:
+        climbs = self._climbs
+        for _ in range(CLIMBERS):
+            if not climbs or climbs[0][0] > now:
+                break
+            _, _, entry, due_at = heapq.heappop(climbs)
+            if 0 <= entry.rung < TOP and entry.due_at == due_at:
+                self._leave_rung(entry)
+                self._step_on(entry, now)
+                self._plan_climb(entry, now)
+
+    def settle(self, now: float) -> None:
+        """Work out for those that stepped on, and were not taken at once, when they climb and when they are late."""
+        for entry in self._fresh:
+            if entry.rung >= 0:
+                self._count += 1
+                heapq.heappush(self._lates, (self._last_at(entry), self._count, entry, entry.due_at))
+                self._plan_climb(entry, now)
+        self._fresh.clear()
+        if len(self._lates) + len(self._climbs) > 4 * self._due + LEFT_OVER:
+            self._lates = _live(self._lates)
+            self._climbs = _live(self._climbs)
+
+    def best(self) -> Entry:
+        """Give the entry that has stood longest on the highest rung; something is due."""
+        return next(iter(self._rungs[self._filled.bit_length() - 1]))
+
+    def first_late_at(self) -> float:
+        """Give the time by which, first of all that is due, something should have been looked at."""
+        lates = self._lates
+        while lates:
+            at, _, entry, due_at = lates[0]
+            if entry.rung >= 0 and entry.due_at == due_at:
+                return at
+            heapq.heappop(lates)
+        return math.inf
+
+    def first_late(self) -> Entry:
+        """Give that entry, after :meth:`first_late_at` found one."""
+        return self._lates[0][2]
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _next(self) -> list[tuple[float, int, Entry]]:
+        """Give the heap at hand, on top of which the next to become due is; an empty one when nobody waits."""
+        near = _top(self._near)
+        while self._ticks and not near:
+            self._turn()
+            _top(near)
+        return near
+
+    def _turn(self) -> None:
+        """Bring the next tick of the wheel at hand."""
+        tick = heapq.heappop(self._ticks)
+        for entry in self._wheel.pop(tick):
+            if entry.rung == WAITING and int(entry.due_at * TICKS) == tick:
+                self._count += 1
+                heapq.heappush(self._near, (entry.due_at, self._count, entry))
+        self._near_tick = tick
+
+    def _step_on(self, entry: Entry, now: float) -> None:
+        if entry.urgent:
+            rung = TOP
+        else:
+            worth = entry.worth_at(now)
+            rung = 0
+            if worth > self._price:
+                rung = min(int(math.log2(worth / self._price) * self._rungs_an_octave), TOP - 1)
+        entry.rung = rung
+        self._rungs[rung][entry] = None
+        self._filled |= 1 << rung
+
+    def _leave_rung(self, entry: Entry) -> None:
+        rung = self._rungs[entry.rung]
+        del rung[entry]
+        if not rung:
+            self._filled &= ~(1 << entry.rung)
+
+    def _step_off(self, entry: Entry) -> None:
+        self._leave_rung(entry)
+        self._due -= 1
+
+    def _plan_climb(self, entry: Entry, now: float) -> None:
+        if entry.rung >= TOP - 1:
+            return
+        rung = entry.rung + 1
+        if not self._exact:
+            rung = max(rung, (self._filled & _BELOW_TOP).bit_length() - 1)
+        at = entry.reaches_at(self._price * 2.0 ** (rung / self._rungs_an_octave), now)
+        self._count += 1
+        heapq.heappush(self._climbs, (max(at, now + SOONEST_CLIMB), self._count, entry, entry.due_at))
+
+
+def _top(heap: list[tuple[float, int, Entry]]) -> list[tuple[float, int, Entry]]:
+    """Rid a heap of what no longer waits at its top."""
+    while heap and (heap[0][2].rung != WAITING or heap[0][2].due_at != heap[0][0]):
+        heapq.heappop(heap)
+    return heap
+
+
+def _live(heap: list[tuple[float, int, Entry, float]]) -> list[tuple[float, int, Entry, float]]:
+    """Rid a heap of all that is no longer due."""
+    live = [item for item in heap if item[2].rung >= 0 and item[2].due_at == item[3]]
+    heapq.heapify(live)
+    return live

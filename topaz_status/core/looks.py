@@ -1,0 +1,71 @@
+"""The two ways to look, and what can be told of the next look at a job."""
+
+from __future__ import annotations
+
+import attrs
+
+from ..models.state import JobKind, JobRef
+
+
+@attrs.frozen
+class JobLook:
+    """Ask for one job by itself."""
+
+    job: JobRef
+
+    @property
+    def kind(self) -> JobKind:
+        """Whose budget it comes out of."""
+        return self.job.kind
+
+
+@attrs.frozen
+class PageLook:
+    """Ask for one page of a list."""
+
+    kind: JobKind
+    cursor: str | None
+    limit: int
+
+
+Look = JobLook | PageLook
+
+
+@attrs.frozen
+class Explanation:
+    """Why, and when, a job is looked at next. Times are seconds."""
+
+    job: JobRef
+    reason: str
+    in_flight: bool
+    due_in: float | None
+    """Until the next look is due; negative when it is overdue, ``None`` while one is on the wire."""
+    looked_ago: float | None
+    """Since the last look, ``None`` before the first."""
+    longest_gap: float
+    """The longest gap allowed at this job's age."""
+    predicted_end_in: float | None
+    """Until the job's end, by what is known; ``None`` when nothing was told."""
+    worth: float
+    """Of a look now, in seconds of waiting; due when it reaches ``price``."""
+    via_page: bool
+    """True when a page of the list answers for it."""
+
+    @classmethod
+    def ended(cls, job: JobRef) -> Explanation:
+        """There is no next look."""
+        return cls(
+            job=job,
+            reason="the watch has ended",
+            in_flight=False,
+            due_in=None,
+            looked_ago=None,
+            longest_gap=0.0,
+            predicted_end_in=None,
+            worth=0.0,
+            via_page=False,
+        )
+
+    def __str__(self) -> str:
+        when = "no look is planned" if self.due_in is None else f"next look in {max(0.0, self.due_in):.2f} s"
+        return f"{self.job}: {when}: {self.reason}"

@@ -1,0 +1,217 @@
+"""Pages of a list: one request that answers for a hundred jobs, as an entry that competes with looks at one.
+
+A page is worth what looks at its watched, pending members are worth together, so whether to list or to get needs no
+rule. Two groups of jobs belong to a page. The *placed* were on it when it was last read. The *drifting* should be: new
+jobs are presumed on the first page, and what is missing from a page has slid down to the one after it. Drifting jobs
+count by the chance, learned, that such jobs are met; they keep their own place in the agenda beside, so that a job that
+no list ever shows is simply looked at by itself.
+
+No order of a list is documented, nor a snapshot, nor that a cursor lasts. Nothing here relies on any: a page is a place
+in the walk, its cursor is whatever its predecessor named last, and being absent from a list says nothing about a job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from ..models.state import JobKind
+from .agenda import PARKED, Entry
+from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET
+from .looks import PageLook
+from .tracked import Tracked
+from .value import LITTLE, MOST_FACTOR, MOST_SPENT
+
+CHANCE: Final = 0.8
+"""At first, the chance that a drifting job is met."""
+FADING: Final = 0.9
+"""How much of what was learned of the chance outlasts a look."""
+FULL: Final = 0.9
+"""The share of placed jobs from which a page has no room for drifting ones."""
+SLIM: Final = 0.5
+"""A page expected to show fewer drifting jobs than this is not worth walking to."""
+SHORTEST: Final = 0.05
+NOTHING: Final = 1e-9
+STRIDE: Final = 3.0
+"""How much longer each gap is at which the worth of a page is worked out."""
+STRIDES: Final = 12
+_STRIDES_LOG: Final = 1.0 / math.log(STRIDE)
+_LAST: Final = BINS - 1
+
+
+class Group:
+    """Jobs of one page, in the order in which they came."""
+
+    __slots__ = ("chance", "members", "page", "placed", "walked")
+
+    def __init__(self, page: Page, *, placed: bool, chance: float = 1.0) -> None:
+        self.page = page
+        self.placed = placed
+        self.chance = chance
+        self.members: dict[Tracked, None] = {}
+        self.walked: set[str | None] = set()
+        """The cursors at which these jobs were looked for in vain: a walk meets none twice."""
+
+    def add(self, job: Tracked) -> None:
+        """Take a job out of its group into this one."""
+        if job.group is not self:
+            if job.group is not None:
+                del job.group.members[job]
+            job.group = self
+            self.members[job] = None
+
+    def discard(self, job: Tracked) -> None:
+        """Let a job go."""
+        del self.members[job]
+        job.group = None
+
+
+class Page(Entry):
+    """One place in the walk through a list."""
+
+    __slots__ = (
+        "asked",
+        "cursor",
+        "drifting",
+        "failures",
+        "far_gap",
+        "far_worth",
+        "follower",
+        "keeps",
+        "kind",
+        "last_at",
+        "near_gap",
+        "near_worth",
+        "not_before",
+        "placed",
+        "planned_for",
+        "power",
+        "read",
+        "seen_at",
+        "settled",
+        "size",
+        "weight",
+    )
+
+    def __init__(self, kind: JobKind, cursor: str | None, size: int, weight: float, now: float) -> None:
+        self.due_at = now
+        self.rung = PARKED
+        self.urgent = False
+        self.kind = kind
+        self.cursor = cursor
+        self.size = size
+        self.weight = weight
+        self.seen_at = now
+        self.not_before = now
+        self.last_at = math.inf
+        """When the longest gap of one of its members ends."""
+        self.failures = 0
+        self.near_gap = self.far_gap = self.near_worth = self.far_worth = self.power = 0.0
+        self.planned_for = 0
+        self.settled = False
+        """True once it was read at its present cursor."""
+        self.read = False
+        """True once it was on the wire."""
+        self.follower: Page | None = None
+        self.keeps = 1.0
+        """The share of the placed jobs that such a look meets again."""
+        self.placed = Group(self, placed=True)
+        self.drifting = Group(self, placed=False, chance=CHANCE)
+        self.asked = self.drifting
+        """The drifting jobs that the look on the wire may meet: those that came while it flew are not among them."""
+
+    def __bool__(self) -> bool:
+        return bool(self.placed.members or self.drifting.members or self.asked.members)
+
+    def __len__(self) -> int:
+        return len(self.placed.members) + len(self.drifting.members)
+
+    def send(self) -> PageLook:
+        """See :meth:`Entry.send`."""
+        self.asked = self.drifting
+        self.drifting = Group(self, placed=False, chance=self.asked.chance)
+        return PageLook(self.kind, self.cursor, self.size)
+
+    @property
+    def full(self) -> bool:
+        """True when it has hardly room for others than those that were on it."""
+        return self.room <= (1.0 - FULL) * self.size
+
+    @property
+    def room(self) -> int:
+        """How many jobs it may show besides those that were on it; all, while it was not read at this cursor."""
+        return max(self.size - len(self.placed.members), 0) if self.settled else self.size
+
+    def changed(self) -> None:
+        """Forget what was worked out: there are other members, or they were seen."""
+        self.near_gap = self.far_gap = 0.0
+        self.planned_for = len(self)
+
+    def differs(self) -> bool:
+        """Tell whether the members are so many more or fewer that the page should be planned anew."""
+        return not 0.75 * self.planned_for <= len(self) <= 1.1 * self.planned_for
+
+    def worth_at(self, now: float) -> float:
+        """See :meth:`Entry.worth_at`: read off between two gaps at which it was worked out."""
+        gap = max(now - self.seen_at, SHORTEST)
+        while gap > self.far_gap:
+            self._reach_out(gap)
+        return self.near_worth * math.pow(gap / self.near_gap, self.power)
+
+    def reaches_at(self, worth: float, now: float) -> float:
+        """See :meth:`Entry.reaches_at`."""
+        gap = max(now - self.seen_at, SHORTEST)
+        if self.worth_at(now) < worth:
+            for _ in range(STRIDES):
+                if self.far_worth >= worth:
+                    break
+                self._reach_out(self.far_gap * STRIDE)
+            reach = self.far_gap
+            if self.near_worth < worth < self.far_worth:
+                reach = self.near_gap * math.pow(worth / self.near_worth, 1.0 / self.power)
+            gap = max(gap, reach)
+        return self.seen_at + gap
+
+    def _reach_out(self, gap: float) -> None:
+        """Work out the worth one stride farther; between two gaps it goes as a power of the gap, about the square."""
+        if self.far_gap and gap <= self.far_gap * STRIDE:
+            self.near_gap, self.near_worth = self.far_gap, self.far_worth
+        else:
+            self.near_gap, self.near_worth = gap, max(self._worth_after(gap), NOTHING)
+        self.far_gap = self.near_gap * STRIDE
+        self.far_worth = max(self._worth_after(self.far_gap), self.near_worth * 1.01)
+        self.power = math.log(self.far_worth / self.near_worth) * _STRIDES_LOG
+
+    def _worth_after(self, gap: float) -> float:
+        """Sum the looks at the members, as far as they are likely to be met."""
+        now = self.seen_at + gap
+        placed = self.placed.members
+        value = self.keeps * _worth(islice(placed, self.size), now)
+        drifting = self.drifting.members
+        room = self.room
+        if drifting and room > 0:
+            value += self.drifting.chance * _worth(islice(reversed(drifting), room), now)
+        return value * self.weight
+
+
+def _worth(jobs: Iterable[Tracked], now: float) -> float:
+    """Sum what looks at jobs are worth: :func:`.value.worth` of each, written out because pages are long."""
+    total, log2, expm1, edges = 0.0, math.log2, math.expm1, EDGES
+    for job in jobs:
+        gap = now - job.seen_at
+        if gap <= 0.0:
+            continue
+        x = (now - job.basis_at) * job.rate
+        k = 0 if x < FIRST_EDGE else int(log2(x) * BINS_AN_OCTAVE + OFFSET)
+        k = min(k, _LAST)
+        curve = job.curve
+        spent = curve.total[k] + (x - edges[k]) * curve.slope[k] - job.before
+        if spent > MOST_SPENT:
+            total += gap * MOST_FACTOR
+        elif spent > LITTLE:
+            total += gap * (expm1(spent) / spent - 1.0)
+        elif spent > 0.0:
+            total += gap * spent / 2.0
+    return total

@@ -1,0 +1,177 @@
+"""What the schedule keeps of one watched job."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from ..models.state import JobRef
+from .agenda import PARKED, SOONEST_CLIMB, Entry
+from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, LifeTable, Lifetimes
+from .looks import JobLook
+from .predict import Source, predict
+from .sighting import Sighting
+from .value import MOST_SPENT, gap_worth
+from .value import worth as worth_of
+
+if TYPE_CHECKING:
+    from .pages import Group
+
+NO_PROGRESS: Final = 2.0
+"""Stands for the progress at the first running look while there was none."""
+WHOLE_SECONDS: Final = 4.0
+"""Up to this gap the middle of it tells a job's end better than the service's whole seconds do."""
+FARTHEST_CLIMB: Final = 4.0
+"""How many times the present gap ahead an entry climbs, at most."""
+PROBABLY: Final = 0.5
+NOTHING: Final = 0.0
+"""One object for all jobs that need no number of their own."""
+_LAST: Final = BINS - 1
+
+
+class Tracked(Entry):
+    """One job: when it was seen, what is predicted of it, and in which group of a page it is."""
+
+    __slots__ = (
+        "basis_at",
+        "before",
+        "born_at",
+        "curve",
+        "group",
+        "job",
+        "known",
+        "over",
+        "progress0",
+        "rate",
+        "running_at",
+        "seen_at",
+        "source",
+        "table",
+    )
+
+    def __init__(self, job: JobRef, born_at: float, now: float) -> None:
+        self.due_at = now
+        self.rung = PARKED
+        self.urgent = False
+        self.job = job
+        self.born_at = born_at
+        self.seen_at = now
+        """When it was last known to be alive; before the first look, when the watch began."""
+        self.known = False
+        """True once a look has seen it."""
+        self.over = False
+        """True once its end was told; where a list did, a look at the job is to confirm it."""
+        self.running_at = NOTHING
+        self.progress0 = NO_PROGRESS
+        self.group: Group | None = None
+
+    def believe(self, source: Source, remaining: float, basis_at: float, lifetimes: Lifetimes) -> None:
+        """Take a prediction made at ``basis_at``, and the law that goes with it."""
+        self.source = source
+        self.table: LifeTable = lifetimes.table(self.job.kind, source, remaining)
+        self.basis_at = basis_at
+        self.rate = 1.0 / remaining
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Go by what the table knows now."""
+        curve: Curve = self.table.curve
+        self.curve = curve
+        if self.seen_at == self.basis_at:
+            self.before = NOTHING
+            return
+        x = (self.seen_at - self.basis_at) * self.rate
+        k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
+        self.before = curve.total[k] + (x - EDGES[k]) * curve.slope[k]
+
+    def send(self) -> JobLook:
+        """See :meth:`Entry.send`."""
+        self.urgent = False
+        return JobLook(self.job)
+
+    @property
+    def predicted_end_at(self) -> float:
+        """When it should end, by the prediction gone by."""
+        return self.basis_at + 1.0 / self.rate
+
+    # -- what a look is worth -----------------------------------------------------------------------------------------
+
+    def spent_by(self, now: float) -> float:
+        """Give the hazard run through since the job was last seen."""
+        return self.curve.hazard_before((now - self.basis_at) * self.rate) - self.before
+
+    def worth_at(self, now: float) -> float:
+        """See :meth:`Entry.worth_at`."""
+        return worth_of(now - self.seen_at, self.spent_by(now))
+
+    def reaches_at(self, worth: float, now: float) -> float:
+        """See :meth:`Entry.reaches_at`: carried on by the present growth, as a power of the gap."""
+        gap = now - self.seen_at
+        x = (now - self.basis_at) * self.rate
+        k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
+        slope = self.curve.slope[k]
+        spent = self.curve.total[k] + (x - EDGES[k]) * slope - self.before
+        if gap <= 0.0 or spent <= 0.0:
+            return now + SOONEST_CLIMB
+        power = 1.0 + gap * slope * self.rate / spent if spent < MOST_SPENT else 1.0
+        return self.seen_at + gap * min(math.pow(worth / worth_of(gap, spent), 1.0 / power), FARTHEST_CLIMB)
+
+    def gap_worth(self, worth: float, most: float) -> float:
+        """Give the gap after which a look is worth that much, ``most`` at most."""
+        start = (self.seen_at - self.basis_at) * self.rate
+        return gap_worth(worth, self.curve, start, self.before, self.rate, most=most)
+
+    # -- what a look tells --------------------------------------------------------------------------------------------
+
+    def saw_alive(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+        """Learn from a look that found the job alive, and predict anew."""
+        self.over = False
+        basis_at = self.basis_at
+        self.table.lived((self.seen_at - basis_at) * self.rate, (now - basis_at) * self.rate)
+        if not self.known:
+            self.known = True
+            lifetimes.first_look(self.job.kind, 0.0)
+            self.born_at = _birth(self.born_at, seen, now)
+        self.seen_at = now
+        if seen.progress is not None and seen.running and not self.progress0 <= seen.progress:
+            self.running_at, self.progress0 = now, seen.progress
+        age = now - self.born_at
+        source, remaining = predict(seen, age, now - self.running_at, self.progress0)
+        if source < Source.QUEUE:
+            self.believe(source, remaining, now, lifetimes)
+        elif self.source >= Source.QUEUE:
+            self.believe(source, 1.0, self.born_at, lifetimes)
+        else:
+            self.refresh()
+
+    def saw_end(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+        """Learn, once, from a look that found the job over."""
+        if self.over:
+            return
+        self.over = True
+        if not self.known:
+            chance = self._over_before(seen, now, lifetimes)
+            lifetimes.first_look(self.job.kind, chance)
+            if chance > PROBABLY:
+                return
+        gap = now - self.seen_at
+        end_at = now - gap / 2.0
+        if seen.ended_ago is not None and gap > WHOLE_SECONDS:
+            end_at = min(max(now - seen.ended_ago, self.seen_at), now)
+        basis_at = self.basis_at
+        self.table.died((self.seen_at - basis_at) * self.rate, (end_at - basis_at) * self.rate)
+
+    def _over_before(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> float:
+        """Give the chance that a job which its first look found over was so when its watch began."""
+        gap = now - self.seen_at
+        if seen.ended_ago is not None and abs(seen.ended_ago - gap) > 1.0:
+            return 1.0 if seen.ended_ago > gap else 0.0
+        before = -math.expm1(-lifetimes.over_at_first(self.job.kind))
+        return before / max(-math.expm1(-self.spent_by(now)), before)
+
+
+def _birth(born_at: float, seen: Sighting, now: float) -> float:
+    """Correct what was thought of a job's birth by what the service tells in whole seconds."""
+    if seen.age is None or abs(now - seen.age - born_at) <= 1.0:
+        return born_at
+    return now - seen.age

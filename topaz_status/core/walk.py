@@ -1,0 +1,225 @@
+"""The walk through one service's list: which pages there are, and which jobs each of them answers for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from operator import attrgetter
+from typing import Final
+
+from ..models.state import JobKind
+from .agenda import FLYING, Agenda
+from .looks import PageLook
+from .pages import CHANCE, SLIM, Group, Page
+from .policy import PollPolicy
+from .tracked import Tracked
+
+LEARNING: Final = 0.2
+"""The weight of the newest look in what is learned of a list."""
+BARE: Final = 0.05
+"""What a status is worth, as a share of that of a look at the job, on a list that tells no progress and no result."""
+LONGEST_PAUSE: Final = 300.0
+"""Seconds until a list that does not answer is tried again, at most."""
+
+
+class Walk:
+    """The pages of one kind of job."""
+
+    __slots__ = ("_chance", "_changed", "_depth", "_pages", "_policy", "_weight", "agenda", "kind", "size")
+
+    def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False) -> None:
+        self.kind = kind
+        self.size = size
+        self._weight = BARE if bare else 1.0
+        self.agenda = Agenda(policy.price, attrgetter("last_at"), exact=True)
+        self._policy = policy
+        self._pages: dict[str | None, Page] = {}
+        self._changed: dict[Page, None] = {}
+        self._chance = CHANCE
+        """That a new job is met on the first page."""
+        self._depth = 1.0
+        """How far cursors are trusted: halved when one is refused."""
+
+    def presume(self, job: Tracked, now: float) -> None:
+        """Expect a new job on the first page."""
+        page = self._first(now)
+        page.drifting.add(job)
+        self._touch(page)
+
+    def leave(self, job: Tracked) -> None:
+        """Let a job go that is watched no more."""
+        if job.group is not None:
+            page = job.group.page
+            job.group.discard(job)
+            self._touch(page)
+
+    def settle(self, now: float) -> None:
+        """Work out when the pages are due whose members have changed."""
+        for page in self._changed:
+            if not page and page.rung != FLYING:
+                self._remove(page)
+            elif page.rung < 0:
+                self._plan(page, now)
+        self._changed.clear()
+
+    def read(
+        self, look: PageLook, alive: Collection[Tracked], ended: Collection[Tracked], cursor: str | None, now: float
+    ) -> list[Tracked]:
+        """Learn what a page showed and what it names as its successor; give the jobs that no page answers for now."""
+        page = self._landed(look, now)
+        page.read = True
+        page.failures, page.seen_at, page.not_before = 0, now, now
+        was, drift = len(page.placed.members), page.asked
+        expected = min(len(drift.members), page.room)
+        kept = sum(job.group is page.placed for job in alive) + sum(job.group is page.placed for job in ended)
+        for job in ended:
+            self.leave(job)
+        for job in alive:
+            if job.group is not page.placed:
+                before = None if job.group is None else job.group.page
+                page.placed.add(job)
+                if before is not None:
+                    self._touch(before)
+        hits = len(alive) + len(ended) - kept
+        if was:
+            page.keeps += LEARNING * (kept / was - page.keeps)
+        if look.cursor is not None:
+            self._depth = min(1.0, self._depth * 2.0)
+        elif expected:
+            weight = min(expected, 10) / 10 * LEARNING
+            self._chance += weight * (min(hits / expected, 1.0) - self._chance)
+        astray = [job for job in page.placed.members if job.seen_at != now]
+        page.settled = True
+        self._move_on(page, astray, cursor, now, found=hits / expected if expected else drift.chance)
+        loose = astray
+        if len(page) == 1 and page.placed.members:
+            single = next(iter(page.placed.members))
+            page.placed.discard(single)
+            loose = [*astray, single]
+        self._changed[page] = None
+        return loose
+
+    def missed(self, look: PageLook, now: float, retry_at: float) -> list[Tracked]:
+        """Do without a page for a while; give the jobs that are on their own now."""
+        page = self._landed(look, now)
+        page.failures += 1
+        page.not_before = max(retry_at, now + min(2.0 ** min(page.failures, 9), LONGEST_PAUSE))
+        loose = list(page.placed.members)
+        for job in [*page.asked.members, *loose]:
+            page.drifting.add(job)
+        self._changed[page] = None
+        return loose
+
+    def refused(self, look: PageLook, now: float) -> list[Tracked]:
+        """Give up a cursor: its jobs are looked for from the first page on, and on their own meanwhile."""
+        if look.cursor is None:
+            return self.missed(look, now, now + LONGEST_PAUSE)
+        page = self._landed(look, now)
+        self._depth /= 2.0
+        first = self._first(now)
+        loose = list(page.placed.members)
+        for job in [*loose, *page.asked.members, *page.drifting.members]:
+            first.drifting.add(job)
+        self._remove(page)
+        self._changed[first] = None
+        return loose
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _touch(self, page: Page) -> None:
+        if page.differs():
+            self._changed[page] = None
+
+    def _first(self, now: float) -> Page:
+        page = self._pages.get(None)
+        if page is None:
+            page = self._pages[None] = Page(self.kind, None, self.size, self._weight, now)
+        return page
+
+    def _landed(self, look: PageLook, now: float) -> Page:
+        page = self._pages.get(look.cursor)
+        if page is None:
+            page = self._pages[look.cursor] = Page(self.kind, look.cursor, self.size, self._weight, now)
+        if page.rung == FLYING:
+            self.agenda.remove(page)
+        return page
+
+    def _move_on(self, page: Page, astray: list[Tracked], cursor: str | None, now: float, *, found: float) -> None:
+        """What was not on the page is on the next one, if there is one worth going to."""
+        drift = page.asked
+        page.asked = page.drifting
+        if page.cursor is None:
+            page.drifting.chance = self._chance
+        drift.walked.add(page.cursor)
+        ends = cursor is None or cursor in drift.walked
+        drift.chance = (drift.chance + min(found, 1.0)) / 2.0
+        drift.chance = min(drift.chance, self._depth)
+        if ends or drift.chance * min(len(drift.members), self.size) < SLIM:
+            _dissolve(drift)
+        if ends:
+            for job in astray:
+                page.placed.discard(job)
+            return
+        follower = self._follow(page, cursor, now, wanted=bool(astray or drift.members))
+        if follower is None or follower is page:
+            _dissolve(drift)
+            return
+        follower = _with_room(follower)
+        for job in astray:
+            drift.add(job)
+        other = follower.drifting
+        if len(other.members) > len(drift.members):
+            drift, other = other, drift
+        for job in list(other.members):
+            drift.add(job)
+        if drift.members:
+            drift.page, follower.drifting = follower, drift
+            self._changed[follower] = None
+
+    def _follow(self, page: Page, cursor: str | None, now: float, *, wanted: bool) -> Page | None:
+        """Give the page that comes after: the known one under its newest cursor, or a new one if it is wanted."""
+        known = self._pages.get(cursor)
+        if known is None:
+            known = page.follower
+            if known is not None and known is not page and known.cursor is not None and known.rung != FLYING and known:
+                self._pages.pop(known.cursor, None)
+                known.cursor = cursor
+                known.settled = False
+                self._pages[cursor] = known
+            elif wanted:
+                known = self._pages[cursor] = Page(self.kind, cursor, self.size, self._weight, now)
+            else:
+                known = None
+        page.follower = known
+        return known
+
+    def _remove(self, page: Page) -> None:
+        self.agenda.remove(page)
+        page.follower = None
+        if page.cursor is not None and self._pages.get(page.cursor) is page:
+            del self._pages[page.cursor]
+
+    def _plan(self, page: Page, now: float) -> None:
+        if page.rung == FLYING:
+            return
+        earliest = max(page.seen_at + self._policy.min_interval, page.not_before) if page.read else page.not_before
+        page.changed()
+        at = page.reaches_at(self._policy.price, max(earliest, now))
+        longest = self._policy.longest_gap
+        page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.placed.members), default=math.inf)
+        self.agenda.put(page, max(min(at, page.last_at), earliest))
+
+
+def _with_room(page: Page) -> Page:
+    """Give the first page from here on that has room for more than the jobs that were on it."""
+    passed = {page}
+    while page.full and page.follower is not None and page.follower not in passed:
+        page = page.follower
+        passed.add(page)
+    return page
+
+
+def _dissolve(group: Group) -> None:
+    for job in group.members:
+        job.group = None
+    group.members = {}

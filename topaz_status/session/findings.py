@@ -1,0 +1,188 @@
+"""What looks find, and what follows from it: for the schedule, for the API keys, for the pollers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import attrs
+
+from ..core.decode import decode_image, decode_record, decode_status, parse_json
+from ..core.looks import JobLook, Look, PageLook
+from ..core.schedule import Schedule
+from ..core.sight import sight, sight_record
+from ..core.sighting import Sighting
+from ..core.sweep import read_sweep
+from ..core.verdict import GONE_TWICE_APART, KeyTrust, failure, proves_key
+from ..core.wire import Response, service_time
+from ..errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DecodeError,
+    NotFoundError,
+    ServiceError,
+    TopazStatusError,
+)
+from ..models import JobStatus
+from ..models.state import JobKind, JobRef
+from .clock import Clock
+from .journal import Journal
+from .poller import Poller
+from .retry import Jitter
+from .roster import Roster
+from .settings import ACCOUNTS, Account, Settings
+
+LONGEST_DOUBT: Final = 4.0
+"""Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
+LIST_PAUSE: Final = 300.0
+"""Seconds until a list that the service refuses to show is asked for again."""
+
+
+@attrs.define(eq=False)
+class Findings:
+    """Acts on each answer in one synchronous step."""
+
+    _clock: Clock
+    _settings: Settings
+    _roster: Roster
+    _schedule: Schedule
+    _journal: Journal
+    _jitter: Jitter
+    _trust: dict[Account, KeyTrust] = attrs.field(init=False)
+    _list_failures: dict[JobKind, int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._trust = {account: KeyTrust() for account in Account}
+        self._list_failures = dict.fromkeys(JobKind, 0)
+
+    # -- answers of use -----------------------------------------------------------------------------------------------
+
+    def saw(self, look: Look, asked_by: Poller | None, response: Response, sent_at: float) -> None:
+        """Take in a 200.
+
+        Raises:
+            DecodeError: it is not what was asked for.
+        """
+        service_now = service_time(response.headers, wall=self._clock.wall())
+        data = parse_json(response.body)
+        if isinstance(look, PageLook):
+            self._saw_page(look, data, service_now, sent_at)
+        elif self._roster.is_watched(asked_by):
+            self._saw_job(look, asked_by, decode_status(look.job, data), service_now, sent_at)
+        self._trust[ACCOUNTS[look.kind]].accepted()
+
+    def _saw_job(self, look: JobLook, poller: Poller, status: JobStatus, service_now: float, sent_at: float) -> None:
+        now = self._clock.now()
+        self._journal.looked(look.job, status, now - sent_at)
+        self._schedule.saw(look, now, [sight(status, job=look.job, service_now=service_now)])
+        self._tell(poller, status, sent_at)
+
+    def _saw_page(self, look: PageLook, data: object, service_now: float, sent_at: float) -> None:
+        """Deal out what a page says of watched jobs. What it does not say means nothing."""
+        page = read_sweep(look.kind, data)
+        told: dict[Poller, JobStatus | None] = {}
+        sightings: list[Sighting] = []
+        for job_id, item in page:
+            poller = self._roster.listed(look.kind, job_id)
+            if poller is None or poller in told or poller.case.started_at > sent_at:
+                continue
+            with contextlib.suppress(DecodeError):
+                told[poller], sighting = _read_item(poller, item, service_now)
+                sightings.append(sighting)
+        now = self._clock.now()
+        self._journal.swept(look, len(page.items), len(told), now - sent_at)
+        self._list_failures[look.kind] = 0
+        self._schedule.saw(look, now, sightings, next_cursor=page.next_cursor)
+        for poller, status in told.items():
+            if status is not None:
+                self._tell(poller, status, sent_at)
+
+    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
+        self._journal.told(poller.status, status)
+        lag = None if poller.looked_at is None else sent_at - poller.looked_at
+        poller.tell(status, sent_at=sent_at)
+        if status.is_terminal:
+            error = failure(status)
+            self._journal.ended(poller.job, error, lag)
+            self._roster.end(poller, error)
+
+    # -- answers of none ----------------------------------------------------------------------------------------------
+
+    def missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
+        """Take in that no usable answer came."""
+        now = self._clock.now()
+        self._journal.looked(look.job if isinstance(look, JobLook) else look.kind, error, now - sent_at)
+        if proves_key(error):
+            self._trust[ACCOUNTS[look.kind]].accepted()
+        if isinstance(look, PageLook):
+            self._missed_page(look, error, now)
+        elif self._roster.is_watched(asked_by):
+            self._missed_job(look, asked_by, error, sent_at, now)
+
+    def _missed_job(self, look: JobLook, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
+        if isinstance(error, AuthenticationError) and self._key_refused(look.job, error, now):
+            return
+        if isinstance(error, ConfigurationError):
+            self._give_up(poller, error)
+            return
+        verdict = poller.fail(error, self._settings.policy, sent_at=sent_at, now=now)
+        if verdict is not None:
+            self._give_up(poller, verdict)
+            return
+        delay = self._jitter.look_delay(poller.case.failures)
+        if isinstance(error, NotFoundError | AuthenticationError):
+            delay = max(GONE_TWICE_APART, min(delay, LONGEST_DOUBT))
+        retry_at = max(now + delay, sent_at + self._settings.policy.min_interval)
+        poller.case.retry_at(retry_at)
+        self._schedule.missed(look, now, retry_at)
+
+    def _missed_page(self, look: PageLook, error: TopazStatusError, now: float) -> None:
+        """Do without the list for a while; its jobs are looked at by themselves."""
+        if isinstance(error, BadRequestError) and look.cursor is not None:
+            self._schedule.refused(look, now)
+            return
+        self._list_failures[look.kind] += 1
+        delay = self._jitter.look_delay(self._list_failures[look.kind])
+        if isinstance(error, ServiceError) and not error.is_transient:
+            delay = LIST_PAUSE
+            self._journal.refused(look.kind, error)
+        self._schedule.missed(look, now, now + delay)
+        if isinstance(error, AuthenticationError):
+            self._doubt(ACCOUNTS[look.kind], None, now)
+
+    def _key_refused(self, job: JobRef, error: AuthenticationError, now: float) -> bool:
+        """A 401 came: have another job of that key confirm it; True when this was the confirmation."""
+        account = ACCOUNTS[job.kind]
+        alone = not any(poller.job != job for poller in self._of(account))
+        if not self._trust[account].refused(job, now, alone=alone):
+            self._doubt(account, job, now)
+            return False
+        self._journal.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
+        for poller in list(self._of(account)):
+            self._give_up(
+                poller, AuthenticationError(error.status_code, error.message, code=error.code, job=poller.job)
+            )
+        return True
+
+    def _doubt(self, account: Account, job: JobRef | None, now: float) -> None:
+        """Look at another job of a key that was refused, at once."""
+        other = next((poller.job for poller in self._of(account) if poller.job != job), None)
+        if other is not None:
+            self._schedule.nudge(other, now)
+
+    def _of(self, account: Account) -> Iterator[Poller]:
+        return (poller for poller in self._roster if ACCOUNTS[poller.job.kind] is account)
+
+    def _give_up(self, poller: Poller, error: TopazStatusError) -> None:
+        self._journal.ended(poller.job, error, None)
+        self._roster.end(poller, error)
+
+
+def _read_item(poller: Poller, item: dict[str, Any], service_now: float) -> tuple[JobStatus | None, Sighting]:
+    """What one item says of its job: an image's whole status; of a video no more than that it goes on, or has ended."""
+    if poller.job.kind is JobKind.IMAGE:
+        status = decode_image(item, poller.job)
+        return status, sight(status, job=poller.job, service_now=service_now)
+    return None, sight_record(decode_record(item), job=poller.job, service_now=service_now)

@@ -1,0 +1,121 @@
+"""Who is being watched: one poller a job, from its first handle to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from typing import TypeGuard
+
+import attrs
+
+from ..core.schedule import Schedule
+from ..core.verdict import Case
+from ..errors import ClientClosedError, TopazStatusError
+from ..models.state import JobKind, JobRef
+from .clock import Clock
+from .poller import Ending, Handle, Poller
+
+
+@attrs.define(eq=False)
+class Roster:
+    """All pollers of one client. The schedule knows the same jobs."""
+
+    _clock: Clock
+    _schedule: Schedule
+    _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
+    _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pollers = {kind: {} for kind in JobKind}
+
+    def __iter__(self) -> Iterator[Poller]:
+        for pollers in self._pollers.values():
+            yield from pollers.values()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pollers.values()))
+
+    def count(self, kind: JobKind) -> int:
+        """Jobs of one kind."""
+        return len(self._pollers[kind])
+
+    def find(self, job: JobRef) -> Poller | None:
+        """The poller of a job."""
+        return self._pollers[job.kind].get(_key(job))
+
+    def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
+        """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
+        return poller is not None and poller.ending is None and self.find(poller.job) is poller
+
+    def listed(self, kind: JobKind, job_id: object) -> Poller | None:
+        """The poller of a job as a list names it, in whatever case."""
+        if not isinstance(job_id, str):
+            return None
+        pollers = self._pollers[kind]
+        return pollers.get(job_id) or pollers.get(job_id.lower())
+
+    def join(self, job: JobRef, handle: Handle, *, age: float = 0.0, remaining: float | None = None) -> Poller:
+        """Give a handle the poller of its job: the one at work, or a new one with a fresh look."""
+        poller = self.find(job)
+        if poller is None or poller.ending is not None:
+            poller = self._start(job, age, remaining)
+        poller.handles[handle] = None
+        return poller
+
+    def leave(self, poller: Poller, handle: Handle) -> None:
+        """A handle wants no more; the last one to leave ends the polling."""
+        poller.handles.pop(handle, None)
+        if not poller.handles and poller.ending is None:
+            self.end(poller, None)
+
+    def end(self, poller: Poller, error: TopazStatusError | None) -> None:
+        """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
+        self._forget(poller)
+        poller.end(Ending(poller.status, error, self._clock.now(), self._clock.wall()))
+
+    def adopt(self, task: asyncio.Task[None]) -> None:
+        """A task that feeds watches is to end with the client, too."""
+        self._guests.add(task)
+        task.add_done_callback(self._guests.discard)
+
+    async def close(self) -> None:
+        """End every watch, and wait until their coroutines are gone."""
+        for poller in list(self):
+            text = f"the client was closed while {poller.job} was watched"
+            self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+        for task in self._guests:
+            task.cancel()
+        while pending := [*self._tasks, *self._guests]:
+            await asyncio.wait(pending)
+
+    def _start(self, job: JobRef, age: float, remaining: float | None) -> Poller:
+        now = self._clock.now()
+        poller = self._pollers[job.kind][_key(job)] = Poller(job, Case(now))
+        poller.task = self._clock.loop.create_task(poller.run())
+        poller.task.add_done_callback(functools.partial(self._done, poller))
+        self._tasks.add(poller.task)
+        self._schedule.add(job, now, age=age, remaining=remaining)
+        return poller
+
+    def _done(self, poller: Poller, task: asyncio.Task[None]) -> None:
+        """A poller's coroutine is over; where somebody canceled it from outside, nobody is left waiting for it."""
+        self._tasks.discard(task)
+        if poller.ending is None:
+            text = f"the watch of {poller.job} was torn down"
+            self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+            poller.settle()
+
+    def _forget(self, poller: Poller) -> None:
+        if self.find(poller.job) is poller:
+            del self._pollers[poller.job.kind][_key(poller.job)]
+            self._schedule.drop(poller.job)
+
+
+def _key(job: JobRef) -> str:
+    """Topaz's ids are UUIDs, whose case means nothing; Pixelcut's are whatever they are."""
+    if job.kind is JobKind.TRY_ON:
+        return job.id
+    lower = job.id.lower()
+    return job.id if lower == job.id else lower
