@@ -28,6 +28,11 @@ class TokenBucket:
         """The time from which a token is there; in the past when one is there now."""
         return max(self._full_at - (self.burst - 1.0) / self.rate, self.held_until)
 
+    @property
+    def slack(self) -> float:
+        """Seconds by which a token may be taken late: half of what the burst catches up with, or 1 % of an interval."""
+        return max((self.burst - 1.0) / 2.0, 0.01) / self.rate
+
     def take(self, now: float) -> None:
         """Take one token. Ask :attr:`ready_at` first.
 

@@ -6,7 +6,7 @@ among processes answers the same questions from grants it has fetched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 import attrs
@@ -24,6 +24,12 @@ class Budget(Protocol):
 
     def ready_at(self, kind: JobKind) -> float:
         """The time from which a request of that kind may go; :meth:`take` at that time succeeds."""
+
+    def ready(self, now: float) -> Collection[JobKind]:
+        """The kinds of which a request may go now."""
+
+    def slack(self, kind: JobKind) -> float:
+        """How many seconds late a request may be sent without the rate suffering: the burst makes up for it."""
 
     def take(self, kind: JobKind, now: float) -> None:
         """Spend a token: the request goes out now."""
@@ -61,6 +67,16 @@ class LocalBudget:
     def ready_at(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
         return max(self._shared.ready_at, self._limits[kind].bucket.ready_at)
+
+    def ready(self, now: float) -> Collection[JobKind]:
+        """See :class:`Budget`."""
+        if self._shared.ready_at > now:
+            return ()
+        return [kind for kind, limit in self._limits.items() if limit.bucket.ready_at <= now]
+
+    def slack(self, kind: JobKind) -> float:
+        """See :class:`Budget`."""
+        return min(self._shared.slack, self._limits[kind].bucket.slack)
 
     def take(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""

@@ -76,8 +76,9 @@ class Findings:
     def _saw_job(self, look: JobLook, poller: Poller, status: JobStatus, service_now: float, sent_at: float) -> None:
         now = self._clock.now()
         self._journal.looked(look.job, status, now - sent_at)
-        self._schedule.saw(look, now, [sight(status, job=look.job, service_now=service_now)])
-        self._tell(poller, status, sent_at)
+        sighting = sight(status, job=look.job, service_now=service_now)
+        self._schedule.saw(look, now, [sighting])
+        self._tell(poller, status, sent_at, terminal=sighting.terminal)
 
     def _saw_page(self, look: PageLook, data: object, service_now: float, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
@@ -97,13 +98,13 @@ class Findings:
         self._schedule.saw(look, now, sightings, next_cursor=page.next_cursor)
         for poller, status in told.items():
             if status is not None:
-                self._tell(poller, status, sent_at)
+                self._tell(poller, status, sent_at, terminal=status.is_terminal)
 
-    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
+    def _tell(self, poller: Poller, status: JobStatus, sent_at: float, *, terminal: bool) -> None:
         self._journal.told(poller.status, status)
         lag = None if poller.looked_at is None else sent_at - poller.looked_at
         poller.tell(status, sent_at=sent_at)
-        if status.is_terminal:
+        if terminal:
             error = failure(status)
             self._journal.ended(poller.job, error, lag)
             self._roster.end(poller, error)

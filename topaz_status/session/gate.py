@@ -25,6 +25,10 @@ EARLY: Final = 0.001
 """Seconds: a timer that fired early (uvloop's may, by up to this) is set again no closer than this."""
 
 
+GRAIN: Final = 0.005
+"""Seconds: so often the gate looks at what may go, at most; what comes due in between goes together, from the burst."""
+
+
 class Polls(Protocol):
     """The feed, as the gate sees it."""
 
@@ -51,6 +55,7 @@ class Gate:
     _soon: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    _armed_for: float = attrs.field(default=math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._lines = {kind: deque() for kind in JobKind}
@@ -121,10 +126,10 @@ class Gate:
 
     def _grant(self, now: float) -> bool:
         """Spend one token on the best that may go now; False when there is nothing."""
-        kinds = [kind for kind in JobKind if self.budget.ready_at(kind) <= now]
+        kinds = self.budget.ready(now)
         if not kinds:
             return False
-        direct = self._first(kinds)
+        direct = self._first(kinds) if any(self._lines.values()) else None
         if direct is not None and not self._direct_last:
             return self._call(direct, now)
         if self._polls is not None and (polled := self._polls.start(now, kinds)) is not None:
@@ -153,13 +158,21 @@ class Gate:
         return True
 
     def _arm(self, now: float) -> None:
-        """One timer, for the first moment at which a slot being free, something may go."""
-        self._disarm()
-        if self.in_flight >= self.slots:
+        """One timer, for the first moment at which, a slot being free, something may go."""
+        at, kind = math.inf, None
+        if self.in_flight < self.slots:
+            at, kind = min((max(self.budget.ready_at(kind), self._wanted_at(kind, now)), kind) for kind in JobKind)
+        if self._timer is not None and at == self._armed_for:
             return
-        at = min(max(self.budget.ready_at(kind), self._wanted_at(kind, now)) for kind in JobKind)
-        if at < math.inf:
-            self._timer = self.clock.loop.call_at(max(at, now + EARLY), self._pump)
+        self._disarm()
+        if kind is not None and at < math.inf:
+            self._armed_for = at
+            grain = min(GRAIN, max(EARLY, self.budget.slack(kind)))
+            self._timer = self.clock.loop.call_at(max(at, now + grain), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _wanted_at(self, kind: JobKind, now: float) -> float:
         if self._living(kind):

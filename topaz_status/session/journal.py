@@ -53,6 +53,8 @@ class Journal:
 
     def told(self, before: JobStatus | None, after: JobStatus) -> None:
         """Note a change of a job's state, and a word that no document lists."""
+        if before is not None and before.status == after.status:
+            return
         if after.state is JobState.UNKNOWN:
             word = after.status[:40]
             self.warn_once(

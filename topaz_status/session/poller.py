@@ -1,12 +1,13 @@
-"""One job's coroutine: await the next news, until there is no more to come.
+"""One job's coroutine: await the terminal state, and resolve every handle with it.
 
 The feed tells it what each look saw (:meth:`Poller.tell`, :meth:`Poller.fail`: one synchronous step each, in which
-everything is decided); the coroutine then wakes, passes the news on to the handles, and ends with the job.
+everything is decided and the readers are woken); the coroutine awaits the ending and resolves whoever waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -46,39 +47,43 @@ class Poller:
 
     job: JobRef
     case: Case
+    over: asyncio.Future[Ending]
     status: JobStatus | None = None
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
     """When the last usable look was sent, by the loop's clock."""
-    ending: Ending | None = None
     handles: dict[Handle, None] = attrs.field(factory=dict)
-    task: asyncio.Task[None] | None = None
-    _wake: asyncio.Future[None] | None = None
 
-    async def run(self) -> None:
-        """Pass news on to the handles until the ending, which goes to all of them."""
-        loop = asyncio.get_running_loop()
-        while self.ending is None:
-            self._wake = loop.create_future()
-            await self._wake
-            for handle in tuple(self.handles):
-                handle.changed()
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, ``None`` while it is at work."""
+        return self.over.result() if self.over.done() and not self.over.cancelled() else None
+
+    async def run(self, torn_down: Callable[[Poller], None]) -> None:
+        """Await the ending and give it to every handle; tell ``torn_down`` where somebody cancels this from outside."""
+        try:
+            await self.over
+        except asyncio.CancelledError:
+            torn_down(self)
+            raise
         self.settle()
 
     def settle(self) -> None:
         """Give every handle the ending."""
-        if self.ending is not None:
+        if (ending := self.ending) is not None:
             for handle in tuple(self.handles):
-                handle.settle(self.ending)
+                handle.settle(ending)
 
     def tell(self, status: JobStatus, *, sent_at: float) -> None:
         """A look, sent at ``sent_at``, saw this status."""
         self.polls += 1
-        self.case.usable()
+        if self.case.failures:
+            self.case.usable()
         before, self.status, self.looked_at = self.status, status, sent_at
         if before is None or news(before) != news(status):
-            self._call()
+            for handle in self.handles:
+                handle.changed()
 
     def fail(
         self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float
@@ -89,15 +94,10 @@ class Poller:
 
     def end(self, ending: Ending) -> None:
         """Let the coroutine finish."""
-        if self.ending is None:
-            self.ending = ending
-            self._call()
-
-    def _call(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if not self.over.done():
+            self.over.set_result(ending)
 
 
 def news(status: JobStatus) -> tuple[object, ...]:
-    """What makes a status worth telling: the state, the word, the progress, the result's URL."""
-    return status.state, status.status, status.progress, status.result_url
+    """What makes a status worth telling: the word (and so the state), the progress, the result's URL."""
+    return status.status, status.progress, status.result_url

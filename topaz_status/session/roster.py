@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
 import attrs
@@ -27,8 +26,13 @@ class Roster:
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
+    _discard: Callable[[asyncio.Task[None]], None] = attrs.field(init=False)
+    _torn_down: Callable[[Poller], None] = attrs.field(init=False)
+
     def __attrs_post_init__(self) -> None:
         self._pollers = {kind: {} for kind in JobKind}
+        # One of each for all pollers: a bound method weighs 64 bytes.
+        self._discard, self._torn_down = self._tasks.discard, self._on_torn_down
 
     def __iter__(self) -> Iterator[Poller]:
         for pollers in self._pollers.values():
@@ -92,20 +96,19 @@ class Roster:
 
     def _start(self, job: JobRef, age: float, remaining: float | None) -> Poller:
         now = self._clock.now()
-        poller = self._pollers[job.kind][_key(job)] = Poller(job, Case(now))
-        poller.task = self._clock.loop.create_task(poller.run())
-        poller.task.add_done_callback(functools.partial(self._done, poller))
-        self._tasks.add(poller.task)
+        poller = self._pollers[job.kind][_key(job)] = Poller(job, Case(now), self._clock.loop.create_future())
+        task = self._clock.loop.create_task(poller.run(self._torn_down))
+        task.add_done_callback(self._discard)
+        self._tasks.add(task)
         self._schedule.add(job, now, age=age, remaining=remaining)
         return poller
 
-    def _done(self, poller: Poller, task: asyncio.Task[None]) -> None:
-        """A poller's coroutine is over; where somebody canceled it from outside, nobody is left waiting for it."""
-        self._tasks.discard(task)
-        if poller.ending is None:
-            text = f"the watch of {poller.job} was torn down"
-            self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
-            poller.settle()
+    def _on_torn_down(self, poller: Poller) -> None:
+        """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
+        poller.over = self._clock.loop.create_future()
+        text = f"the watch of {poller.job} was torn down"
+        self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+        poller.settle()
 
     def _forget(self, poller: Poller) -> None:
         if self.find(poller.job) is poller:
