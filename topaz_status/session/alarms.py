@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -22,11 +21,10 @@ class Alarm:
     """One timeout: ``ring`` is called at ``at``, unless it is ``None`` by then."""
 
     at: float
-    order: int
-    ring: Callable[[], None] | None
+    ring: Callable[[], object] | None
 
     def __lt__(self, other: Alarm) -> bool:
-        return (self.at, self.order) < (other.at, other.order)
+        return self.at < other.at
 
 
 @attrs.define(eq=False)
@@ -36,16 +34,19 @@ class Alarms:
     _clock: Clock
     _heap: list[Alarm] = attrs.field(factory=list, init=False)
     _off: int = attrs.field(default=0, init=False)
-    _order: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    def set(self, at: float, ring: Callable[[], None]) -> Alarm:
+    def set(self, at: float, ring: Callable[[], object]) -> Alarm:
         """Ring at ``at``, seconds of the loop's clock."""
-        alarm = Alarm(at, next(self._order), ring)
+        alarm = Alarm(at, ring)
         heapq.heappush(self._heap, alarm)
         if self._heap[0] is alarm:
             self._arm()
         return alarm
+
+    def after(self, delay: float, ring: Callable[[], object]) -> Alarm:
+        """Ring in ``delay`` seconds."""
+        return self.set(self._clock.now() + delay, ring)
 
     def switch_off(self, alarm: Alarm) -> None:
         """Let an alarm not ring; what it would have called is let go at once."""
@@ -60,6 +61,8 @@ class Alarms:
 
     def close(self) -> None:
         """Ring nothing any more."""
+        for alarm in self._heap:
+            self.switch_off(alarm)
         self._heap.clear()
         self._disarm()
 

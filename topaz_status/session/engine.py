@@ -40,20 +40,22 @@ class Engine:
         clock, journal, jitter = Clock.of(asyncio.get_running_loop()), Journal(), Jitter()
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
-        transport.open()
+        alarms = Alarms(clock)
+        transport.open(alarms)
         exchange = Exchange(clock, gate, transport, journal, jitter)
         schedule = Schedule(settings.policy, pages=PAGE_SIZES if settings.policy.sweep else {})
         roster = Roster(clock, schedule)
         findings = Findings(clock, settings, roster, schedule, journal, jitter)
         feed = Feed(clock, settings, gate, journal, schedule, roster, exchange, findings)
         gate.serve(feed)
-        return cls(clock, transport, gate, exchange, feed, Alarms(clock))
+        return cls(clock, transport, gate, exchange, feed, alarms)
 
     async def close(self) -> None:
         """End every watch, turn away every call, close every connection."""
         self.gate.close()
-        self.alarms.close()
+        self.exchange.close()
         try:
             await self.feed.close()
         finally:
             await self.transport.close()
+            self.alarms.close()

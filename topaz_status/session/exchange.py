@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 
 from ..core.wire import Request, Response, check
-from ..errors import RateLimitedError, ServiceError, TopazStatusError, TransportError
+from ..errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
 from .clock import Clock
 from .gate import Gate
+from .interrupt import Interrupt
 from .journal import Journal
 from .retry import Jitter, pause
 from .transport import Transport
@@ -22,6 +23,7 @@ class Exchange:
     _transport: Transport
     _journal: Journal
     _jitter: Jitter
+    _calls: set[Interrupt] = attrs.field(factory=set, init=False)
 
     async def once(self, request: Request) -> Response:
         """Send one request that has its slot and token.
@@ -51,9 +53,24 @@ class Exchange:
 
         Raises:
             TopazStatusError: what the last attempt met.
+            ClientClosedError: the client was closed meanwhile.
             ConfigurationError: there is no key for this kind of job.
         """
         self._transport.check_key(request.kind)
+        with Interrupt(_closed) as interrupt:
+            self._calls.add(interrupt)
+            try:
+                return await self._persist(request)
+            finally:
+                self._calls.discard(interrupt)
+
+    def close(self) -> None:
+        """End every call that is under way, wherever it waits."""
+        for interrupt in tuple(self._calls):
+            interrupt.strike()
+
+    async def _persist(self, request: Request) -> Response:
+        """Try until it works, or trying again would not help."""
         for delay in self._jitter.call_delays():
             try:
                 async with self._gate.admit(request.kind):
@@ -82,3 +99,7 @@ def _may_retry(request: Request, error: TopazStatusError) -> bool:
     if request.method == "GET":
         return error.is_transient and isinstance(error, ServiceError | TransportError)
     return isinstance(error, TransportError) and not error.maybe_sent
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client was closed while a call was under way")

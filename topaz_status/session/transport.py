@@ -9,6 +9,7 @@ context.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -16,18 +17,41 @@ from typing import Final
 import aiohttp
 import attrs
 from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.connector import AddrInfoType
 from yarl import URL
 
 from ..core.wire import Request, Response, tidy
 from ..errors import ConfigurationError, TopazStatusError, TransportError
 from ..models.state import JobKind, JobRef
+from .alarms import Alarms
+from .interrupt import Deadline
 from .settings import Settings
 
 KEEP_ALIVE: Final = 330.0
 """Seconds an idle connection is kept: longer than the longest default gap between looks."""
+UNBOUNDED: Final = aiohttp.ClientTimeout(total=None)
+"""For aiohttp: the bound is ours, one timer for all."""
+PIECE: Final = 1 << 16
+"""Bytes read from a plain socket at a time."""
 KEY_HEADER: Final = "X-API-Key"
 SHORTEST_SECRET: Final = 8
 """Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
+
+
+class _Socket(socket.socket):
+    """A plain socket that is read in pieces the allocator keeps at hand.
+
+    asyncio asks for 256 KiB at a time, which glibc takes from the kernel and gives back on every answer.
+    """
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """See :meth:`socket.socket.recv`."""
+        return super().recv(min(bufsize, PIECE), flags)
+
+
+def _socket(address: AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    return _Socket(family, kind, protocol)
 
 
 class _Lost(Exception):  # noqa: N818  # never leaves this file
@@ -53,16 +77,16 @@ class Transport:
     _settings: Settings
     _theirs: aiohttp.ClientSession | None = None
     _ours: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
-    _timeout: aiohttp.ClientTimeout = attrs.field(init=False)
+    _alarms: Alarms = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=self._settings.request_timeout)
-
-    def open(self) -> None:
+    def open(self, alarms: Alarms) -> None:
         """Make the pool; needs the running loop."""
+        self._alarms = alarms
         if self._theirs is None:
             self._ours = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE),
+                connector=aiohttp.TCPConnector(
+                    limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
 
@@ -86,7 +110,8 @@ class Transport:
         key = self._settings.key(request.kind)
         session = self._session()
         try:
-            return await self._exchange(session, request, key)
+            with Deadline(TimeoutError, self._alarms, self._settings.request_timeout):
+                return await self._exchange(session, request, key)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job)
         raise failure
@@ -99,7 +124,7 @@ class Transport:
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=True,
-            timeout=self._timeout,
+            timeout=UNBOUNDED,
             middlewares=(_once,),
         ) as answer:
             body = await _read(answer, request.max_bytes)

@@ -1,0 +1,64 @@
+"""Ending a stretch of work from outside, as an error of its own: what ``asyncio.timeout`` does for one reason alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from .alarms import Alarm, Alarms
+
+
+@attrs.define(eq=False)
+class Interrupt:
+    """``with Interrupt(SomeError) as interrupt:`` where :meth:`strike` ends what is inside with ``SomeError()``.
+
+    As with ``asyncio.timeout``, a cancellation that came from elsewhere stays one.
+    """
+
+    _error: Callable[[], Exception]
+    _task: asyncio.Task[object] | None = attrs.field(default=None, init=False)
+    _canceling: int = attrs.field(default=0, init=False)
+    _struck: bool = attrs.field(default=False, init=False)
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        if self._task is not None:
+            self._canceling = self._task.cancelling()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if self._struck and task is not None and task.uncancel() <= self._canceling and kind is asyncio.CancelledError:
+            raise self._error() from None
+
+    def strike(self) -> None:
+        """End it, if it is still under way."""
+        if self._task is not None and not self._struck:
+            self._struck = True
+            self._task.cancel()
+
+
+@attrs.define(eq=False)
+class Deadline(Interrupt):
+    """``with Deadline(TimeoutError, alarms, 30.0):`` ends what is inside after 30 s, under a timer that all share."""
+
+    _alarms: Alarms
+    _delay: float
+    _alarm: Alarm | None = attrs.field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        self._alarm = self._alarms.after(self._delay, self.strike)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._alarm is not None:
+            self._alarms.switch_off(self._alarm)
+        super().__exit__(kind, error, traceback)
