@@ -87,7 +87,7 @@ class Watch(Generic[S]):
     def explain(self) -> Explanation:
         """Why, and when, the job is looked at next."""
         now = self._feed.clock.now()
-        known = self._feed.schedule.explain(self.job, now) if self._ending is None else None
+        known = self._feed.schedule.explain(self._poller.job, now) if self._ending is None else None
         return known or Explanation.ended(self.job)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class Watch(Generic[S]):
         self._feed.gate.wake()
         self._polls_before = self._poller.polls
         if timeout is not None:
-            self._alarm = self._alarms.set(self._started_at + timeout, self._expire)
+            self._alarm = self._alarms.set(self._started_at + timeout, self)
         return self
 
     def changed(self) -> None:
@@ -200,7 +200,8 @@ class Watch(Generic[S]):
         if self._on_end is not None:
             self._on_end(self)
 
-    def _expire(self) -> None:
+    def ring(self) -> None:
+        """The timeout has run out."""
         waited = self._feed.clock.now() - self._started_at
         last = f"last seen {self.status.status!r}" if self.status else "never seen"
         text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"

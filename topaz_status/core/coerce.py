@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -18,13 +19,22 @@ _NUMERAL: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _FLAGS: Final[Mapping[object, bool]] = {"true": True, "false": False, 1: True, 0: False}
 
 
+_SHORT: Final = 24
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(text: str) -> str:
+    """Give one copy of a short text to all statuses: formats and models are alike in thousands of them."""
+    return text
+
+
 class UnreadableError(Exception):
     """A value is not what its field holds. Inner: whoever reads a body turns it into a fact of its own."""
 
 
 def _word(raw: Any, _type: object = None) -> str:
     if type(raw) is str and raw.strip():
-        return raw
+        return raw if len(raw) > _SHORT else _shared(raw)
     raise UnreadableError
 
 
@@ -38,7 +48,7 @@ def _id(raw: Any, _type: object = None) -> str:
 
 def _text(raw: Any, _type: object = None) -> str:
     if type(raw) is str:
-        return raw
+        return raw if len(raw) > _SHORT else _shared(raw)
     raise UnreadableError
 
 

@@ -123,6 +123,7 @@ class Schedule:
             return
         tracked = self._jobs.get(look.job)
         if tracked is not None and tracked.rung == FLYING:
+            tracked.not_before = now + self._policy.min_interval
             self._agendas[look.kind].put(tracked, max(retry_at, now))
 
     def refused(self, look: PageLook, now: float) -> None:
@@ -246,13 +247,14 @@ class Schedule:
         policy, agenda = self._policy, self._agendas[tracked.job.kind]
         shortest = policy.min_interval if tracked.known else 0.0
         if tracked.urgent:
-            agenda.put(tracked, max(now, tracked.seen_at + shortest))
+            agenda.put(tracked, max(now, tracked.seen_at + shortest, tracked.not_before))
             return
         if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
             agenda.remove(tracked)
             return
         longest = policy.longest_gap(now - tracked.born_at)
-        agenda.put(tracked, tracked.seen_at + max(tracked.gap_worth(policy.price, longest), shortest))
+        due_at = tracked.seen_at + max(tracked.gap_worth(policy.price, longest), shortest)
+        agenda.put(tracked, max(due_at, tracked.not_before))
 
     def _forget(self, tracked: Tracked) -> None:
         self._agendas[tracked.job.kind].remove(tracked)

@@ -40,6 +40,7 @@ class Tracked(Entry):
         "group",
         "job",
         "known",
+        "not_before",
         "over",
         "progress0",
         "rate",
@@ -59,6 +60,8 @@ class Tracked(Entry):
         """When it was last known to be alive; before the first look, when the watch began."""
         self.known = False
         """True once a look has seen it."""
+        self.not_before = NOTHING
+        """After a look that failed: no further one before this, whoever asks for it."""
         self.over = False
         """True once its end was told; where a list did, a look at the job is to confirm it."""
         self.running_at = NOTHING

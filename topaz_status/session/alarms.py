@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -16,12 +15,19 @@ GRAIN: Final = 0.01
 _FEW: Final = 64
 
 
+class Sleeper(Protocol):
+    """Whom an alarm is for."""
+
+    def ring(self) -> None:
+        """The time has come."""
+
+
 @attrs.define(eq=False)
 class Alarm:
-    """One timeout: ``ring`` is called at ``at``, unless it is ``None`` by then."""
+    """One timeout: rings for whom it is set at ``at``, unless that is nobody by then."""
 
     at: float
-    ring: Callable[[], object] | None
+    sleeper: Sleeper | None
 
     def __lt__(self, other: Alarm) -> bool:
         return self.at < other.at
@@ -36,26 +42,26 @@ class Alarms:
     _off: int = attrs.field(default=0, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    def set(self, at: float, ring: Callable[[], object]) -> Alarm:
+    def set(self, at: float, sleeper: Sleeper) -> Alarm:
         """Ring at ``at``, seconds of the loop's clock."""
-        alarm = Alarm(at, ring)
+        alarm = Alarm(at, sleeper)
         heapq.heappush(self._heap, alarm)
         if self._heap[0] is alarm:
             self._arm()
         return alarm
 
-    def after(self, delay: float, ring: Callable[[], object]) -> Alarm:
+    def after(self, delay: float, sleeper: Sleeper) -> Alarm:
         """Ring in ``delay`` seconds."""
-        return self.set(self._clock.now() + delay, ring)
+        return self.set(self._clock.now() + delay, sleeper)
 
     def switch_off(self, alarm: Alarm) -> None:
         """Let an alarm not ring; what it would have called is let go at once."""
-        if alarm.ring is None:
+        if alarm.sleeper is None:
             return
-        alarm.ring = None
+        alarm.sleeper = None
         self._off += 1
         if self._off > max(_FEW, len(self._heap) // 2):
-            self._heap = [alarm for alarm in self._heap if alarm.ring is not None]
+            self._heap = [alarm for alarm in self._heap if alarm.sleeper is not None]
             heapq.heapify(self._heap)
             self._off = 0
 
@@ -75,12 +81,12 @@ class Alarms:
     def _fire(self) -> None:
         now = self._clock.now()
         while self._heap and self._heap[0].at <= now:
-            ring, self._heap[0].ring = self._heap[0].ring, None
-            heapq.heappop(self._heap)
-            if ring is None:
+            alarm = heapq.heappop(self._heap)
+            sleeper, alarm.sleeper = alarm.sleeper, None
+            if sleeper is None:
                 self._off -= 1
             else:
-                ring()
+                sleeper.ring()
         self._arm()
 
     def _disarm(self) -> None:

@@ -67,7 +67,7 @@ class Exchange:
     def close(self) -> None:
         """End every call that is under way, wherever it waits."""
         for interrupt in tuple(self._calls):
-            interrupt.strike()
+            interrupt.ring()
 
     async def _persist(self, request: Request) -> Response:
         """Try until it works, or trying again would not help."""

@@ -35,7 +35,7 @@ class Feed:
     roster: Roster
     _exchange: Exchange
     _findings: Findings
-    _looks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _looks: dict[asyncio.Task[None], tuple[Look, Poller | None]] = attrs.field(factory=dict, init=False)
     _minded_at: float = attrs.field(default=-math.inf, init=False)
 
     def notify(self, job: JobRef) -> None:
@@ -64,9 +64,17 @@ class Feed:
         self._mind_the_budget(now)
         asked_by = self.roster.find(look.job) if isinstance(look, JobLook) else None
         task = self.clock.loop.create_task(self._look(look, asked_by, now))
-        self._looks.add(task)
-        task.add_done_callback(self._looks.discard)
+        self._looks[task] = look, asked_by
+        task.add_done_callback(self._landed)
         return look.kind
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        """Give the slot back; a look that was canceled, perhaps before it began, is as good as never sent."""
+        look, asked_by = self._looks.pop(task)
+        if task.cancelled() and (not isinstance(look, JobLook) or self.roster.is_watched(asked_by)):
+            now = self.clock.now()
+            self.schedule.missed(look, now, now)
+        self.gate.release()
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; how it stands is looked into once a second."""
@@ -84,15 +92,8 @@ class Feed:
     async def _look(self, look: Look, asked_by: Poller | None, sent_at: float) -> None:
         """Make one look and act on what it saw. Whatever goes wrong is an observation."""
         try:
-            try:
-                response = await self._exchange.once(_request(look))
-            finally:
-                self.gate.release()
+            response = await self._exchange.once(_request(look))
             self._findings.saw(look, asked_by, response, sent_at)
-        except asyncio.CancelledError:
-            if not isinstance(look, JobLook) or self.roster.is_watched(asked_by):
-                self.schedule.missed(look, self.clock.now(), self.clock.now())
-            raise
         except TopazStatusError as error:
             self._findings.missed(look, asked_by, error, sent_at)
         except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past

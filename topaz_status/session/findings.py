@@ -83,22 +83,22 @@ class Findings:
     def _saw_page(self, look: PageLook, data: object, service_now: float, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
         page = read_sweep(look.kind, data)
-        told: dict[Poller, JobStatus | None] = {}
-        sightings: list[Sighting] = []
+        told: dict[Poller, tuple[JobStatus | None, Sighting]] = {}
         for job_id, item in page:
             poller = self._roster.listed(look.kind, job_id)
-            if poller is None or poller in told or poller.case.started_at > sent_at:
+            if poller is None or poller in told or poller.started_at > sent_at:
                 continue
             with contextlib.suppress(DecodeError):
-                told[poller], sighting = _read_item(poller, item, service_now)
-                sightings.append(sighting)
+                told[poller] = _read_item(poller, item, service_now)
         now = self._clock.now()
         self._journal.swept(look, len(page.items), len(told), now - sent_at)
         self._list_failures[look.kind] = 0
-        self._schedule.saw(look, now, sightings, next_cursor=page.next_cursor)
-        for poller, status in told.items():
-            if status is not None:
-                self._tell(poller, status, sent_at, terminal=status.is_terminal)
+        self._schedule.saw(look, now, [seen for _, seen in told.values()], next_cursor=page.next_cursor)
+        for poller, (status, seen) in told.items():
+            if status is None:
+                poller.listed(ended=seen.terminal, sent_at=sent_at)
+            else:
+                self._tell(poller, status, sent_at, terminal=seen.terminal)
 
     def _tell(self, poller: Poller, status: JobStatus, sent_at: float, *, terminal: bool) -> None:
         self._journal.told(poller.status, status)

@@ -14,7 +14,7 @@ from .alarms import Alarm, Alarms
 
 @attrs.define(eq=False)
 class Interrupt:
-    """``with Interrupt(SomeError) as interrupt:`` where :meth:`strike` ends what is inside with ``SomeError()``.
+    """``with Interrupt(SomeError) as interrupt:`` where :meth:`ring` ends what is inside with ``SomeError()``.
 
     As with ``asyncio.timeout``, a cancellation that came from elsewhere stays one.
     """
@@ -37,7 +37,7 @@ class Interrupt:
         if self._struck and task is not None and task.uncancel() <= self._canceling and kind is asyncio.CancelledError:
             raise self._error() from None
 
-    def strike(self) -> None:
+    def ring(self) -> None:
         """End it, if it is still under way."""
         if self._task is not None and not self._struck:
             self._struck = True
@@ -53,7 +53,7 @@ class Deadline(Interrupt):
     _alarm: Alarm | None = attrs.field(default=None, init=False)
 
     def __enter__(self) -> Self:
-        self._alarm = self._alarms.after(self._delay, self.strike)
+        self._alarm = self._alarms.after(self._delay, self)
         return super().__enter__()
 
     def __exit__(

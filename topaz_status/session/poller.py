@@ -46,14 +46,19 @@ class Poller:
     """One stream of looks at one job, for any number of handles."""
 
     job: JobRef
-    case: Case
+    started_at: float
+    """Seconds of the loop's clock."""
     over: asyncio.Future[Ending]
+    task: asyncio.Task[None] | None = None
     status: JobStatus | None = None
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
     """When the last usable look was sent, by the loop's clock."""
-    handles: dict[Handle, None] = attrs.field(factory=dict)
+    _case: Case | None = None
+    """The evidence, while there is something wrong."""
+    _handles: Handle | dict[Handle, None] | None = None
+    """Mostly there is one: a dictionary of one would be a tenth of what a watch weighs."""
 
     @property
     def ending(self) -> Ending | None:
@@ -72,18 +77,57 @@ class Poller:
     def settle(self) -> None:
         """Give every handle the ending."""
         if (ending := self.ending) is not None:
-            for handle in tuple(self.handles):
+            for handle in self.handles:
                 handle.settle(ending)
+
+    @property
+    def case(self) -> Case:
+        """The evidence against the job."""
+        if self._case is None:
+            self._case = Case(self.started_at)
+        return self._case
+
+    @property
+    def handles(self) -> tuple[Handle, ...]:
+        """Who wants to hear of the job."""
+        if isinstance(self._handles, dict):
+            return tuple(self._handles)
+        return () if self._handles is None else (self._handles,)
+
+    def add(self, handle: Handle) -> None:
+        """Somebody wants to hear of the job."""
+        if self._handles is None:
+            self._handles = handle
+        elif isinstance(self._handles, dict):
+            self._handles[handle] = None
+        else:
+            self._handles = {self._handles: None, handle: None}
+
+    def remove(self, handle: Handle) -> None:
+        """Somebody wants to hear no more."""
+        if isinstance(self._handles, dict):
+            self._handles.pop(handle, None)
+        elif self._handles is handle:
+            self._handles = None
 
     def tell(self, status: JobStatus, *, sent_at: float) -> None:
         """A look, sent at ``sent_at``, saw this status."""
         self.polls += 1
-        if self.case.failures:
-            self.case.usable()
+        self._case = None
         before, self.status, self.looked_at = self.status, status, sent_at
         if before is None or news(before) != news(status):
             for handle in self.handles:
                 handle.changed()
+
+    def listed(self, *, ended: bool, sent_at: float) -> None:
+        """A list without statuses, asked for at ``sent_at``, named the job as going on, or as ``ended``.
+
+        An end is not believed before a look at the job has confirmed it: until then nothing usable has come.
+        """
+        self.polls += 1
+        if not ended:
+            self._case = None
+            self.looked_at = sent_at
 
     def fail(
         self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float

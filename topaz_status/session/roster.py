@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
 import attrs
 
 from ..core.schedule import Schedule
-from ..core.verdict import Case
 from ..errors import ClientClosedError, TopazStatusError
 from ..models.state import JobKind, JobRef
 from .clock import Clock
@@ -23,16 +23,16 @@ class Roster:
     _clock: Clock
     _schedule: Schedule
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
-    _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
-    _discard: Callable[[asyncio.Task[None]], None] = attrs.field(init=False)
     _torn_down: Callable[[Poller], None] = attrs.field(init=False)
+    """One for all pollers, as is their context: each weighs 64 bytes."""
+    _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._pollers = {kind: {} for kind in JobKind}
-        # One of each for all pollers: a bound method weighs 64 bytes.
-        self._discard, self._torn_down = self._tasks.discard, self._on_torn_down
+        self._torn_down = self._on_torn_down
 
     def __iter__(self) -> Iterator[Poller]:
         for pollers in self._pollers.values():
@@ -65,18 +65,21 @@ class Roster:
         poller = self.find(job)
         if poller is None or poller.ending is not None:
             poller = self._start(job, age, remaining)
-        poller.handles[handle] = None
+        poller.add(handle)
         return poller
 
     def leave(self, poller: Poller, handle: Handle) -> None:
         """A handle wants no more; the last one to leave ends the polling."""
-        poller.handles.pop(handle, None)
+        poller.remove(handle)
         if not poller.handles and poller.ending is None:
             self.end(poller, None)
 
     def end(self, poller: Poller, error: TopazStatusError | None) -> None:
         """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
         self._forget(poller)
+        if poller.task is not None and not poller.task.done():
+            self._ending.add(poller.task)
+            poller.task.add_done_callback(self._ending.discard)
         poller.end(Ending(poller.status, error, self._clock.now(), self._clock.wall()))
 
     def adopt(self, task: asyncio.Task[None]) -> None:
@@ -91,15 +94,14 @@ class Roster:
             self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
         for task in self._guests:
             task.cancel()
-        while pending := [*self._tasks, *self._guests]:
+        while pending := [*self._ending, *self._guests]:
             await asyncio.wait(pending)
 
     def _start(self, job: JobRef, age: float, remaining: float | None) -> Poller:
-        now = self._clock.now()
-        poller = self._pollers[job.kind][_key(job)] = Poller(job, Case(now), self._clock.loop.create_future())
-        task = self._clock.loop.create_task(poller.run(self._torn_down))
-        task.add_done_callback(self._discard)
-        self._tasks.add(task)
+        now, loop = self._clock.now(), self._clock.loop
+        poller = self._pollers[job.kind][_key(job)] = Poller(job, now, loop.create_future())
+        coroutine = poller.run(self._torn_down)
+        poller.task = loop.create_task(coroutine, name="topaz_status poller", context=self._context)
         self._schedule.add(job, now, age=age, remaining=remaining)
         return poller
 
