@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 from model import EPOCH, RTT, Run
@@ -25,7 +25,7 @@ from topaz_status.testing import Simulator, run_virtual
 class Variant:
     """The library, or what is left of it without one of its ideas."""
 
-    policy: PollPolicy = PollPolicy()  # noqa: RUF009  # frozen
+    policy: PollPolicy = attrs.field(factory=PollPolicy)
     cripple: Callable[[Schedule], None] | None = None
 
 
@@ -81,7 +81,7 @@ async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRe
     return lags
 
 
-# -- ablations ------------------------------------------------------------------------------------------------------------
+# -- ablations --------------------------------------------------------------------------------------------------------
 
 
 def _schedule(client: StatusClient) -> Schedule:
@@ -93,7 +93,7 @@ def _schedule(client: StatusClient) -> Schedule:
 class Blinkered(Schedule):
     """A schedule that is not told some of what services say."""
 
-    hidden: Mapping[str, Any] = {}
+    hidden: ClassVar[Mapping[str, Any]] = {}
 
     def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
         """As ever, with less."""
@@ -104,13 +104,13 @@ class Blinkered(Schedule):
 class WithoutEta(Blinkered):
     """No ETA: progress, estimates and lifetimes remain."""
 
-    hidden = {"remaining": None}
+    hidden: ClassVar = {"remaining": None}
 
 
 class WithoutHints(Blinkered):
     """Neither ETA nor progress nor estimates: lifetimes alone remain."""
 
-    hidden = {"remaining": None, "progress": None, "estimate": None}
+    hidden: ClassVar = {"remaining": None, "progress": None, "estimate": None}
 
 
 class FrozenTable(LifeTable):

@@ -1,8 +1,8 @@
 """Workloads: which jobs are submitted when, how long they last, and what their service says of them meanwhile.
 
-A trace is data: plans for the simulator, in the order of their submits, drawn from one seed. Times are seconds from its
-beginning. ``scale`` below 1 makes a trace shorter, not thinner: the same jobs a second for a part of the time, or a part
-of the jobs where all come at once.
+A trace is data: plans for the simulator, in the order of their submits, drawn from one seed. Times are seconds from
+its beginning. ``scale`` below 1 makes a trace shorter, not thinner: as many jobs a second for a part of the time, or a
+part of the jobs where all come at once.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Maker(Protocol):
         """The trace of a seed; ``scale`` is its length as a share of the full one."""
 
 
-# -- one job --------------------------------------------------------------------------------------------------------------
+# -- one job ----------------------------------------------------------------------------------------------------------
 
 
 def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0, high: float = math.inf) -> float:
@@ -123,7 +123,7 @@ def at_once(dice: random.Random, count: int) -> list[float]:
     return sorted(dice.uniform(0.0, 0.5) for _ in range(count))
 
 
-# -- many jobs ------------------------------------------------------------------------------------------------------------
+# -- many jobs --------------------------------------------------------------------------------------------------------
 
 
 def burst(seed: int, scale: float = 1.0, *, rate: float = 10.0, count: int = 10_000, order: str = "newest") -> Trace:

@@ -112,6 +112,13 @@ def test_a_noisy_eta_gets_better_towards_the_end() -> None:
     assert errors == pytest.approx([0.5 * 100.0 * life.luck, 0.3 * 50.0 * life.luck, 0.14 * 10.0 * life.luck])
 
 
+def test_progress_is_even_to_within_a_ten_thousandth_of_the_end() -> None:
+    """No job that goes on shows 100, and only one that is stuck stands still before."""
+    life, stuck = born("video", duration=10_000.0), born("video", duration=10_000.0, stuck=True)
+    assert [life.percent(now) for now in (9_995.0, 9_999.9, 10_000.0)] == pytest.approx([99.95, 99.99, 100.0])
+    assert stuck.percent(1e6) == pytest.approx(99.9)
+
+
 def test_video_words_come_in_order() -> None:
     """A video walks through every intermediate word, in the documented order."""
     life = born("video", queue=10.0, duration=100.0)

@@ -74,13 +74,18 @@ class Curve:
 class LifeTable:
     """Deaths and exposure by bin, and the curve drawn from them."""
 
-    __slots__ = ("_deaths", "_died", "_partly", "_patience", "_seen", "_starts", "curve", "unread")
+    __slots__ = (
+        "_deaths", "_died", "_expected", "_partly", "_patience", "_seen", "_starts", "_weight", "curve", "unread",
+    )  # fmt: skip
 
     def __init__(self, alive: Callable[[float], float], weight: float) -> None:
         """Begin with ``weight`` pseudo-jobs a bin that live by the law ``alive(x)``."""
         spent = [-math.log(alive(edge)) for edge in EDGES]
-        self._deaths = [weight * (spent[k + 1] - spent[k]) for k in range(BINS)]
-        self._partly = [weight] * BINS
+        self._expected = [weight * (spent[k + 1] - spent[k]) for k in range(BINS)]
+        """Deaths of the pseudo-jobs. They never fade, so every bin keeps some exposure."""
+        self._weight = weight
+        self._deaths = [0.0] * BINS
+        self._partly = [0.0] * BINS
         self._starts = [0.0] * BINS
         """Differences between neighbours of the number of jobs that lived a bin through: one look changes two."""
         self._died = 0.0
@@ -123,8 +128,9 @@ class LifeTable:
         self.curve = self._drawn()
 
     def _drawn(self) -> Curve:
-        through = accumulate(self._starts)
-        spent = [d / (e + t) for d, e, t in zip(self._deaths, self._partly, through, strict=True)]
+        through = accumulate(self._starts)  # halved often enough, it leaves a residue that may be negative
+        observed = zip(self._expected, self._deaths, self._partly, through, strict=True)
+        spent = [(prior + d) / (self._weight + e + max(t, 0.0)) for prior, d, e, t in observed]
         return Curve(
             total=tuple(accumulate(spent, initial=0.0)),
             slope=tuple(h / width for h, width in zip(spent, _WIDTHS, strict=True)),

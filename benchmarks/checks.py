@@ -1,0 +1,74 @@
+"""What the library's figures have to be, and whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+GOALS: Final[Mapping[str, float]] = {
+    "burst": 4.81,
+    "burst-50": 0.89,
+    "poisson": 0.22,
+    "foreign": 0.62,
+    "video": 0.72,
+    "try-on": 2.01,
+    "mixed": 1.23,
+    "hostile": 4.08,
+}
+"""Mean lags in seconds that scheduling by Whittle indices reached in simulations of these traces, at the same rates."""
+SLACK: Final = 1.2
+LOOPS: Final = ("fixed", "backoff", "eta")
+SOONER: Final = 5.0
+FRUGAL: Final = 0.5
+
+
+@attrs.frozen
+class Row:
+    """One policy on one trace: means over the seeds."""
+
+    trace: str
+    policy: str
+    rate: float
+    mean: float
+    p95: float
+    worst: float
+    per_job: float
+    refused: int
+    """Requests answered 429, of all seeds."""
+
+
+@attrs.frozen
+class Check:
+    """One claim and the figures it stands on."""
+
+    claim: str
+    passed: bool
+    figures: str
+
+    def __str__(self) -> str:
+        return f"{'PASS' if self.passed else 'FAIL'}  {self.claim}: {self.figures}"
+
+
+def check(rows: Sequence[Row], *, whole: bool) -> Iterator[Check]:
+    """Check all that the rows allow; goals hold for ``whole`` traces at their own rates only."""
+    table = {(row.trace, row.policy): row for row in rows}
+    for row in rows:
+        if row.policy != "library":
+            continue
+        yield Check(f"{row.trace}: keeps the budget", row.refused == 0, f"{row.refused} requests answered 429")
+        if whole and row.trace in GOALS:
+            goal = GOALS[row.trace]
+            figures = f"{row.mean:.2f} s of {goal:.2f} s + 20 %"
+            yield Check(f"{row.trace}: mean lag as simulated", row.mean <= SLACK * goal, figures)
+        for loop in LOOPS:
+            if (rival := table.get((row.trace, loop))) is not None:
+                figures = f"{row.mean:.2f} s against {rival.mean:.2f} s"
+                yield Check(f"{row.trace}: sooner than {loop}", row.mean < rival.mean, figures)
+    ours, fixed = table.get(("mixed", "library")), table.get(("mixed", "fixed"))
+    if whole and ours is not None and fixed is not None:
+        figures = f"{fixed.mean / ours.mean:.1f} times sooner"
+        yield Check("mixed: 5 times sooner than fixed", ours.mean * SOONER <= fixed.mean, figures)
+        figures = f"{ours.per_job:.2f} against {fixed.per_job:.2f} requests a job"
+        yield Check("mixed: half the requests of fixed", ours.per_job <= FRUGAL * fixed.per_job, figures)

@@ -1,0 +1,237 @@
+"""How late the end of a job is known: the library, the loops that people write, and those who know the future.
+
+All of it in virtual time, and so exactly repeatable. Every request takes 100 ms and the service looks in the middle of
+them; one bucket of R tokens, R a second, pays for all; lag is the time from a job's true end to its detection, also for
+a job that ends before anybody could look. The library is the real one, client and session layer, against the simulator
+over aiohttp in memory; its rivals run in a light model of the same simulator (tests hold the two together).
+
+Policies:
+
+- fixed:        a loop a job, a look every 5 s, first come first served;
+- backoff:      the same, each gap half as long again, 30 s at most;
+- eta:          the same, asleep until the end that the service foretells;
+- sweep:        all pages of the list every 5 s, and fixed loops for what no list holds;
+- library:      StatusClient as it comes;
+- no-…:         StatusClient without one of its ideas: pages, learned lifetimes, the ETA, all hints (--ablations);
+- bound-single: knows when each job ends, and looks at one at a time;
+- bound-pages:  knows that and every cursor, and reads the page with most news: a yardstick for means, not a proof.
+
+Examples::
+
+    python benchmarks/lag.py --quick
+    python benchmarks/lag.py --seeds 3 --ablations --check --json lag.json --plots docs
+    python benchmarks/lag.py --trace mixed hostile --policy library fixed --rate 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any, Final
+
+import attrs
+import library
+import model
+import plots
+import rivals
+from checks import Row, check
+from model import Run
+from traces import TRACES, Trace, burst
+
+MAIN: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-single", "bound-pages")
+ABLATIONS: Final = tuple(name for name in library.VARIANTS if name != "library")
+QUICK: Final = 0.1
+"""The share of a trace that is enough for a first look."""
+RATES: Final = (2.0, 5.0, 10.0, 20.0, 50.0)
+COUNTS: Final = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+PLOTTED: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-pages")
+
+
+@attrs.frozen
+class Task:
+    """One policy on one trace."""
+
+    trace: str
+    policy: str
+    seed: int
+    scale: float = 1.0
+    rate: float | None = None
+    """Requests a second; by default the trace's own."""
+    count: int | None = None
+    """Images of a burst."""
+
+    def made(self) -> Trace:
+        """Draw the trace."""
+        if self.count is not None:
+            return burst(self.seed, count=self.count)
+        trace = TRACES[self.trace](self.seed, self.scale)
+        return trace if self.rate is None else attrs.evolve(trace, rate=self.rate)
+
+    @property
+    def applies(self) -> bool:
+        """Whether the policy is another one on this trace: only images have a list that tells enough to sweep it."""
+        lists = self.trace not in {"video", "try-on"}
+        return lists or self.policy not in {"sweep", "bound-pages", *({"no-pages"} if self.trace == "try-on" else ())}
+
+
+def play(task: Task) -> Run:
+    """Run one task."""
+    trace = task.made()
+    if task.policy in library.VARIANTS:
+        logging.getLogger("topaz_status").setLevel(logging.ERROR)
+        return library.play(trace, task.seed, library.VARIANTS[task.policy], task.policy)
+    services = model.Services.of(trace, task.seed)
+    return model.play(trace, task.seed, rivals.RIVALS[task.policy](services), services, task.policy)
+
+
+def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
+    """Run many tasks, the long ones first, and say on stderr how far that is."""
+    todo = sorted({task for task in tasks if task.applies}, key=_effort, reverse=True)
+    done = {}
+    with ProcessPoolExecutor(workers) as pool:
+        for number, (task, run) in enumerate(zip(todo, pool.map(play, todo), strict=True), 1):
+            done[task] = run
+            if sys.stderr.isatty():
+                print(f"\r{number}/{len(todo)} {task.trace} {task.policy}\033[K", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    return done
+
+
+def _effort(task: Task) -> tuple[bool, float, float]:
+    heavy = {"queue": 4.0, "burst-50": 3.0, "foreign": 2.0, "hostile": 1.5, "poisson": 1.5}
+    size = heavy.get(task.trace, 1.0) * task.scale * (task.rate or 10.0) / 10.0
+    return task.policy in library.VARIANTS, size + (task.count or 0) / 20_000, task.seed
+
+
+# -- what is printed --------------------------------------------------------------------------------------------------
+
+
+def summarize(runs: Iterable[Run]) -> list[Row]:
+    """Average over the seeds, in the order of the runs."""
+    groups: dict[tuple[str, str, float], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.trace, run.policy, run.rate].append(run)
+    return [
+        Row(
+            *key,
+            mean=mean(run.mean for run in group),
+            p95=mean(run.quantile(0.95) for run in group),
+            worst=max(run.lags[-1] for run in group),
+            per_job=mean(run.per_job for run in group),
+            refused=sum(run.refused for run in group),
+        )
+        for key, group in groups.items()
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A table in Markdown; the last column is how many times the best bound's mean lag it is."""
+    best = {row.trace: row.mean for row in rows if row.policy.startswith("bound")}
+    lines = [
+        "| trace | R | policy | mean lag, s | p95, s | worst, s | requests a job | × bound |",
+        "|:--|--:|:--|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        times = f"{row.mean / best[row.trace]:.1f}" if row.trace in best else "–"
+        lines.append(
+            f"| {row.trace} | {row.rate:g} | {row.policy} | {_figure(row.mean)} | {_figure(row.p95)} "
+            f"| {_figure(row.worst)} | {row.per_job:.2f} | {times} |"
+        )
+    return "\n".join(lines)
+
+
+def _figure(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """A run's figures; the lags as 101 quantiles."""
+    fields = attrs.asdict(run, recurse=False) | {"mean": run.mean, "per_job": run.per_job}
+    fields["lags"] = [round(run.quantile(percent / 100), 3) for percent in range(101)]
+    return fields
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    summary, _, rest = (__doc__ or "").partition("\n")
+    known = "\n".join(f"- {name + ':':16}{(maker.__doc__ or '')}" for name, maker in TRACES.items())
+    parser = argparse.ArgumentParser(
+        description=summary,
+        epilog=f"{rest}\nTraces:\n\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    traces, policies = list(TRACES), [*MAIN, *ABLATIONS]
+    parser.add_argument("--trace", nargs="+", choices=traces, default=traces, metavar="T", help="default: all")
+    parser.add_argument("--policy", nargs="+", choices=policies, metavar="P", help="default: all but the ablations")
+    parser.add_argument("--ablations", action="store_true", help="the library without one of its ideas, too")
+    parser.add_argument("--rate", type=_positive(float), metavar="R", help="requests/s; default: each trace's own")
+    parser.add_argument("--seeds", type=_positive(int), default=1, metavar="N", help="seeds 1 to N (default: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw lag-*.svg; takes a few minutes more")
+    parser.add_argument("--quick", action="store_true", help="a tenth of each trace")
+    parser.add_argument("--check", action="store_true", help="exit with 1 unless all claims hold")
+    parser.add_argument("--workers", type=_positive(int), default=2, metavar="N", help="processes (default: 2)")
+    return parser.parse_args(argv)
+
+
+def _positive(number: Callable[[str], float]) -> Callable[[str], Any]:
+    def read(text: str) -> float:
+        value = number(text)
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return read
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, print, and give the exit code."""
+    options = read_arguments(argv)
+    policies = options.policy or [*MAIN, *(ABLATIONS if options.ablations else ())]
+    scale = QUICK if options.quick else 1.0
+    shown = [
+        Task(trace, policy, seed, scale, options.rate)
+        for trace in options.trace
+        for policy in policies
+        for seed in range(1, options.seeds + 1)
+    ]
+    by_rate, by_count = plot_tasks(scale) if options.plots else ([], [])
+    done = play_all([*shown, *by_rate, *by_count], options.workers)
+    runs = [done[task] for task in shown if task in done]
+    rows = summarize(runs)
+    print(table(rows), end="\n\n")
+    checks = list(check(rows, whole=not options.quick and options.rate is None))
+    print(*checks, sep="\n")
+    if options.json:
+        facts = {"runs": [as_json(run) for run in runs], "checks": [attrs.asdict(one) for one in checks]}
+        options.json.write_text(json.dumps(facts) + "\n")
+    if options.plots:
+        options.plots.mkdir(parents=True, exist_ok=True)
+        plots.draw_distributions(runs, options.plots)
+        plots.draw_by_rate([done[task] for task in by_rate if task in done], options.plots)
+        plots.draw_by_count([done[task] for task in by_count if task in done], options.plots)
+    return int(options.check and not all(one.passed for one in checks))
+
+
+def plot_tasks(scale: float) -> tuple[list[Task], list[Task]]:
+    """What is drawn beside the table's own runs: lag by budget, and by the number of jobs."""
+    by_rate = [
+        Task(trace, policy, 1, scale, rate) for trace in ("poisson", "mixed") for rate in RATES for policy in PLOTTED
+    ]
+    counts = [count for count in COUNTS if count <= COUNTS[-1] * scale]
+    return by_rate, [Task("burst", policy, 1, count=count) for count in counts for policy in PLOTTED]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Draws the lags: small SVG files that differ only where the figures do."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from model import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "fixed": {"color": "#d55e00", "label": "fixed 5 s"},
+    "backoff": {"color": "#e69f00", "label": "backoff to 30 s"},
+    "eta": {"color": "#cc79a7", "label": "sleep until the ETA"},
+    "sweep": {"color": "#56b4e9", "label": "all pages every 5 s"},
+    "library": {"color": "#0072b2", "label": "topaz_status", "linewidth": 2.4},
+    "bound-pages": {"color": "#999999", "label": "clairvoyant", "linestyle": "--"},
+    "bound-single": {"color": "#999999", "label": "clairvoyant", "linestyle": "--"},
+}
+TITLES: Final = {
+    "burst": "images at once",
+    "poisson": "images, 5 a second",
+    "foreign": "among 9 foreign images each",
+    "try-on": "try-on, 2 a second",
+    "mixed": "all kinds, 4 a second",
+    "hostile": "wrong ETAs, stuck and unlisted jobs",
+}
+POINTS: Final = 60
+WIDE: Final = 6.0
+"""Inches from which on the legend takes one line."""
+
+
+def draw_distributions(runs: Iterable[Run], folder: Path) -> None:
+    """Draw, for some traces, the share of jobs that are known to have ended later than so many seconds."""
+    found = {(run.trace, run.policy): run for run in runs if run.seed == 1}
+    shown = [trace for trace in TITLES if any(trace == name for name, _ in found)]
+    if not shown:
+        return
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = _figure(rows, columns)
+    for axis, trace in zip(axes, shown, strict=False):
+        for policy, look in LOOKS.items():
+            run = found.get((trace, policy))
+            if run is not None and not (policy == "bound-single" and (trace, "bound-pages") in found):
+                axis.plot(*_tail(run), **look)
+        axis.set(xscale="log", yscale="log", ylim=(1e-3, 1.1), xlabel="lag, s")
+        axis.minorticks_off()
+        axis.set_title(TITLES[trace], fontsize=9)
+    for axis in axes[len(shown) :]:
+        axis.set_visible(False)
+    for row in range(rows):
+        axes[row * columns].set_ylabel("share of jobs with a longer lag")
+    _save(figure, axes[0], folder / "lag-distributions.svg")
+
+
+def draw_by_rate(runs: Iterable[Run], folder: Path) -> None:
+    """Draw the mean lag against the budget."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.trace].append(run)
+    figure, axes = _figure(1, len(groups))
+    for axis, (trace, group) in zip(axes, groups.items(), strict=True):
+        _lines(axis, group, [run.rate for run in group])
+        axis.set(xscale="log", yscale="log", xlabel="requests a second", ylabel="mean lag, s")
+        axis.set_xticks(sorted({run.rate for run in group}), labels=[f"{rate:g}" for rate in _rates(group)])
+        axis.minorticks_off()
+        axis.set_title(TITLES[trace], fontsize=9)
+    _save(figure, axes[0], folder / "lag-by-budget.svg")
+
+
+def draw_by_count(runs: Sequence[Run], folder: Path) -> None:
+    """Draw the mean lag against the number of images that were submitted at once."""
+    figure, (axis,) = _figure(1, 1)
+    _lines(axis, runs, [run.jobs for run in runs])
+    axis.set(xscale="log", yscale="log", xlabel="images at once", ylabel="mean lag, s")
+    axis.minorticks_off()
+    axis.set_title("10 requests a second", fontsize=9)
+    _save(figure, axis, folder / "lag-by-jobs.svg")
+
+
+def _rates(runs: Iterable[Run]) -> list[float]:
+    return sorted({run.rate for run in runs})
+
+
+def _lines(axis: Axes, runs: Iterable[Run], places: Iterable[float]) -> None:
+    """One line a policy through the means of its runs."""
+    lines: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for run, place in zip(runs, places, strict=True):
+        lines[run.policy].append((place, run.mean))
+    for policy, look in LOOKS.items():
+        if policy in lines:
+            axis.plot(*zip(*sorted(lines[policy]), strict=True), marker=".", **look)
+
+
+def _tail(run: Run) -> tuple[list[float], list[float]]:
+    """Lags in rising order and the share of jobs beyond them, evenly spaced on the logarithm of that share."""
+    count = len(run.lags)
+    shares = sorted({round(count * 0.001 ** (step / POINTS)) for step in range(POINTS + 1)}, reverse=True)
+    ranks = [count - beyond for beyond in shares if beyond > 0]
+    return [run.lags[rank] for rank in ranks], [(count - rank) / count for rank in ranks]
+
+
+def _figure(rows: int, columns: int) -> tuple[Figure, list[Axes]]:
+    import matplotlib as mpl  # noqa: PLC0415  # only who wants plots needs it
+
+    mpl.use("svg")
+    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "lag", "font.size": 8, "lines.linewidth": 1.2}
+    mpl.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    size = (3.0 * columns if columns > 1 else 4.5, 2.5 * rows if rows > 1 else 3.0)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    return figure, list(axes.flat)
+
+
+def _save(figure: Figure, first: Axes, path: Path) -> None:
+    handles, labels = first.get_legend_handles_labels()
+    columns = 6 if figure.get_figwidth() > WIDE else 3
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    path.write_text(re.sub(r"(\.\d\d)\d+", r"\1", text.getvalue()), encoding="utf-8")

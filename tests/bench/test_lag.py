@@ -1,0 +1,188 @@
+"""The benchmark measures what it says: its model of rivals, its harness for the library, its bounds and its checks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import lag
+import library
+import pytest
+from checks import Row, check
+from model import EPOCH, RTT, Run, Services, play
+from rivals import INTERVAL, RIVALS, Loop, fixed
+from traces import TRACES, Trace, burst, poisson, try_ons
+
+from topaz_status import JobKind, StatusClient
+from topaz_status.testing import JobPlan, Simulator, run_virtual
+
+
+def rival(trace: Trace, name: str, seed: int = 1) -> Run:
+    services = Services.of(trace, seed)
+    return play(trace, seed, RIVALS[name](services), services, name)
+
+
+def ours(trace: Trace, name: str = "library", seed: int = 1) -> Run:
+    return library.play(trace, seed, library.VARIANTS[name], name)
+
+
+def images(*durations: float) -> Trace:
+    return Trace("few", 10.0, tuple(JobPlan(kind=JobKind.IMAGE, duration=seconds) for seconds in durations))
+
+
+async def _fixed_loops(trace: Trace, seed: int) -> tuple[list[float], int]:
+    """The fixed interval for real: a coroutine a job, through the client's one bucket, against the simulator."""
+    simulator = Simulator(seed=seed, order=trace.order, delay=RTT, rate=trace.rate, burst=trace.rate)
+    simulator.clock.follow_running_loop()
+    loop = asyncio.get_running_loop()
+    truths = [simulator.truth(ref) for ref in simulator.add_jobs(trace.population)]
+    async with (
+        simulator.session() as session,
+        StatusClient(
+            topaz_url=simulator.base_url, topaz_api_key="sim", rate=trace.rate, burst=trace.rate, session=session
+        ) as client,
+    ):
+
+        async def lag_of(job_id: str, submit_at: float, end_at: float) -> float:
+            await asyncio.sleep(submit_at - loop.time())
+            while not (await client.image.get(job_id)).is_terminal:  # noqa: ASYNC110  # a loop as people write it
+                await asyncio.sleep(INTERVAL)
+            return loop.time() - end_at
+
+        lags = await asyncio.gather(*(lag_of(truth.job.id, truth.submitted_at, truth.ends_at) for truth in truths))
+    return sorted(lags), simulator.stats().requests
+
+
+@pytest.mark.parametrize("trace", [poisson(1, 0.1), burst(1, 0.02)], ids=["poisson", "burst"])
+def test_the_model_agrees_with_real_loops_against_the_simulator(trace: Trace) -> None:
+    """Fixed intervals in the light model and through aiohttp: the same mean lag and as many requests, to 2 %."""
+    modelled = rival(trace, "fixed")
+    lags, requests = run_virtual(_fixed_loops(trace, 1), epoch=EPOCH)
+    assert sum(lags) / len(lags) == pytest.approx(modelled.mean, rel=0.02)
+    assert requests == pytest.approx(modelled.requests, rel=0.02)
+
+
+def test_the_service_looks_in_the_middle_of_a_request() -> None:
+    """A look from 5.1 to 5.2 s sees what has ended by 5.15 s; both in the model and in the simulator."""
+    trace = images(5.14, 5.16)
+    assert rival(trace, "fixed").lags == pytest.approx((5.2 - 5.14, 10.3 - 5.16))
+    lags, requests = run_virtual(_fixed_loops(trace, 1), epoch=EPOCH)
+    assert lags == pytest.approx([5.2 - 5.14, 10.3 - 5.16])
+    assert requests == rival(trace, "fixed").requests == 5
+
+
+def test_a_job_that_ends_before_its_first_look_counts_from_its_end() -> None:
+    """A loop's first look comes at once and is back after 0.1 s; the library takes its time for the first one."""
+    assert rival(images(0.01), "fixed").lags == pytest.approx((0.09,))
+    assert 0.09 <= ours(images(0.01)).lags[0] < 2.0
+
+
+def test_waiting_for_a_token_is_first_come_first_served() -> None:
+    """After the burst of 10, a job waits 0.1 s for each one before it."""
+    run = rival(images(*[0.01] * 15), "fixed")
+    assert run.lags == pytest.approx([0.09] * 10 + [0.09 + 0.1 * place for place in range(1, 6)])
+
+
+@pytest.mark.parametrize("name", ["burst", "poisson", "mixed", "video"])
+def test_nobody_is_sooner_than_those_who_know_the_future(name: str) -> None:
+    """The bound that reads pages is the first of all, and single looks never beat the single bound."""
+    trace = attrs.evolve(TRACES[name](2, 0.02), rate=4.0)
+    pages, single = rival(trace, "bound-pages", 2), rival(trace, "bound-single", 2)
+    assert pages.mean <= single.mean
+    for policy in ("fixed", "backoff", "eta"):
+        assert single.mean <= rival(trace, policy, 2).mean
+    assert pages.mean <= rival(trace, "sweep", 2).mean
+    assert pages.mean <= ours(trace, seed=2).mean
+
+
+def test_who_knows_the_future_needs_half_a_round_trip_and_one_look_a_job() -> None:
+    """Where tokens are there, the lag is 50 ms, always."""
+    trace = try_ons(1, 0.05)
+    run = rival(trace, "bound-single")
+    assert run.lags == pytest.approx([RTT / 2] * len(trace.plans))
+    assert run.requests == run.jobs
+
+
+@pytest.mark.parametrize("policy", [*library.VARIANTS, *RIVALS])
+def test_each_policy_finds_every_end_the_same_way_each_time(policy: str) -> None:
+    """The same lags twice, one for each job that is not stuck; the budget is kept."""
+    trace = TRACES["mixed"](5, 0.02)
+    first, again = (lag.play(lag.Task("mixed", policy, 5, 0.02)) for _ in range(2))
+    assert first == again
+    assert len(first.lags) == sum(not plan.stuck for plan in trace.watched)
+    assert first.lags[0] >= RTT / 2 - 1e-6
+    assert first.refused == 0
+
+
+def test_ablations_make_a_difference() -> None:
+    """Each leaves out what it says: without pages no page is read, without hints looks fall elsewhere."""
+    runs = {name: lag.play(lag.Task("poisson", name, 5, 0.1)) for name in library.VARIANTS}
+    assert runs["library"].pages > 0
+    assert runs["no-pages"].pages == 0
+    assert len({run.lags for run in runs.values()}) == len(runs)
+
+
+def test_a_sweep_and_the_loops_beside_it_take_turns() -> None:
+    """A sweep without end does not starve the images that no list shows."""
+    stuck = [JobPlan(kind=JobKind.IMAGE, stuck=True)]
+    unlisted = [JobPlan(kind=JobKind.IMAGE, duration=60.0, listed=False)] * 20
+    run = rival(Trace("few", 10.0, (*stuck, *unlisted), older=20_000), "sweep")
+    assert run.quantile(1.0) < 3 * INTERVAL
+
+
+def test_a_loop_sleeps_from_the_answer_on() -> None:
+    """Looks of the fixed interval are 5 s and a round trip apart."""
+    trace = images(100.0)
+    services = Services.of(trace, 1)
+    assert play(trace, 1, Loop(fixed), services, "fixed").requests == 1 + 100.0 // (INTERVAL + RTT) + 1
+
+
+def rows(**means: float) -> Sequence[Row]:
+    return [
+        Row(trace="mixed", policy=policy, rate=10.0, mean=mean, p95=0.0, worst=0.0, per_job=mean, refused=0)
+        for policy, mean in means.items()
+    ]
+
+
+def failed(*, whole: bool = True, **means: float) -> list[str]:
+    return [one.claim for one in check(rows(**means), whole=whole) if not one.passed]
+
+
+def test_checks_compare_with_the_goals_and_the_loops() -> None:
+    """Each claim fails by itself, and a goal is one of whole traces only."""
+    assert failed(library=1.0, fixed=10.0, backoff=10.0, eta=10.0) == []
+    assert failed(library=1.5, fixed=10.0) == ["mixed: mean lag as simulated"]
+    assert failed(library=1.5, fixed=10.0, whole=False) == []
+    assert failed(library=1.0, fixed=10.0, eta=0.9) == ["mixed: sooner than eta"]
+    assert failed(library=1.0, fixed=4.0) == ["mixed: 5 times sooner than fixed"]
+
+
+def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It prints table and checks, writes its figures, and fails under ``--check`` when a claim does."""
+    facts = tmp_path / "lag.json"
+    short = ["--trace", "try-on", "--policy", "fixed", "library", "--quick", "--workers", "1", "--check"]
+    assert lag.main([*short, "--json", str(facts)]) == 0
+    printed = capsys.readouterr().out
+    assert "| try-on | 10 | library |" in printed
+    assert "PASS  try-on: sooner than fixed" in printed
+    runs = json.loads(facts.read_text())["runs"]
+    assert [run["policy"] for run in runs] == ["fixed", "library"]
+    assert all(len(run["lags"]) == 101 for run in runs)
+
+
+@pytest.mark.parametrize("wrong", [["--rate", "0"], ["--seeds", "0"], ["--workers", "none"], ["--trace", "none"]])
+def test_a_useless_command_line_is_refused(wrong: list[str]) -> None:
+    """With argparse's exit code 2."""
+    with pytest.raises(SystemExit) as refused:
+        lag.main(wrong)
+    assert refused.value.code == 2
+
+
+def test_the_table_has_a_line_for_each_row() -> None:
+    """Figures have three digits or so, and the last one is the ratio to the best bound."""
+    lines = lag.table(rows(fixed=12.34, library=0.321, **{"bound-pages": 0.05})).splitlines()
+    assert lines[2] == "| mixed | 10 | fixed | 12.3 | 0.00 | 0.00 | 12.34 | 246.8 |"
+    assert lines[3].endswith("| 0.32 | 6.4 |")
