@@ -14,12 +14,14 @@ from typing import Any, ParamSpec
 import aiohttp
 import attrs
 
-from topaz_status import JobKind, JobRef, StatusClient
+from topaz_status import JobKind, JobRef, PollPolicy, StatusClient
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator, run_virtual
 
 P = ParamSpec("P")
 TOPAZ_KEY = "topaz-key-0123456789"
 PIXELCUT_KEY = "pixelcut-key-9876543210"
+SINGLY = PollPolicy(sweep=False)
+"""Every look asks for one job by itself."""
 A_HAIR = 1e-9
 """Seconds: what float arithmetic may cost."""
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from aioresponses import CallbackResult, aioresponses
-from harness import MendedResponse, now, options, virtual
+from harness import SINGLY, MendedResponse, now, options, virtual
 
 from topaz_status import (
     DecodeError,
@@ -193,11 +193,11 @@ async def test_a_hold_is_for_the_kind(answers: aioresponses) -> None:
     times(answers, IMAGE, *[{"status": 503, "headers": {"Retry-After": "60"}}] * 9)
     other = times(answers, f"{TOPAZ}/image/v1/download/{ID}")
     videos = times(answers, VIDEO)
-    async with opened() as client:
+    async with opened(policy=SINGLY) as client:
         with pytest.raises(TimeoutError):
-            await client.image.watch(ID, timeout=0.1)
+            await client.image.watch(ID, timeout=3)
         await client.video.get(ID)
         with pytest.raises(DecodeError):
             await client.image.download_link(ID)
-    assert videos[0] < 1.0
+    assert videos[0] < 4.0
     assert other[0] >= 60.0

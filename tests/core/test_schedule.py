@@ -3,171 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from world import KINDS, POLICY, Chaos, World, alive, ended, job
 
-from topaz_status.core.lifetimes import EDGES, LifeTable, Lifetimes
-from topaz_status.core.looks import JobLook, Look, PageLook
+from topaz_status.core.looks import JobLook
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.schedule import GUARD, Schedule
-from topaz_status.core.sighting import Sighting
-from topaz_status.core.value import gap_worth, worth
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.models.state import JobKind
 
-KINDS = tuple(JobKind)
-POLICY = PollPolicy()
+PAGES = {JobKind.IMAGE: 10, JobKind.VIDEO: 5}
 
-
-def job(number: int, kind: JobKind = JobKind.TRY_ON) -> JobRef:
-    return JobRef(kind, f"job-{number}")
-
-
-def alive(ref: JobRef, **told: float) -> Sighting:
-    return Sighting(ref, terminal=False, running=True, **told)  # type: ignore[arg-type]
-
-
-def ended(ref: JobRef) -> Sighting:
-    return Sighting(ref, terminal=True, running=False)
-
-
-class World:
-    """A service and a bucket of ``rate`` in virtual time; it never jumps but to a time the schedule named."""
-
-    def __init__(
-        self, rate: float = 10.0, pages: dict[JobKind, int] | None = None, policy: PollPolicy = POLICY
-    ) -> None:
-        self.schedule = Schedule(policy, pages=pages or {})
-        self.rate = rate
-        self.now = 0.0
-        self.ends: dict[JobRef, float] = {}
-        self.looked: dict[JobRef, list[float]] = {}
-        self.found: dict[JobRef, float] = {}
-        self.log: list[tuple[float, object]] = []
-        self.listed: list[JobRef] = []
-        self.told: dict[JobRef, dict[str, float]] = {}
-
-    def add(self, ref: JobRef, lasts: float, *, listed: bool = True) -> None:
-        self.ends[ref] = self.now + lasts
-        self.looked[ref] = [self.now]
-        if listed:
-            self.listed.append(ref)
-        self.schedule.add(ref, self.now)
-
-    def sight(self, ref: JobRef) -> Sighting:
-        if self.now >= self.ends[ref]:
-            return ended(ref)
-        return alive(ref, **self.told.get(ref, {}))
-
-    def answer(self, look: object) -> None:
-        if isinstance(look, JobLook):
-            self.note(look.job)
-            self.schedule.saw(look, self.now, [self.sight(look.job)])
-            return
-        assert isinstance(look, PageLook)
-        refs = [ref for ref in reversed(self.listed) if ref.kind is look.kind]
-        begin = int(look.cursor or 0)
-        shown = refs[begin : begin + look.limit]
-        for ref in shown:
-            self.note(ref)
-        cursor = str(begin + look.limit) if begin + look.limit < len(refs) else None
-        self.schedule.saw(look, self.now, [self.sight(ref) for ref in shown], next_cursor=cursor)
-
-    def note(self, ref: JobRef) -> None:
-        if ref not in self.found:
-            self.looked[ref].append(self.now)
-            if self.now >= self.ends[ref]:
-                self.found[ref] = self.now
-
-    def run(self, until: float) -> None:
-        while True:
-            at = self.schedule.next_at(self.now, KINDS)
-            if at > until:
-                self.now = until
-                return
-            self.now = at
-            look = self.schedule.pick(self.now, KINDS)
-            assert look is not None, "next_at named a time at which nothing was due"
-            self.log.append((self.now, look))
-            self.answer(look)
-            self.now += 1.0 / self.rate
-
-
-# -- worth ------------------------------------------------------------------------------------------------------------
-
-
-def constant(hazard: float) -> LifeTable:
-    return LifeTable(lambda x: math.exp(-hazard * x), 1e9)
-
-
-@given(st.floats(0.001, 1.0), st.floats(0.02, 1.0))
-def test_a_constant_hazard_gives_keller_s_square_root(hazard: float, price: float) -> None:
-    """Where jobs end at a constant rate, looks are sqrt(2 price / hazard) apart, while that is well below a lifetime."""
-    curve = LifeTable(lambda x: math.exp(-min(hazard * x, 600.0)), 1e9).curve
-    gap = gap_worth(price, curve, 0.0, 0.0, 1.0, most=1e5)
-    assert worth(gap, hazard * gap) == pytest.approx(price, rel=0.05)
-    if hazard * gap < 0.3:
-        assert gap == pytest.approx(math.sqrt(2.0 * price / hazard), rel=0.12)
-
-
-def test_scale_free_lives_are_looked_at_with_the_square_root_of_the_age() -> None:
-    """Where the hazard falls as 1 / age, a job four times as old is looked at half as often."""
-    curve = LifeTable(lambda x: 1.0 / (1.0 + x), 1e9).curve
-    gaps = [gap_worth(0.1, curve, age, curve.hazard_before(age), 1.0, most=1e5) for age in (100.0, 400.0, 1600.0)]
-    assert gaps[1] / gaps[0] == pytest.approx(2.0, rel=0.05)
-    assert gaps[2] / gaps[1] == pytest.approx(2.0, rel=0.05)
-
-
-@given(st.floats(0.0, 50.0), st.floats(0.05, 20.0), st.floats(0.02, 5.0))
-def test_the_gap_is_where_the_worth_is_reached(start: float, scale: float, price: float) -> None:
-    """The gap that is worked out is the one at which a look is worth what was asked for."""
-    curve = Lifetimes().table(JobKind.IMAGE, 1, scale).curve  # type: ignore[arg-type]
-    before, rate = curve.hazard_before(start), 1.0 / scale
-    gap = gap_worth(price, curve, start, before, rate, most=1e4)
-    if gap < 1e4:
-        assert worth(gap, curve.hazard_before(start + gap * rate) - before) == pytest.approx(price, rel=0.15)
-
-
-@given(st.lists(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 100.0), st.booleans()), max_size=200))
-def test_a_curve_only_rises(lives: list[tuple[float, float, bool]]) -> None:
-    """Whatever is learned, no hazard is negative and survival never grows."""
-    table = LifeTable(lambda x: 1.0 / (1.0 + x), 2.0)
-    for x0, more, died in lives:
-        (table.died if died else table.lived)(x0, x0 + more)
-    assert all(h >= 0.0 for h in table.curve.slope)
-    assert all(a <= b for a, b in zip(table.curve.total, table.curve.total[1:], strict=False))
-
-
-def test_a_table_learns_a_law_with_its_survivors() -> None:
-    """Jobs seen only up to an age count as survivors: the early finishers of a burst do not bias the law."""
-    table = LifeTable(lambda x: (1.0 + x / 20.0) ** -0.8, 2.0)
-    for _ in range(60):
-        table.died(0.0, 5.0)
-    for _ in range(940):
-        table.lived(0.0, 10.0)
-    assert math.exp(-table.curve.hazard_before(9.0)) == pytest.approx(0.94, abs=0.02)
-
-
-def test_edges_are_sorted() -> None:
-    """The bins follow one another."""
-    assert list(EDGES) == sorted(set(EDGES))
-
-
-# -- guarantees -------------------------------------------------------------------------------------------------------
 
 lives = st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0.1, 400.0), st.booleans()), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lives, st.floats(1.0, 20.0), st.booleans())
 def test_looks_are_apart_by_no_more_than_the_bound(
     jobs: list[tuple[JobKind, float, bool]], rate: float, paged: bool
 ) -> None:
     """No job is unseen for longer than its longest gap and the time the guard takes to come round."""
-    world = World(rate, {JobKind.IMAGE: 10, JobKind.VIDEO: 5} if paged else None)
+    world = World(rate, PAGES if paged else None)
     for number, (kind, lasts, listed) in enumerate(jobs):
         world.add(job(number, kind), lasts, listed=listed)
     world.run(800.0)
@@ -177,11 +37,11 @@ def test_looks_are_apart_by_no_more_than_the_bound(
             assert after - before <= POLICY.longest_gap(after) + slack
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lives, st.floats(1.0, 20.0))
 def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
     """Listed or not, early or late: each end is met, and looking stops with it."""
-    world = World(rate, {JobKind.IMAGE: 10, JobKind.VIDEO: 5})
+    world = World(rate, PAGES)
     for number, (kind, lasts, listed) in enumerate(jobs):
         world.add(job(number, kind), lasts, listed=listed)
     world.run(3_000.0)
@@ -190,13 +50,13 @@ def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], r
     assert world.schedule.next_at(world.now, KINDS) == math.inf or not world.schedule.pick(1e9, KINDS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(lives)
 def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind, float, bool]]) -> None:
     """Two schedules told the same ask for the same."""
     logs = []
     for _ in range(2):
-        world = World(5.0, {JobKind.IMAGE: 10, JobKind.VIDEO: 5})
+        world = World(5.0, PAGES)
         for number, (kind, lasts, listed) in enumerate(jobs):
             world.add(job(number, kind), lasts, listed=listed)
         world.run(300.0)
@@ -204,73 +64,90 @@ def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind,
     assert logs[0] == logs[1]
 
 
-class Chaos(World):
-    """Does what it is told in any order: answers late, loses answers, drops, nudges, jumps ahead."""
-
-    def __init__(self, data: st.DataObject) -> None:
-        super().__init__(10.0, {JobKind.IMAGE: 4, JobKind.VIDEO: 3})
-        self.data = data
-        self.flights: list[Look] = []
-
-    def step(self, number: int) -> None:
-        action = self.data.draw(
-            st.sampled_from(["come", "pick", "pick", "land", "miss", "refuse", "go", "notice", "wait"])
-        )
-        getattr(self, action)(number)
-        for ref in self.ends:
-            self.schedule.explain(ref, self.now)
-
-    def come(self, number: int) -> None:
-        self.add(
-            job(number, self.data.draw(st.sampled_from(KINDS))),
-            self.data.draw(st.floats(0.1, 60.0)),
-            listed=self.data.draw(st.booleans()),
-        )
-
-    def pick(self, _number: int) -> None:
-        kinds = sorted(self.data.draw(st.sets(st.sampled_from(KINDS), min_size=1)))
-        at = self.schedule.next_at(self.now, kinds)
-        if at > self.now:
-            between = min((self.now + at) / 2, self.now + 1e6)
-            assert between == at or self.schedule.pick(between, kinds) is None
-        if at < math.inf:
-            self.now = at
-            look = self.schedule.pick(at, kinds)
-            assert look is not None
-            assert look.kind in kinds
-            self.flights.append(look)
-
-    def landing(self) -> Look | None:
-        return self.flights.pop(self.data.draw(st.integers(0, len(self.flights) - 1))) if self.flights else None
-
-    def land(self, _number: int) -> None:
-        if look := self.landing():
-            self.answer(look)
-
-    def miss(self, _number: int) -> None:
-        if look := self.landing():
-            self.schedule.missed(look, self.now, self.now + self.data.draw(st.floats(0.0, 10.0)))
-
-    def refuse(self, _number: int) -> None:
-        look = self.landing()
-        if isinstance(look, PageLook):
-            self.schedule.refused(look, self.now)
-        elif look:
-            self.answer(look)
-
-    def go(self, _number: int) -> None:
-        if self.ends:
-            self.schedule.drop(self.data.draw(st.sampled_from(sorted(self.ends))))
-
-    def notice(self, _number: int) -> None:
-        if self.ends:
-            self.schedule.nudge(self.data.draw(st.sampled_from(sorted(self.ends))), self.now)
-
-    def wait(self, _number: int) -> None:
-        self.now += self.data.draw(st.floats(0.0, 30.0))
+@settings(max_examples=20, deadline=None)
+@given(lives, st.floats(0.5, 3.0))
+def test_nothing_waits_while_there_is_a_token(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
+    """A look is picked at the very time it is due, or as soon after as there is a token: none is saved up for later."""
+    world = World(rate, PAGES)
+    for number, (kind, lasts, listed) in enumerate(jobs):
+        world.add(job(number, kind), lasts, listed=listed)
+    world.run(200.0)
+    times = [at for at, _ in world.log]
+    assert all(later - earlier >= 1.0 / rate - 1e-9 for earlier, later in pairwise(times))
+    assert world.schedule.due_now(world.now) <= len(jobs) + 10
+    assert world.schedule.next_at(world.now, KINDS) >= world.now
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize("pages", [{}, {JobKind.IMAGE: 100}])
+def test_nobody_starves(pages: dict[JobKind, int]) -> None:
+    """While others would be worth every token, those of whom little is expected are looked at in their turn, too."""
+    world = World(2.0, pages, PollPolicy(max_interval=30.0))
+    calm = [job(number, JobKind.IMAGE) for number in range(100)]
+    for ref in calm:
+        world.add(ref, 1e6, listed=False)
+        world.told[ref] = {"remaining": 5e5}
+    for number in range(100, 1_300):
+        world.add(job(number), 1.0 if number % 2 else 20.0)
+        world.told[job(number)] = {"remaining": 1.0}
+        world.run(world.now + 1.0)
+        if number >= 120:
+            world.schedule.drop(job(number - 20))
+    assert world.schedule.overdue(world.now) > 0.0
+    late = sum(1 for _, look in world.log if isinstance(look, JobLook) and look.job in calm)
+    assert late >= len(world.log) / GUARD - 1
+    for ref in calm:
+        times = [*world.looked[ref], world.now]
+        assert max(later - earlier for earlier, later in pairwise(times)) <= 30.0 + GUARD * 150 / 2.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_only_an_end_that_was_seen_is_an_end(data: st.DataObject) -> None:
+    """Whatever lists fail to show, a job stays until an answer says that it is over, or its watch is dropped."""
+    world = World(10.0, PAGES)
+    number = data.draw(st.integers(1, 40))
+    for index in range(number):
+        kind = data.draw(st.sampled_from([JobKind.IMAGE, JobKind.VIDEO]))
+        world.add(job(index, kind), 1e9, listed=data.draw(st.booleans()))
+    for _ in range(5):
+        world.run(world.now + 20.0)
+        world.listed = [ref for ref in world.ends if data.draw(st.booleans())]
+        assert len(world.schedule) == number
+    assert not world.found
+    for ref in world.ends:
+        assert world.schedule.explain(ref, world.now) is not None
+
+
+@settings(max_examples=20, deadline=None)
+@given(lives, st.floats(0.3, 5.0))
+def test_no_two_looks_at_one_job_are_close(jobs: list[tuple[JobKind, float, bool]], shortest: float) -> None:
+    """``min_interval`` lies between any two looks at a job by itself, notices and failures notwithstanding."""
+    world = World(50.0, PAGES, PollPolicy(min_interval=shortest, price=1e-4))
+    for number, (kind, lasts, listed) in enumerate(jobs):
+        world.add(job(number, kind), lasts, listed=listed)
+    for step in range(1, 60):
+        world.run(step * 0.5)
+        for ref in list(world.ends)[:3]:
+            world.schedule.nudge(ref, world.now)
+    asked: dict[object, float] = {}
+    for at, look in world.log:
+        if isinstance(look, JobLook):
+            assert at - asked.get(look.job, -math.inf) >= shortest - 1e-9
+            asked[look.job] = at
+
+
+def test_a_notice_after_a_failed_look_waits_for_min_interval() -> None:
+    """A look that brought nothing was a look all the same."""
+    schedule = Schedule(PollPolicy(min_interval=2.0), pages={})
+    schedule.add(job(1), 0.0)
+    look = schedule.pick(5.0, KINDS)
+    assert look is not None
+    schedule.missed(look, 5.0, 35.0)
+    schedule.nudge(job(1), 5.5)
+    assert schedule.next_at(5.5, KINDS) == 7.0
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_next_at_never_lies(data: st.DataObject) -> None:
     """At the time that was named something is picked, and nothing before it."""
@@ -348,128 +225,6 @@ def test_only_kinds_with_a_token_are_picked() -> None:
     assert look == JobLook(job(2, JobKind.VIDEO))
     assert schedule.pick(60.0, [JobKind.VIDEO]) is None
     assert schedule.next_at(60.0, [JobKind.VIDEO]) == math.inf
-
-
-def test_many_jobs_are_asked_for_by_page() -> None:
-    """A burst is met by the list, not one by one."""
-    world = World(10.0, {JobKind.IMAGE: 100})
-    for number in range(1000):
-        world.add(job(number, JobKind.IMAGE), 30.0 + number % 7)
-    world.run(60.0)
-    count = Counter(type(look).__name__ for _, look in world.log)
-    assert len(world.found) == 1000
-    assert count["PageLook"] > 10 * count["JobLook"]
-
-
-def test_a_job_missing_from_the_list_is_not_finished() -> None:
-    """Absence says nothing: the job is asked for by itself."""
-    world = World(10.0, {JobKind.IMAGE: 10})
-    for number in range(10):
-        world.add(job(number, JobKind.IMAGE), 1e6, listed=number > 0)
-    world.run(60.0)
-    assert len(world.schedule) == 10
-    assert JobLook(job(0, JobKind.IMAGE)) in [look for _, look in world.log]
-
-
-def test_repeating_cursors_end_the_walk() -> None:
-    """A list that names the same pages for ever is not walked for ever, and loses no job."""
-    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
-    refs = [job(number, JobKind.IMAGE) for number in range(50)]
-    for ref in refs:
-        schedule.add(ref, 0.0)
-    now, pages = 0.0, 0
-    cursors = {None: "a", "a": "b", "b": "a"}
-    for _ in range(300):
-        now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
-        now += 0.1
-        if isinstance(look, PageLook):
-            pages += 1
-            schedule.saw(look, now, [], next_cursor=cursors[look.cursor])
-        else:
-            schedule.saw(look, now, [alive(look.job)])
-    assert pages <= 3
-    assert len(schedule) == 50
-
-
-def test_endless_empty_pages_end_the_walk() -> None:
-    """A list that always names a new page, with none of ours on it, is given up."""
-    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
-    for number in range(50):
-        schedule.add(job(number, JobKind.IMAGE), 0.0)
-    now, pages = 0.0, 0
-    for step in range(300):
-        now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
-        now += 0.1
-        if isinstance(look, PageLook):
-            pages += 1
-            schedule.saw(look, now, [], next_cursor=f"page-{step}")
-        else:
-            schedule.saw(look, now, [alive(look.job)])
-    assert pages <= 10
-
-
-def test_a_refused_cursor_sends_its_jobs_to_the_first_page() -> None:
-    """The jobs of a page that cannot be had are looked for from the first page, and by themselves."""
-    world = World(10.0, {JobKind.IMAGE: 10})
-    for number in range(30):
-        world.add(job(number, JobKind.IMAGE), 1e6)
-    world.run(3.0)
-    while True:
-        world.now = world.schedule.next_at(world.now, KINDS)
-        look = world.schedule.pick(world.now, KINDS)
-        if isinstance(look, PageLook) and look.cursor:
-            break
-        world.answer(look)
-    world.schedule.refused(look, world.now)
-    world.run(60.0)
-    assert all(times[-1] > 30.0 for times in world.looked.values())
-
-
-def test_a_list_that_fails_is_done_without() -> None:
-    """While the list does not answer, the jobs are asked for by themselves, and the list is tried ever more rarely."""
-    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
-    for number in range(100):
-        schedule.add(job(number, JobKind.IMAGE), 0.0)
-    now, tried, seen = 0.0, [], set()
-    while now < 300.0:
-        now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
-        now += 0.1
-        if isinstance(look, PageLook):
-            tried.append(now)
-            schedule.missed(look, now, now + 1.0)
-        else:
-            seen.add(look.job)
-            schedule.saw(look, now, [alive(look.job)])
-    assert len(seen) == 100
-    assert 2 <= len(tried) <= 10
-
-
-def test_the_end_of_a_video_in_its_history_is_confirmed_by_a_look() -> None:
-    """The history has no download link: it is a reason to look at once, not an end."""
-    schedule = Schedule(POLICY, pages={JobKind.VIDEO: 50})
-    refs = [job(number, JobKind.VIDEO) for number in range(3)]
-    for ref in refs:
-        schedule.add(ref, 0.0)
-        schedule.saw(JobLook(ref), 1.0, [alive(ref, progress=0.01)])
-    schedule.saw(PageLook(JobKind.VIDEO, None, 50), 2.0, [alive(refs[0]), ended(refs[1]), alive(refs[2])])
-    assert len(schedule) == 3
-    at = schedule.next_at(2.0, KINDS)
-    assert at <= 2.0 + POLICY.min_interval
-    assert schedule.pick(at, KINDS) == JobLook(refs[1])
-
-
-def test_a_foreign_job_is_nothing() -> None:
-    """Lists show other people's jobs: they are not taken up."""
-    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
-    schedule.add(job(1, JobKind.IMAGE), 0.0)
-    schedule.saw(PageLook(JobKind.IMAGE, None, 100), 1.0, [alive(job(2, JobKind.IMAGE)), ended(job(3, JobKind.IMAGE))])
-    assert len(schedule) == 1
 
 
 def test_a_missed_look_is_retried_when_it_was_told() -> None:

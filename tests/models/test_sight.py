@@ -13,22 +13,24 @@ from hypothesis import strategies as st
 from topaz_status.core.decode import decode_history, decode_image, decode_try_on, decode_video
 from topaz_status.core.sight import sight, sight_record
 from topaz_status.core.sighting import Sighting
+from topaz_status.models.state import JobKind, JobRef
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
 
 
 def image(**fields: Any) -> Sighting:
-    return sight(decode_image({"process_id": "a", "status": "Processing", **fields}), service_now=NOW)
+    status = decode_image({"process_id": "a", "status": "Processing", **fields})
+    return sight(status, job=status.job, service_now=NOW)
 
 
 def video(**fields: Any) -> Sighting:
-    return sight(decode_video({"status": "processing", **fields}, VIDEO_JOB), service_now=NOW)
+    return sight(decode_video({"status": "processing", **fields}, VIDEO_JOB), job=VIDEO_JOB, service_now=NOW)
 
 
 def record(**fields: Any) -> Sighting:
     page = decode_history([{"id": "a", "status": "processing", **fields}])
-    return sight_record(page.records[0], service_now=NOW)
+    return sight_record(page.records[0], job=page.records[0].job, service_now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +80,13 @@ def test_end_of_an_image(word: str, ended_ago: float | None) -> None:
     assert image(status=word, modification_time=NOW - 3).ended_ago == ended_ago
 
 
-def test_group_is_the_model() -> None:
-    """Image jobs of one model may last alike."""
-    assert image(model="Standard V2").group == "Standard V2"
-    assert image().group == video().group == ""
+def test_a_sighting_is_of_the_job_that_was_asked_for() -> None:
+    """A job keeps the name it is watched by, however the service spells it."""
+    status, watched = decode_image({"process_id": "ABC", "status": "Completed"}), JobRef(JobKind.IMAGE, "abc")
+    assert sight(status, job=watched, service_now=NOW).job == watched
+    page = decode_history([{"id": "ABC", "status": "complete"}])
+    watched = JobRef(JobKind.VIDEO, "abc")
+    assert sight_record(page.records[0], job=watched, service_now=NOW).job == watched
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_estimate(time: object, estimate: float | None) -> None:
 
 def test_video_and_try_on_tell_no_times() -> None:
     """What a service does not tell is ``None``."""
-    try_on = sight(decode_try_on(TRY_ON, TRY_ON_JOB), service_now=NOW)
+    try_on = sight(decode_try_on(TRY_ON, TRY_ON_JOB), job=TRY_ON_JOB, service_now=NOW)
     assert try_on == Sighting(job=TRY_ON_JOB, terminal=True, running=False)
     assert video() == Sighting(job=VIDEO_JOB, terminal=False, running=True)
 
@@ -174,14 +179,19 @@ def test_every_span_is_sane(image_body: Any, video_body: Any, entry: Any, now: f
     status = decode_image({**image_body, "process_id": "a", "status": "Completed"})
     other = decode_video({**video_body, "status": "complete", "id": None, "requestId": None}, VIDEO_JOB)
     past = decode_history([{**entry, "id": "a", "status": "complete"}]).records[0]
-    for seen in (sight(status, service_now=now), sight(other, service_now=now), sight_record(past, service_now=now)):
+    for seen in (
+        sight(status, job=status.job, service_now=now),
+        sight(other, job=VIDEO_JOB, service_now=now),
+        sight_record(past, job=past.job, service_now=now),
+    ):
         assert all(map(_finite, (seen.remaining, seen.estimate, seen.age, seen.ended_ago)))
         assert seen.progress is None or 0 <= seen.progress <= 1
 
 
 def test_documented_record_has_a_sight() -> None:
     """The documents' own entry, 10 s after its end."""
-    seen = sight_record(decode_history([RECORD]).records[0], service_now=1727213410.0)
+    [entry] = decode_history([RECORD]).records
+    seen = sight_record(entry, job=entry.job, service_now=1727213410.0)
     assert (seen.job, seen.terminal, seen.ended_ago, seen.age, seen.estimate) == (VIDEO_JOB, True, 10.0, 3410.0, 650.0)
 
 

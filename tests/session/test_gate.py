@@ -25,11 +25,11 @@ class Polls:
     def __init__(self, gate: Gate, due: list[float], took: float = 0.1) -> None:
         self.gate, self.due, self.took, self.sent = gate, deque(due), took, list[float]()
 
-    def next_at(self, kind: JobKind) -> float:
+    def next_at(self, now: float, kind: JobKind) -> float:
         return self.due[0] if self.due and kind is IMAGE else math.inf
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
-        if IMAGE not in kinds or self.next_at(IMAGE) > now:
+        if IMAGE not in kinds or self.next_at(now, IMAGE) > now:
             return None
         self.due.popleft()
         self.sent.append(now)

@@ -250,6 +250,7 @@ def test_ends_do_not_contradict() -> None:
         job = simulator.add_image(duration=0.0)
         async with client_of(simulator) as client:
             watch = client.watch(job)
+            client.notify(job)
             await settle(step)
             watch.cancel()
             outcome = await watch.outcome()
@@ -268,7 +269,9 @@ def test_closing_at_every_step() -> None:
         async with client_of(simulator) as client:
             calls = [client.image.get(job), client.watch(job).result(), client.gather([job])]
             tasks = [asyncio.create_task(call) for call in calls]
-            await settle(step + 1)
+            await settle(1)
+            client.notify(job)
+            await settle(step)
             await client.aclose()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         return {type(result).__name__ for result in results}

@@ -165,7 +165,8 @@ async def test_what_passes(fault: str, fields: dict[str, Any], error: type[Topaz
         outcome = await client.watch(job).outcome()
     assert type(outcome.error) is error
     assert (outcome.state, outcome.status) == (None, None)
-    assert 60 <= outcome.waited <= 100
+    most = 200 if error is RateLimitedError else 100  # 429s slow the looks down, and what is not sent does not count
+    assert 60 <= outcome.waited <= most
     assert outcome.polls >= 5
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from harness import A_HAIR, TOPAZ_KEY, client_of, now, until, virtual
+from harness import A_HAIR, SINGLY, TOPAZ_KEY, client_of, now, until, virtual
 
 from topaz_status import (
     AuthenticationError,
@@ -23,7 +23,7 @@ async def test_404_within_grace() -> None:
     """A 404 within the grace after the start of a watch means nothing: the record may not be written yet."""
     simulator = Simulator()
     job = simulator.add_image(duration=30, visible_after=9.5)
-    async with client_of(simulator) as client:
+    async with client_of(simulator, policy=SINGLY) as client:
         assert (await client.watch(job)).is_terminal
     assert [exchange.status for exchange in simulator.log][:3] == [404, 404, 404]
 
@@ -154,7 +154,7 @@ async def test_401_of_one_job_alone() -> None:
     simulator = Simulator()
     job = simulator.add_image(duration=60)
     simulator.revoke(TOPAZ_KEY)
-    async with client_of(simulator) as client:
+    async with client_of(simulator, policy=SINGLY) as client:
         with pytest.raises(AuthenticationError) as raised:
             await client.watch(job)
         assert 1.0 <= now() <= 5.0
@@ -170,7 +170,7 @@ async def test_401_that_passes() -> None:
     alone = simulator.add_try_on(duration=60)
     simulator.add_fault("401", job=jobs[2], since=10, count=1)
     simulator.add_fault("401", job=alone, since=10, count=1)
-    async with client_of(simulator) as client:
+    async with client_of(simulator, policy=SINGLY) as client:
         assert len(await client.gather([*jobs, alone])) == 6
     assert simulator.stats().by_status[401] == 2
 
@@ -181,7 +181,7 @@ async def test_401_about_one_job_only() -> None:
     simulator = Simulator()
     jobs = [simulator.add_image(duration=400) for _ in range(3)]
     simulator.add_fault("401", job=jobs[0])
-    async with client_of(simulator, policy=PollPolicy(give_up_after=60)) as client:
+    async with client_of(simulator, policy=PollPolicy(give_up_after=60, sweep=False)) as client:
         refused, *others = await client.outcomes(jobs)
     assert isinstance(refused.error, AuthenticationError)
     assert 60 <= refused.waited <= 120

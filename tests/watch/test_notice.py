@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, client_of, looks, now, settle, virtual
+from harness import A_HAIR, SINGLY, client_of, looks, now, settle, virtual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -136,18 +136,37 @@ async def test_a_storm_of_notices() -> None:
 
 
 @virtual
+async def test_notices_after_failures() -> None:
+    """Not even after a look that failed does a notice bring another one before ``min_interval`` has passed."""
+    simulator = Simulator(delay=0.02)
+    job = simulator.add_image(duration=1000)
+    simulator.add_fault("503")
+    async with client_of(simulator, policy=SINGLY) as client:
+        watch = client.watch(job)
+        for _ in range(60):
+            await asyncio.sleep(0.05)
+            client.notify(job)
+        watch.cancel()
+    gaps = [later - earlier for earlier, later in pairwise(looks(simulator, job))]
+    assert len(gaps) > 2
+    assert min(gaps) >= 0.25 - A_HAIR
+
+
+@virtual
 async def test_a_notice_while_a_look_is_on_the_wire() -> None:
     """A notice that comes while a look is on the wire brings another one: the first may have been too early."""
     simulator = Simulator(delay=1.0)
     job = simulator.add_image(duration=100, eta="absent")
-    async with client_of(simulator, policy=PollPolicy(price=50)) as client:
+    async with client_of(simulator, policy=PollPolicy(price=50, sweep=False)) as client:
         watch = client.watch(job)
         await asyncio.sleep(50)
         client.notify(job)
         await asyncio.sleep(0.9)
         assert client.notify(job) == job
-        await asyncio.sleep(1.2)
-        assert looks(simulator, job)[-2:] == [50.0, 51.0]
+        await asyncio.sleep(1.5)
+        *_, earlier, later = looks(simulator, job)
+        assert earlier == 50.0
+        assert 51.0 <= later <= 51.25 + A_HAIR
         watch.cancel()
 
 
@@ -171,7 +190,7 @@ async def test_a_notice_before_the_first_look() -> None:
     """A notice about a job that still waits for its first look brings that forward, and plans it for now."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=1000) for _ in range(20)]
-    async with client_of(simulator, rate=1.0, burst=1.0) as client:
+    async with client_of(simulator, rate=1.0, burst=1.0, policy=SINGLY) as client:
         watches = [client.watch(job) for job in jobs]
         await asyncio.sleep(1.5)
         client.notify(jobs[19])
@@ -179,7 +198,8 @@ async def test_a_notice_before_the_first_look() -> None:
         assert told.due_in == 0.0
         assert told.looked_ago is None
         await asyncio.sleep(1.0)
-        assert looks(simulator, jobs[19]) == [2.0]
+        [looked_at] = looks(simulator, jobs[19])
+        assert 1.5 <= looked_at <= 2.5, "the next token was not its own"
         for watch in watches:
             watch.cancel()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from ..models.state import JobKind
@@ -143,6 +143,13 @@ class Page(Entry):
     def room(self) -> int:
         """How many jobs it may show besides those that were on it; all, while it was not read at this cursor."""
         return max(self.size - len(self.placed.members), 0) if self.settled else self.size
+
+    def expected(self) -> Iterable[Tracked]:
+        """Give the jobs it should show: the drifting as well, while they are worth walking to."""
+        drifting = self.drifting
+        if drifting.chance * min(len(drifting.members), self.room) < SLIM:
+            return self.placed.members
+        return chain(self.placed.members, drifting.members)
 
     def changed(self) -> None:
         """Forget what was worked out: there are other members, or they were seen."""

@@ -206,6 +206,8 @@ class Schedule:
             return
         tracked.saw_alive(seen, now, self._lifetimes)
         self._plan(tracked, now)
+        if walk := self._walks.get(seen.job.kind):
+            walk.retry(now)
 
     def _saw_page(self, look: PageLook, now: float, sightings: Sequence[Sighting], next_cursor: str | None) -> None:
         alive, ended = self._learn_page(sightings, now)

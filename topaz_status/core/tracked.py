@@ -48,6 +48,7 @@ class Tracked(Entry):
         "seen_at",
         "source",
         "table",
+        "vain",
     )
 
     def __init__(self, job: JobRef, born_at: float, now: float) -> None:
@@ -67,6 +68,8 @@ class Tracked(Entry):
         self.running_at = NOTHING
         self.progress0 = NO_PROGRESS
         self.group: Group | None = None
+        self.vain = 0
+        """How often in a row it was looked for in a list and not found."""
 
     def believe(self, source: Source, remaining: float, basis_at: float, lifetimes: Lifetimes) -> None:
         """Take a prediction made at ``basis_at``, and the law that goes with it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Collection
 from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import FLYING, Agenda
+from .agenda import FLYING, PARKED, Agenda
 from .looks import PageLook
 from .pages import CHANCE, SLIM, Group, Page
 from .policy import PollPolicy
@@ -19,13 +20,29 @@ LEARNING: Final = 0.2
 BARE: Final = 0.05
 """What a status is worth, as a share of that of a look at the job, on a list that tells no progress and no result."""
 LONGEST_PAUSE: Final = 300.0
-"""Seconds until a list that does not answer is tried again, at most."""
+"""Seconds until a list that does not answer is tried again, or a job looked for that it did not show, at most."""
+FIRST_PAUSE: Final = 4.0
+"""Seconds until a job is looked for again that the list did not show; each further time it is so many times longer."""
+HOPE: Final = 0.125
+"""How far cursors are trusted, at least, when jobs are looked for again."""
 
 
 class Walk:
     """The pages of one kind of job."""
 
-    __slots__ = ("_chance", "_changed", "_depth", "_pages", "_policy", "_weight", "agenda", "kind", "size")
+    __slots__ = (
+        "_chance",
+        "_changed",
+        "_count",
+        "_depth",
+        "_pages",
+        "_policy",
+        "_strays",
+        "_weight",
+        "agenda",
+        "kind",
+        "size",
+    )
 
     def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False) -> None:
         self.kind = kind
@@ -39,12 +56,25 @@ class Walk:
         """That a new job is met on the first page."""
         self._depth = 1.0
         """How far cursors are trusted: halved when one is refused."""
+        self._strays: list[tuple[float, int, list[Tracked]]] = []
+        """Jobs that were not found, and when they are to be looked for again: lists lag, and fail for a while."""
+        self._count = 0
 
     def presume(self, job: Tracked, now: float) -> None:
         """Expect a new job on the first page."""
         page = self._first(now)
         page.drifting.add(job)
         self._touch(page)
+
+    def retry(self, now: float) -> None:
+        """Expect those on the first page again who were not found some time ago, and are still on their own."""
+        while self._strays and self._strays[0][0] <= now:
+            page = self._first(now)
+            for job in heapq.heappop(self._strays)[2]:
+                if job.group is None and job.rung != PARKED:
+                    page.drifting.add(job)
+            self._touch(page)
+            self._depth = max(self._depth, HOPE)
 
     def leave(self, job: Tracked) -> None:
         """Let a job go that is watched no more."""
@@ -75,6 +105,7 @@ class Walk:
         for job in ended:
             self.leave(job)
         for job in alive:
+            job.vain = 0
             if job.group is not page.placed:
                 before = None if job.group is None else job.group.page
                 page.placed.add(job)
@@ -127,7 +158,7 @@ class Walk:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _touch(self, page: Page) -> None:
-        if page.differs():
+        if page.rung == PARKED or page.differs():
             self._changed[page] = None
 
     def _first(self, now: float) -> Page:
@@ -155,14 +186,15 @@ class Walk:
         drift.chance = (drift.chance + min(found, 1.0)) / 2.0
         drift.chance = min(drift.chance, self._depth)
         if ends or drift.chance * min(len(drift.members), self.size) < SLIM:
-            _dissolve(drift)
+            self._dissolve(drift, now)
         if ends:
             for job in astray:
                 page.placed.discard(job)
+            self._lose(astray, now)
             return
         follower = self._follow(page, cursor, now, wanted=bool(astray or drift.members))
         if follower is None or follower is page:
-            _dissolve(drift)
+            self._dissolve(drift, now)
             return
         follower = _with_room(follower)
         for job in astray:
@@ -193,6 +225,24 @@ class Walk:
         page.follower = known
         return known
 
+    def _dissolve(self, group: Group, now: float) -> None:
+        """Leave those to themselves who were not found."""
+        jobs = list(group.members)
+        group.members = {}
+        for job in jobs:
+            job.group = None
+        self._lose(jobs, now)
+
+    def _lose(self, jobs: list[Tracked], now: float) -> None:
+        """Note when to look for jobs again that are on their own from now on."""
+        if not jobs:
+            return
+        for job in jobs:
+            job.vain += 1
+        pause = min(FIRST_PAUSE ** min(job.vain for job in jobs), LONGEST_PAUSE)
+        self._count += 1
+        heapq.heappush(self._strays, (now + pause, self._count, jobs))
+
     def _remove(self, page: Page) -> None:
         self.agenda.remove(page)
         page.follower = None
@@ -206,7 +256,7 @@ class Walk:
         page.changed()
         at = page.reaches_at(self._policy.price, max(earliest, now))
         longest = self._policy.longest_gap
-        page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.placed.members), default=math.inf)
+        page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.expected()), default=math.inf)
         self.agenda.put(page, max(min(at, page.last_at), earliest))
 
 
@@ -217,9 +267,3 @@ def _with_room(page: Page) -> Page:
         page = page.follower
         passed.add(page)
     return page
-
-
-def _dissolve(group: Group) -> None:
-    for job in group.members:
-        job.group = None
-    group.members = {}

@@ -1,0 +1,120 @@
+"""The agenda: who waits, who is due, and who goes first."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from topaz_status.core.agenda import PARKED, Agenda, Entry
+from topaz_status.core.looks import JobLook
+from topaz_status.models.state import JobKind, JobRef
+
+LOOK = JobLook(JobRef(JobKind.IMAGE, "a"))
+
+
+@attrs.define(eq=False)
+class Item(Entry):
+    """Its worth grows by ``slope`` a second from ``since`` on."""
+
+    slope: float = 1.0
+    since: float = 0.0
+    urgent: bool = False
+    due_at: float = 0.0
+    rung: int = PARKED
+
+    def send(self) -> JobLook:
+        return LOOK
+
+    def worth_at(self, now: float) -> float:
+        return self.slope * (now - self.since)
+
+    def reaches_at(self, worth: float, now: float) -> float:
+        return max(self.since + worth / self.slope, now)
+
+
+def new_agenda(*, exact: bool = False) -> Agenda:
+    return Agenda(0.1, lambda entry: entry.due_at + 10.0, exact=exact)
+
+
+def served(agenda: Agenda, now: float) -> list[Entry]:
+    """Take everything that is due, best first."""
+    order = []
+    while agenda.due_by(now):
+        order.append(agenda.best())
+        agenda.remove(order[-1])
+        agenda.settle(now)
+    return order
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=40), st.booleans())
+def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[float, bool]], exact: bool) -> None:
+    """``next_at`` names the first due time, nothing is due before it, and at the end all have been."""
+    agenda = new_agenda(exact=exact)
+    entries = [Item(urgent=urgent) for _, urgent in items]
+    for entry, (at, _) in zip(entries, items, strict=True):
+        agenda.put(entry, at)
+    seen: list[tuple[float, Entry]] = []
+    while (at := agenda.next_at()) < math.inf:
+        assert at == min(entry.due_at for entry in entries if entry.rung != PARKED)
+        assert not agenda.due_by(at - 1e-6)
+        order = served(agenda, at)
+        assert order
+        seen += [(at, entry) for entry in order]
+    assert sorted(map(id, entries)) == sorted(id(entry) for _, entry in seen)
+    assert all(entry.due_at == at for at, entry in seen)
+
+
+def test_the_greatest_worth_goes_first_and_the_urgent_before_it() -> None:
+    """An octave of worth is a rung; on one rung who came first goes first."""
+    agenda = new_agenda()
+    small, large, twin, urgent = Item(1.0), Item(100.0), Item(100.0), Item(0.001, urgent=True)
+    for entry in (small, large, twin, urgent):
+        agenda.put(entry, 5.0)
+    assert served(agenda, 5.0) == [urgent, large, twin, small]
+
+
+def test_worth_that_grows_is_noticed() -> None:
+    """Who overtakes others while all of them wait is served before them."""
+    agenda = new_agenda()
+    steady, growing = Item(1.0, since=0.0), Item(50.0, since=9.9)
+    agenda.put(steady, 10.0)
+    agenda.put(growing, 10.0)
+    assert agenda.due_by(10.0)
+    agenda.settle(10.0)
+    assert agenda.best() is steady
+    assert agenda.due_by(14.0)
+    assert agenda.best() is growing
+
+
+def test_putting_again_replaces() -> None:
+    """An entry is in one place only, whatever it was before."""
+    agenda = new_agenda()
+    entry = Item()
+    for at in (50.0, 5.0, 20.0):
+        agenda.put(entry, at)
+    assert agenda.next_at() == 20.0
+    assert not agenda.due_by(19.0)
+    assert served(agenda, 20.0) == [entry]
+    assert not agenda.due_by(60.0)
+    agenda.put(entry, 70.0)
+    agenda.remove(entry)
+    assert agenda.next_at() == math.inf
+    assert len(agenda) == 0
+
+
+def test_the_longest_overdue_is_known() -> None:
+    """Of those that are due, whose limit passed first; who was served is not among them."""
+    agenda = new_agenda()
+    entries = [Item() for _ in range(3)]
+    for entry, at in zip(entries, (7.0, 3.0, 5.0), strict=True):
+        agenda.put(entry, at)
+    assert agenda.first_late_at() == math.inf
+    agenda.due_by(8.0)
+    agenda.settle(8.0)
+    assert (agenda.first_late_at(), agenda.first_late()) == (13.0, entries[1])
+    agenda.remove(entries[1])
+    assert (agenda.first_late_at(), agenda.first_late()) == (15.0, entries[2])

@@ -1,0 +1,167 @@
+"""The walk through a list: which jobs a page answers for, and what its failures and silences mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from world import KINDS, POLICY, World, alive, ended, job
+
+from topaz_status.core.looks import JobLook, PageLook
+from topaz_status.core.schedule import Schedule
+from topaz_status.models.state import JobKind
+
+
+def test_many_jobs_are_asked_for_by_page() -> None:
+    """A burst is met by the list, not one by one."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number in range(1000):
+        world.add(job(number, JobKind.IMAGE), 30.0 + number % 7)
+    world.run(60.0)
+    count = Counter(type(look).__name__ for _, look in world.log)
+    assert len(world.found) == 1000
+    assert count["PageLook"] > 10 * count["JobLook"]
+
+
+def test_a_job_missing_from_the_list_is_not_finished() -> None:
+    """Absence says nothing: the job is asked for by itself."""
+    world = World(10.0, {JobKind.IMAGE: 10})
+    for number in range(10):
+        world.add(job(number, JobKind.IMAGE), 1e6, listed=number > 0)
+    world.run(60.0)
+    assert len(world.schedule) == 10
+    assert JobLook(job(0, JobKind.IMAGE)) in [look for _, look in world.log]
+
+
+def test_repeating_cursors_end_the_walk() -> None:
+    """A list that names the same pages for ever is not walked for ever, and loses no job."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
+    refs = [job(number, JobKind.IMAGE) for number in range(50)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+    now, pages = 0.0, 0
+    cursors = {None: "a", "a": "b", "b": "a"}
+    for _ in range(300):
+        now = max(schedule.next_at(now, KINDS), now)
+        look = schedule.pick(now, KINDS)
+        assert look is not None
+        now += 0.1
+        if isinstance(look, PageLook):
+            pages += 1
+            schedule.saw(look, now, [], next_cursor=cursors[look.cursor])
+        else:
+            schedule.saw(look, now, [alive(look.job)])
+    assert pages <= 10
+    assert len(schedule) == 50
+
+
+def test_endless_empty_pages_end_the_walk() -> None:
+    """A list that always names a new page, with none of ours on it, is given up."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
+    for number in range(50):
+        schedule.add(job(number, JobKind.IMAGE), 0.0)
+    now, pages = 0.0, 0
+    for step in range(300):
+        now = max(schedule.next_at(now, KINDS), now)
+        look = schedule.pick(now, KINDS)
+        assert look is not None
+        now += 0.1
+        if isinstance(look, PageLook):
+            pages += 1
+            schedule.saw(look, now, [], next_cursor=f"page-{step}")
+        else:
+            schedule.saw(look, now, [alive(look.job)])
+    assert pages <= 20
+
+
+def test_a_refused_cursor_sends_its_jobs_to_the_first_page() -> None:
+    """The jobs of a page that cannot be had are looked for from the first page, and by themselves."""
+    world = World(10.0, {JobKind.IMAGE: 10})
+    for number in range(30):
+        world.add(job(number, JobKind.IMAGE), 1e6)
+    world.run(3.0)
+    while True:
+        world.now = world.schedule.next_at(world.now, KINDS)
+        look = world.schedule.pick(world.now, KINDS)
+        if isinstance(look, PageLook) and look.cursor:
+            break
+        world.answer(look)
+    world.schedule.refused(look, world.now)
+    world.run(60.0)
+    assert all(times[-1] > 30.0 for times in world.looked.values())
+
+
+def test_a_list_that_fails_is_done_without() -> None:
+    """While the list does not answer, the jobs are asked for by themselves, and the list is tried ever more rarely."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    for number in range(100):
+        schedule.add(job(number, JobKind.IMAGE), 0.0)
+    now, tried, seen = 0.0, [], set()
+    while now < 300.0:
+        now = max(schedule.next_at(now, KINDS), now)
+        look = schedule.pick(now, KINDS)
+        assert look is not None
+        now += 0.1
+        if isinstance(look, PageLook):
+            tried.append(now)
+            schedule.missed(look, now, now + 1.0)
+        else:
+            seen.add(look.job)
+            schedule.saw(look, now, [alive(look.job)])
+    assert len(seen) == 100
+    assert 2 <= len(tried) <= 10
+
+
+def test_the_end_of_a_video_in_its_history_is_confirmed_by_a_look() -> None:
+    """The history has no download link: it is a reason to look at once, not an end."""
+    schedule = Schedule(POLICY, pages={JobKind.VIDEO: 50})
+    refs = [job(number, JobKind.VIDEO) for number in range(3)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+        schedule.saw(JobLook(ref), 1.0, [alive(ref, progress=0.01)])
+    schedule.saw(PageLook(JobKind.VIDEO, None, 50), 2.0, [alive(refs[0]), ended(refs[1]), alive(refs[2])])
+    assert len(schedule) == 3
+    at = schedule.next_at(2.0, KINDS)
+    assert at <= 2.0 + POLICY.min_interval
+    assert schedule.pick(at, KINDS) == JobLook(refs[1])
+
+
+def test_a_foreign_job_is_nothing() -> None:
+    """Lists show other people's jobs: they are not taken up."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    schedule.add(job(1, JobKind.IMAGE), 0.0)
+    schedule.saw(PageLook(JobKind.IMAGE, None, 100), 1.0, [alive(job(2, JobKind.IMAGE)), ended(job(3, JobKind.IMAGE))])
+    assert len(schedule) == 1
+
+
+def test_jobs_that_a_list_shows_late_are_met_there_in_the_end() -> None:
+    """Who was not found is looked for again after some seconds, then ever more rarely, while there is somebody to find."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number in range(500):
+        world.add(job(number, JobKind.IMAGE), 1e6, listed=False)
+    world.run(3.0)
+    world.listed.extend(world.ends)
+    world.run(30.0)
+    late = [look for at, look in world.log if at > 20.0]
+    assert sum(isinstance(look, PageLook) for look in late) > 0.8 * len(late)
+
+
+def test_what_no_list_shows_costs_few_pages() -> None:
+    """Looking in vain is given up: of all requests for jobs that are never listed hardly any are pages."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number in range(500):
+        world.add(job(number, JobKind.IMAGE), 1e6, listed=False)
+    world.run(2_000.0)
+    pages = [at for at, look in world.log if isinstance(look, PageLook)]
+    assert 3 <= len(pages) < 0.01 * len(world.log)
+
+
+def test_pages_are_forgotten_with_their_jobs() -> None:
+    """When the last job is over no list is asked for, and the next ones are expected on the first page again."""
+    world = World(10.0, {JobKind.IMAGE: 10})
+    for start in (0, 100):
+        for number in range(start, start + 40):
+            world.add(job(number, JobKind.IMAGE), 20.0)
+        world.run(world.now + 100.0)
+        assert len(world.found) == start * 0.4 + 40
+        assert not [look for at, look in world.log if at > world.now - 70.0]
+    assert any(isinstance(look, PageLook) for at, look in world.log if at > 100.0)

@@ -1,0 +1,159 @@
+"""A service, its lists and a bucket, as the schedule sees them: in virtual time, without asyncio."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import strategies as st
+
+from topaz_status.core.looks import JobLook, Look, PageLook
+from topaz_status.core.policy import PollPolicy
+from topaz_status.core.schedule import Schedule
+from topaz_status.core.sighting import Sighting
+from topaz_status.models.state import JobKind, JobRef
+
+KINDS = tuple(JobKind)
+POLICY = PollPolicy()
+
+
+def job(number: int, kind: JobKind = JobKind.TRY_ON) -> JobRef:
+    """Name a job."""
+    return JobRef(kind, f"job-{number}")
+
+
+def alive(ref: JobRef, **told: float) -> Sighting:
+    """See that a job goes on."""
+    return Sighting(ref, terminal=False, running=True, **told)
+
+
+def ended(ref: JobRef) -> Sighting:
+    """See that a job is over."""
+    return Sighting(ref, terminal=True, running=False)
+
+
+class World:
+    """A service and a bucket of ``rate`` in virtual time; it never jumps but to a time the schedule named."""
+
+    def __init__(
+        self, rate: float = 10.0, pages: dict[JobKind, int] | None = None, policy: PollPolicy = POLICY
+    ) -> None:
+        self.schedule = Schedule(policy, pages=pages or {})
+        self.rate = rate
+        self.now = 0.0
+        self.ends: dict[JobRef, float] = {}
+        self.looked: dict[JobRef, list[float]] = {}
+        self.found: dict[JobRef, float] = {}
+        self.log: list[tuple[float, object]] = []
+        self.listed: list[JobRef] = []
+        self.told: dict[JobRef, dict[str, float]] = {}
+
+    def add(self, ref: JobRef, lasts: float, *, listed: bool = True) -> None:
+        self.ends[ref] = self.now + lasts
+        self.looked[ref] = [self.now]
+        if listed:
+            self.listed.append(ref)
+        self.schedule.add(ref, self.now)
+
+    def sight(self, ref: JobRef) -> Sighting:
+        if self.now >= self.ends[ref]:
+            return ended(ref)
+        return alive(ref, **self.told.get(ref, {}))
+
+    def answer(self, look: object) -> None:
+        if isinstance(look, JobLook):
+            self.note(look.job)
+            self.schedule.saw(look, self.now, [self.sight(look.job)])
+            return
+        assert isinstance(look, PageLook)
+        refs = [ref for ref in reversed(self.listed) if ref.kind is look.kind]
+        begin = int(look.cursor or 0)
+        shown = refs[begin : begin + look.limit]
+        for ref in shown:
+            self.note(ref)
+        cursor = str(begin + look.limit) if begin + look.limit < len(refs) else None
+        self.schedule.saw(look, self.now, [self.sight(ref) for ref in shown], next_cursor=cursor)
+
+    def note(self, ref: JobRef) -> None:
+        if ref not in self.found:
+            self.looked[ref].append(self.now)
+            if self.now >= self.ends[ref]:
+                self.found[ref] = self.now
+
+    def run(self, until: float) -> None:
+        while True:
+            at = self.schedule.next_at(self.now, KINDS)
+            if at > until:
+                self.now = until
+                return
+            self.now = at
+            look = self.schedule.pick(self.now, KINDS)
+            assert look is not None, "next_at named a time at which nothing was due"
+            self.log.append((self.now, look))
+            self.answer(look)
+            self.now += 1.0 / self.rate
+
+
+class Chaos(World):
+    """Does what it is told in any order: answers late, loses answers, drops, nudges, jumps ahead."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        super().__init__(10.0, {JobKind.IMAGE: 4, JobKind.VIDEO: 3})
+        self.data = data
+        self.flights: list[Look] = []
+
+    def step(self, number: int) -> None:
+        action = self.data.draw(
+            st.sampled_from(["come", "pick", "pick", "land", "miss", "refuse", "go", "notice", "wait"])
+        )
+        getattr(self, action)(number)
+        for ref in self.ends:
+            self.schedule.explain(ref, self.now)
+
+    def come(self, number: int) -> None:
+        self.add(
+            job(number, self.data.draw(st.sampled_from(KINDS))),
+            self.data.draw(st.floats(0.1, 60.0)),
+            listed=self.data.draw(st.booleans()),
+        )
+
+    def pick(self, _number: int) -> None:
+        kinds = sorted(self.data.draw(st.sets(st.sampled_from(KINDS), min_size=1)))
+        at = self.schedule.next_at(self.now, kinds)
+        if at > self.now:
+            between = min((self.now + at) / 2, self.now + 1e6)
+            assert between == at or self.schedule.pick(between, kinds) is None
+        if at < math.inf:
+            self.now = at
+            look = self.schedule.pick(at, kinds)
+            assert look is not None
+            assert look.kind in kinds
+            self.flights.append(look)
+
+    def landing(self) -> Look | None:
+        return self.flights.pop(self.data.draw(st.integers(0, len(self.flights) - 1))) if self.flights else None
+
+    def land(self, _number: int) -> None:
+        if look := self.landing():
+            self.answer(look)
+
+    def miss(self, _number: int) -> None:
+        if look := self.landing():
+            self.schedule.missed(look, self.now, self.now + self.data.draw(st.floats(0.0, 10.0)))
+
+    def refuse(self, _number: int) -> None:
+        look = self.landing()
+        if isinstance(look, PageLook):
+            self.schedule.refused(look, self.now)
+        elif look:
+            self.answer(look)
+
+    def go(self, _number: int) -> None:
+        if self.ends:
+            self.schedule.drop(self.data.draw(st.sampled_from(sorted(self.ends))))
+
+    def notice(self, _number: int) -> None:
+        if self.ends:
+            self.schedule.nudge(self.data.draw(st.sampled_from(sorted(self.ends))), self.now)
+
+    def wait(self, _number: int) -> None:
+        self.now += self.data.draw(st.floats(0.0, 30.0))
