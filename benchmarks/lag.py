@@ -86,7 +86,6 @@ def play(task: Task) -> Run:
     """Run one task."""
     trace = task.made()
     if task.policy in library.VARIANTS:
-        logging.getLogger("topaz_status").setLevel(logging.ERROR)
         return library.play(trace, task.seed, library.VARIANTS[task.policy], task.policy)
     services = model.Services.of(trace, task.seed)
     return model.play(trace, task.seed, rivals.RIVALS[task.policy](services), services, task.policy)
@@ -96,7 +95,7 @@ def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
     """Run many tasks, the long ones first, and say on stderr how far that is."""
     todo = sorted({task for task in tasks if task.applies}, key=_effort, reverse=True)
     done = {}
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_be_quiet) as pool:
         for number, (task, run) in enumerate(zip(todo, pool.map(play, todo), strict=True), 1):
             done[task] = run
             if sys.stderr.isatty():
@@ -104,6 +103,11 @@ def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     return done
+
+
+def _be_quiet() -> None:
+    """Leave warnings out, in a process of the pool: their causes are what is measured."""
+    logging.getLogger("topaz_status").setLevel(logging.ERROR)
 
 
 def _effort(task: Task) -> tuple[bool, float, float]:

@@ -28,7 +28,7 @@ from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
 IDS = [f"00000000-0000-4000-8000-0000000000{number:02d}" for number in range(30)]
-A, B = IDS[:2]
+A = IDS[0]
 
 
 def pages(simulator: Simulator) -> list[float]:

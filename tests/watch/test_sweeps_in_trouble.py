@@ -9,15 +9,12 @@ import pytest
 from harness import client_of, virtual
 from scripted import Topaz, image
 
-from topaz_status import (
-    JobKind,
-    JobState,
-)
+from topaz_status import JobKind, JobState
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
 IDS = [f"00000000-0000-4000-8000-0000000000{number:02d}" for number in range(30)]
-A, B = IDS[:2]
+A = IDS[0]
 
 
 def pages(simulator: Simulator) -> list[float]:
