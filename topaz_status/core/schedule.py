@@ -27,6 +27,7 @@ from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
 from .reasons import explain
 from .sighting import Sighting
+from .sweep import PAGE_SIZES
 from .tracked import Tracked
 from .walk import Walk
 
@@ -37,7 +38,6 @@ LIKELY: Final = 0.5
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
 """Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
 the end of a job that it tells is confirmed by a look at the job."""
-PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
 
 
 class Schedule:

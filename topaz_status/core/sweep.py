@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -10,7 +10,7 @@ import attrs
 from ..models.state import JobKind
 from .listing import listed, pagination, usable_cursor
 
-PAGE_SIZES: Final = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
+PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
 """Statuses a page holds at most, of the kinds that have a list (Image API 1.2.0, Video API 1.0.0)."""
 _IDS: Final = {JobKind.IMAGE: "process_id", JobKind.VIDEO: "id"}
 

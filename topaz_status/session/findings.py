@@ -36,8 +36,10 @@ from .settings import ACCOUNTS, Account, Settings
 
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
-LIST_PAUSE: Final = 300.0
-"""Seconds until a list that the service refuses to show is asked for again."""
+LIST_PAUSE: Final = 15.0
+"""Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
+LONGEST_LIST_PAUSE: Final = 300.0
+"""Seconds to which it doubles."""
 
 
 @attrs.define(eq=False)
@@ -147,7 +149,7 @@ class Findings:
         self._list_failures[look.kind] += 1
         delay = self._jitter.look_delay(self._list_failures[look.kind])
         if isinstance(error, ServiceError) and not error.is_transient:
-            delay = LIST_PAUSE
+            delay = min(LIST_PAUSE * 2.0 ** (min(self._list_failures[look.kind], 6) - 1), LONGEST_LIST_PAUSE)
             self._journal.refused(look.kind, error)
         self._schedule.missed(look, now, now + delay)
         if isinstance(error, AuthenticationError):

@@ -74,9 +74,11 @@ class Journal:
             logger.info("%s: watch ended: %s", job, error)
 
     def refused(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Warn of a service that turns us away."""
+        """Warn of a list that is not shown."""
         code = error.status_code if isinstance(error, ServiceError) else type(error).__name__
-        self.warn_once(f"{kind} {code}", f"{kind.value} service: {error}")
+        self.warn_once(
+            f"list {kind} {code}", f"the list of {kind.value} jobs is refused ({error}); jobs are asked for one by one"
+        )
 
     def warn_once(self, cause: str, text: str) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""
