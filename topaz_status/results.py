@@ -22,8 +22,6 @@ from .models.state import JobRef, JobState
 from .session.retry import Jitter, pause
 from .session.transport import Stream, Transport
 
-TRIES: Final = 6
-"""Attempts in a row that bring not one byte more, before a download is given up."""
 _CHUNK: Final = 1 << 20
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(?:\d{1,18}|\*)")

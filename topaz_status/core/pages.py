@@ -26,8 +26,6 @@ from .value import LITTLE, MOST_FACTOR, MOST_SPENT
 
 CHANCE: Final = 0.8
 """At first, the chance that a drifting job is met."""
-FADING: Final = 0.9
-"""How much of what was learned of the chance outlasts a look."""
 FULL: Final = 0.9
 """The share of placed jobs from which a page has no room for drifting ones."""
 SLIM: Final = 0.5

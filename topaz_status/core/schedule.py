@@ -147,11 +147,6 @@ class Schedule:
         """Give by how many seconds the longest gap of anything that is due is exceeded, at most; 0 when none is."""
         return max(now - min(agenda.first_late_at() for agenda in self._all_agendas()), 0.0)
 
-    def demand(self, now: float) -> float:
-        """Give the looks a second that the longest gaps ask for by themselves, if each job is looked at alone."""
-        longest = self._policy.longest_gap
-        return sum(1.0 / longest(now - tracked.born_at) for tracked in self._jobs.values())
-
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _all_agendas(self) -> list[Agenda]:

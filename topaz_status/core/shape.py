@@ -22,7 +22,6 @@ Problem = tuple[str, str]
 
 _CONVERTER: Final = cattrs.Converter(detailed_validation=False)
 _SEVERAL: Final = frozenset({Unit.URLS, Unit.NUMBERS, Unit.OBJECTS, Unit.MOMENTS})
-_MISSING: Final = object()
 
 
 class MisshapenError(UnreadableError):

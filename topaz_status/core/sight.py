@@ -24,7 +24,7 @@ def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
     terminal = state.is_terminal
     progress = status.progress
     share = None if progress is None else progress / 100.0
-    running = state is not JobState.QUEUED and not terminal
+    running = _running(state)
     if not isinstance(status, ImageStatus):
         estimate = _middle(status.estimates) if isinstance(status, VideoStatus) else None
         return Sighting(job, terminal, running, share, None, estimate)
