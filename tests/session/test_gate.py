@@ -33,7 +33,7 @@ class Polls:
             return None
         self.due.popleft()
         self.sent.append(now)
-        self.gate.clock.loop.call_later(self.took, self.gate.release)
+        self.gate.clock.loop.call_later(self.took, self.gate.release, IMAGE)
         return IMAGE
 
 

@@ -151,6 +151,8 @@ class Agenda:
 
     def due_by(self, now: float) -> bool:
         """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
+        if not (self._due or self._near or self._ticks or self._hurried):
+            return False
         for _ in range(ADMITTED):
             head = _top(self._hurried)
             if not head or head[0][0] > now:

@@ -62,15 +62,19 @@ class Response:
 
 
 _STATUS_PATHS: Final = {
-    JobKind.IMAGE: "/image/v1/status/{}",
-    JobKind.VIDEO: "/video/{}/status",
-    JobKind.TRY_ON: "/v1/try-on/job/{}",
+    JobKind.IMAGE: ("/image/v1/status/", ""),
+    JobKind.VIDEO: ("/video/", "/status"),
+    JobKind.TRY_ON: ("/v1/try-on/job/", ""),
 }
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")
+"""What stands in a path as it is (RFC 3986, 2.3)."""
 
 
 def get_status(job: JobRef) -> Request:
     """Ask for one job."""
-    return Request("GET", job.kind, _STATUS_PATHS[job.kind].format(quote(job.id, safe="")), job)
+    before, after = _STATUS_PATHS[job.kind]
+    name = job.id if _UNRESERVED.fullmatch(job.id) else quote(job.id, safe="")
+    return Request("GET", job.kind, before + name + after, job)
 
 
 def image_page(cursor: str | None, limit: int) -> Request:

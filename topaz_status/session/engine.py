@@ -41,7 +41,7 @@ class Engine:
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
         alarms = Alarms(clock)
-        transport.open(alarms)
+        transport.open(clock)
         exchange = Exchange(clock, gate, transport, journal, jitter)
         schedule = Schedule(settings.policy, pages=PAGE_SIZES if settings.policy.sweep else {})
         roster = Roster(clock, schedule)

@@ -74,7 +74,7 @@ class Feed:
         if task.cancelled() and (not isinstance(look, JobLook) or self.roster.is_watched(asked_by)):
             now = self.clock.now()
             self.schedule.missed(look, now, now)
-        self.gate.release()
+        self.gate.release(look.kind)
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; how it stands is looked into once a second."""
@@ -95,10 +95,14 @@ class Feed:
             response = await self._exchange.once(_request(look))
             self._findings.saw(look, asked_by, response, sent_at)
         except TopazStatusError as error:
-            self._findings.missed(look, asked_by, error, sent_at)
+            self._missed(look, asked_by, error, sent_at)
         except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
             logger.exception("a look failed in a way that is a bug: %s", look)
-            self._findings.missed(look, asked_by, TransportError(f"internal error: {error!r}"), sent_at)
+            self._missed(look, asked_by, TransportError(f"internal error: {error!r}"), sent_at)
+
+    def _missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
+        self._findings.missed(look, asked_by, error, sent_at)
+        self.gate.wake()  # it may have been a reason to look elsewhere
 
 
 def _request(look: Look) -> Request:

@@ -75,7 +75,7 @@ class Gate:
         try:
             yield
         finally:
-            self.release()
+            self.release(kind)
 
     async def _wait(self, kind: JobKind) -> None:
         if self._closed:
@@ -89,13 +89,18 @@ class Gate:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:  # granted, never used
                 self.budget.give_back(kind)
-                self.release()
+                self.release(kind)
             raise
 
-    def release(self) -> None:
-        """Give a slot back."""
+    def release(self, kind: JobKind) -> None:
+        """Give a slot back, after a request of that kind.
+
+        Nothing may go because of it unless it was the last slot, or more of the kind is wanted than was.
+        """
+        full = self.in_flight >= self.slots
         self.in_flight -= 1
-        self.wake()
+        if not self._soon and (full or self._goes_at(kind, self.clock.now()) < self._armed_for):
+            self.wake()
 
     def wake(self) -> None:
         """Look anew, once, at what may go: as soon as whatever is happening now has happened."""
@@ -161,7 +166,7 @@ class Gate:
         """One timer, for the first moment at which, a slot being free, something may go."""
         at, kind = math.inf, None
         if self.in_flight < self.slots:
-            at, kind = min((max(self.budget.ready_at(kind), self._wanted_at(kind, now)), kind) for kind in JobKind)
+            at, kind = min((self._goes_at(kind, now), kind) for kind in JobKind)
         if self._timer is not None and at == self._armed_for:
             return
         self._disarm()
@@ -171,15 +176,18 @@ class Gate:
             self._timer = self.clock.loop.call_at(max(at, now + grain), self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
+        self._disarm()
         self._pump()
 
-    def _wanted_at(self, kind: JobKind, now: float) -> float:
-        if self._living(kind):
-            return now
-        return math.inf if self._polls is None else self._polls.next_at(now, kind)
+    def _goes_at(self, kind: JobKind, now: float) -> float:
+        """When a request of that kind is wanted and has its token, a slot being free."""
+        ready_at = self.budget.ready_at(kind)
+        if self._lines[kind] and self._living(kind):
+            return max(ready_at, now)
+        return math.inf if self._polls is None else max(ready_at, self._polls.next_at(now, kind))
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._armed_for = math.inf

@@ -51,7 +51,7 @@ class Roster:
 
     def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
         """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
-        return poller is not None and poller.ending is None and self.find(poller.job) is poller
+        return poller is not None and not poller.over.done()
 
     def listed(self, kind: JobKind, job_id: object) -> Poller | None:
         """The poller of a job as a list names it, in whatever case."""

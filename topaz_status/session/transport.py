@@ -12,7 +12,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import attrs
@@ -24,8 +24,9 @@ from ..core.wire import Request, Response, tidy
 from ..errors import ConfigurationError, TopazStatusError, TransportError
 from ..models.state import JobKind, JobRef
 from .alarms import Alarms
+from .clock import Clock
 from .interrupt import Deadline
-from .settings import Settings
+from .settings import ACCOUNTS, Account, Settings
 
 KEEP_ALIVE: Final = 330.0
 """Seconds an idle connection is kept: longer than the longest default gap between looks."""
@@ -36,6 +37,7 @@ PIECE: Final = 1 << 16
 KEY_HEADER: Final = "X-API-Key"
 SHORTEST_SECRET: Final = 8
 """Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
+_CLOSED: Final = "the aiohttp session is closed"
 
 
 class _Socket(socket.socket):
@@ -70,31 +72,69 @@ async def _once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> a
         raise _Lost(type(error).__name__) from None
 
 
+_BY_ITSELF: Final = {"raise_for_status": False, "auto_decompress": True, "timeout": UNBOUNDED, "middlewares": (_once,)}
+"""What a request in a caller's session sets for itself, whatever the session would have it be."""
+
+
+@attrs.frozen(eq=False)
+class _Door:
+    """The way to one account's host: a session, and what each request sets for itself."""
+
+    session: aiohttp.ClientSession
+    base: URL
+    key: bytes
+    options: Mapping[str, Any]
+
+    def url(self, path: str) -> URL:
+        """The URL of a path, which is percent-encoded and may hold a query."""
+        path, _, query = path.partition("?")
+        base = self.base
+        return URL.build(
+            scheme=base.scheme,
+            authority=base.raw_authority,
+            path=base.raw_path.rstrip("/") + path,
+            query_string=query,
+            encoded=True,
+        )
+
+
 @attrs.define(eq=False)
 class Transport:
-    """Sends requests through its own connection pool, or through a caller's session, which it never closes."""
+    """Sends requests through its own connection pool, or through a caller's session, which it never closes.
+
+    Of its own it has a session for each account and one for storage hosts, so that a session's headers, which cost
+    least, can hold the key; in a caller's session every request sets all for itself.
+    """
 
     _settings: Settings
     _theirs: aiohttp.ClientSession | None = None
-    _ours: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
     _alarms: Alarms = attrs.field(init=False)
+    """Of its own: all run equally long, so that each new one is the last."""
+    _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
+    _ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
+    _storage: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
+    """The session for storage hosts: it holds no key."""
+    _doors: dict[Account, _Door] = attrs.field(factory=dict, init=False)
 
-    def open(self, alarms: Alarms) -> None:
+    def open(self, clock: Clock) -> None:
         """Make the pool; needs the running loop."""
-        self._alarms = alarms
+        self._alarms = Alarms(clock)
+        self._storage = self._theirs
         if self._theirs is None:
-            self._ours = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
+            self._pool = aiohttp.TCPConnector(
+                limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
             )
+            self._storage = self._session({})
 
     async def close(self) -> None:
         """Close the pool and every connection in it."""
-        ours, self._ours = self._ours, None
-        if ours is not None:
-            await ours.close()
+        pool, self._pool = self._pool, None
+        self._doors.clear()
+        for session in self._ours:
+            await session.close()
+        if pool is not None:
+            await pool.close()
+        self._alarms.close()
 
     def check_key(self, kind: JobKind) -> None:
         """Raise ConfigurationError at the door where there is no key for a kind of job."""
@@ -107,30 +147,47 @@ class Transport:
             TransportError: no usable answer came.
             ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
         """
-        key = self._settings.key(request.kind)
-        session = self._session()
+        door = self._doors.get(ACCOUNTS[request.kind]) or self._open_door(request.kind)
+        if door.session.closed:
+            raise ConfigurationError(_CLOSED)
         try:
             with Deadline(TimeoutError, self._alarms, self._settings.request_timeout):
-                return await self._exchange(session, request, key)
+                async with door.session.request(
+                    request.method, door.url(request.path), allow_redirects=False, **door.options
+                ) as answer:
+                    body = await _read(answer, request.max_bytes)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job)
+        else:
+            if answer.status != HTTPStatus.OK and len(door.key) >= SHORTEST_SECRET:
+                body = body.replace(door.key, b"[key]")
+            return Response(answer.status, answer.headers, body)
         raise failure
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: Request, key: str) -> Response:
-        async with session.request(
-            request.method,
-            URL(self._settings.url(request.kind) + request.path, encoded=True),
-            headers={KEY_HEADER: key, "Accept": "application/json"},
-            allow_redirects=False,
-            raise_for_status=False,
-            auto_decompress=True,
+    def _open_door(self, kind: JobKind) -> _Door:
+        key = self._settings.key(kind)
+        headers = {KEY_HEADER: key, "Accept": "application/json"}
+        session, options = self._theirs, _BY_ITSELF | {"headers": headers}
+        if session is None:
+            session, options = self._session(headers), {}
+        door = _Door(session, URL(self._settings.url(kind), encoded=True), key.encode(), options)
+        self._doors[ACCOUNTS[kind]] = door
+        return door
+
+    def _session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+        """One more session on the pool, for requests that set nothing for themselves."""
+        if self._pool is None:
+            raise ConfigurationError("the client is not open")
+        session = aiohttp.ClientSession(
+            connector=self._pool,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
             timeout=UNBOUNDED,
             middlewares=(_once,),
-        ) as answer:
-            body = await _read(answer, request.max_bytes)
-        if answer.status != HTTPStatus.OK and len(key) >= SHORTEST_SECRET:
-            body = body.replace(key.encode(), b"[key]")
-        return Response(answer.status, answer.headers, body)
+        )
+        self._ours.append(session)
+        return session
 
     @contextlib.asynccontextmanager
     async def stream(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
@@ -141,7 +198,9 @@ class Transport:
         Raises:
             TransportError: no answer came.
         """
-        session = self._session()
+        session = self._storage
+        if session is None or session.closed:
+            raise ConfigurationError(_CLOSED if session else "the client is not open")
         silence = self._settings.request_timeout
         failure: TransportError | None = None
         try:
@@ -159,12 +218,6 @@ class Transport:
             raise failure
         async with answer:
             yield Stream(answer)
-
-    def _session(self) -> aiohttp.ClientSession:
-        session = self._theirs or self._ours
-        if session is None or session.closed:
-            raise ConfigurationError("the aiohttp session is closed" if session else "the client is not open")
-        return session
 
 
 @attrs.define(eq=False)
@@ -198,9 +251,10 @@ class Stream:
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """The body, decompressed as it comes, never more than ``max_bytes`` of it."""
-    body = await answer.content.readany()
+    content = answer.content
+    body = await content.readany()
     pieces, size = [body], len(body)
-    while size <= max_bytes and (piece := await answer.content.readany()):
+    while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
         pieces.append(piece)
         size += len(piece)
     if size > max_bytes:
