@@ -1,16 +1,36 @@
-"""A loopback server that costs next to nothing: every path is an image job at work, whose progress moves."""
+"""A loopback server that costs next to nothing: every path is an image job at work, whose progress moves.
+
+A path with a query is a page of the list, of the jobs that :func:`canned_ids` names. Below the prefix ``/cookies`` each
+answer also sets the two cookies with which a load balancer of AWS keeps a client at its server, new ones each time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from email.utils import formatdate
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+COOKIES: Final = "/cookies"
+"""The prefix of a URL below which each answer sets cookies."""
+_COOKIES: Final = b"GET " + COOKIES.encode()
+_STICKY: Final = b"%0128x"
+"""As long as such a cookie is."""
+_TWO_COOKIES: Final = b"%bSet-Cookie: AWSALB=%b%b\r\nSet-Cookie: AWSALBCORS=%b%b; SameSite=None\r\n"
 _BUFFER: Final = 1 << 16
 _HOUR: Final = 3600
+_WEEK: Final = 7 * 86_400
+_ID: Final = "00000000-0000-4000-8000-{:012x}"
+_LIMIT: Final = re.compile(rb"[?&]limit=(\d+)")
+_CURSOR: Final = re.compile(rb"[?&]cursor=(\d+)")
+
+
+def canned_ids(count: int) -> list[str]:
+    """The first jobs of the list, in its order."""
+    return [_ID.format(number) for number in range(count)]
 
 
 def _bodies() -> list[tuple[bytes, bytes]]:
@@ -34,7 +54,7 @@ def _bodies() -> list[tuple[bytes, bytes]]:
         "options_json": "{}",
         "status": "Processing",
         "progress": 0,
-        "creation_time": now,
+        "creation_time": now - _HOUR,
         "modification_time": now,
         "credits": 2,
         "eta": now + _HOUR,
@@ -44,10 +64,12 @@ def _bodies() -> list[tuple[bytes, bytes]]:
 
 
 class Canned(asyncio.BufferedProtocol):
-    """One connection: a GET in, a status out."""
+    """One connection: a GET in, a status or a page of them out."""
 
     bodies: Final = _bodies()
-    _date = (0, b"")
+    jobs = 0
+    """How many jobs the list has."""
+    _date = (0, b"", b"")
     _turn = 0
 
     def __init__(self) -> None:
@@ -76,27 +98,53 @@ class Canned(asyncio.BufferedProtocol):
 
     def _answer(self, request: bytes) -> bytes:
         target = request[: request.index(b" ", 4)]
-        job = target[target.rindex(b"/") + 1 :]
         Canned._turn += 1
-        before, after = self.bodies[Canned._turn % len(self.bodies)]
-        size = len(before) + len(job) + len(after)
-        return b"%b%d\r\n\r\n%b%b%b" % (self._head(), size, before, job, after)
+        body = self._page(target) if b"?" in target else self._status(target[target.rindex(b"/") + 1 :], Canned._turn)
+        head = self._head(cookies=target.startswith(_COOKIES))
+        return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 
-    def _head(self) -> bytes:
+    def _status(self, job: bytes, turn: int) -> bytes:
+        before, after = self.bodies[turn % len(self.bodies)]
+        return b"%b%b%b" % (before, job, after)
+
+    def _page(self, target: bytes) -> bytes:
+        """The jobs from the cursor on, no two neighbors at the same progress."""
+        limit, cursor = _LIMIT.search(target), _CURSOR.search(target)
+        first = int(cursor[1]) if cursor else 0
+        end = min(first + (int(limit[1]) if limit else 50), self.jobs)
+        items = b",".join(
+            self._status(_ID.format(number).encode(), Canned._turn + number) for number in range(first, end)
+        )
+        more = b'"next_cursor":"%d","has_next_page":true' % end if end < self.jobs else b'"has_next_page":false'
+        return b'{"data":[%b],"pagination":{%b}}' % (items, more)
+
+    @classmethod
+    def _head(cls, *, cookies: bool) -> bytes:
         """All headers but the size, dated once a second."""
         now = int(time.time())
-        if self._date[0] != now:
-            date = formatdate(now, usegmt=True)
-            text = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: {date}\r\nContent-Length: "
-            Canned._date = (now, text.encode())
-        return self._date[1]
+        if cls._date[0] != now:
+            date, expires = formatdate(now, usegmt=True), formatdate(now + _WEEK, usegmt=True)
+            cls._date = (
+                now,
+                f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: {date}\r\n".encode(),
+                f"; Expires={expires}; Path=/".encode(),
+            )
+        _, head, attributes = cls._date
+        if not cookies:
+            return head
+        value = _STICKY % cls._turn
+        return _TWO_COOKIES % (head, value, attributes, value, attributes)
 
 
-async def serve_canned(pipe: Connection) -> None:
-    """Tell the URL and serve until the parent lets go."""
+async def serve_canned(pipe: Connection, jobs: int = 0) -> None:
+    """Tell the URL and serve until the parent lets go; ``jobs`` is how long the list is.
+
+    The host has a name: aiohttp keeps no cookies of one that is a number.
+    """
+    Canned.jobs = jobs
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Canned, "127.0.0.1", 0, backlog=1024)
     ended = asyncio.Event()
     loop.add_reader(pipe.fileno(), ended.set)
-    pipe.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    pipe.send(f"http://localhost:{server.sockets[0].getsockname()[1]}")
     await ended.wait()

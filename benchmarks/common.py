@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import multiprocessing
 import os
@@ -75,13 +76,18 @@ class Child:
     arguments: tuple[Any, ...] = ()
     core: int | None = None
     """Which core it is bound to; ``None`` for any."""
+    uvloop: bool = False
+    """Whether its loop is uvloop's."""
     _pipe: Connection = attrs.field(init=False)
     _process: Any = attrs.field(init=False)
 
     def __enter__(self) -> Self:
         self._pipe, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(
-            target=_run, args=(theirs, self.core, self.work, self.arguments), name=self.work.__name__, daemon=True
+            target=_run,
+            args=(theirs, self.core, self.uvloop, self.work, self.arguments),
+            name=self.work.__name__,
+            daemon=True,
         )
         with shielded():
             self._process.start()
@@ -98,8 +104,16 @@ class Child:
             self._process.join()
 
     def send(self, message: Any) -> None:
-        """Hand a message to the child."""
-        self._pipe.send(message)
+        """Hand a message to the child.
+
+        Raises:
+            ChildFailedError: it raised, or is gone.
+        """
+        try:
+            self._pipe.send(message)
+        except BrokenPipeError:
+            self.receive()  # what it said last
+            raise
 
     def poll(self, timeout: float) -> bool:
         """True when :meth:`receive` gives something at once, waiting at most ``timeout`` seconds for it."""
@@ -121,14 +135,20 @@ class Child:
         return message
 
 
-def in_child(work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, core: int | None = None) -> Any:
+def in_child(
+    work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, core: int | None = None, uvloop: bool = False
+) -> Any:
     """Run ``work`` in a process of its own and give back what it returns."""
-    with Child(work, arguments, core) as child:
+    with Child(work, arguments, core, uvloop) as child:
         return child.receive()
 
 
 def _run(
-    pipe: Connection, core: int | None, work: Callable[..., Coroutine[Any, Any, Any]], arguments: tuple[Any, ...]
+    pipe: Connection,
+    core: int | None,
+    fast: bool,  # noqa: FBT001  # as the process is given it
+    work: Callable[..., Coroutine[Any, Any, Any]],
+    arguments: tuple[Any, ...],
 ) -> None:
     """The child's side. Warnings of too small a budget are no news here."""
     logging.getLogger("topaz_status").addHandler(logging.NullHandler())
@@ -136,11 +156,23 @@ def _run(
         os.sched_setaffinity(0, {core})
     message: Any
     try:
-        message = asyncio.run(work(pipe, *arguments))
+        with asyncio.Runner(loop_factory=_uvloop() if fast else None) as runner:
+            message = runner.run(work(pipe, *arguments))
     except Exception:  # noqa: BLE001  # it goes to the parent
         message = Failure(traceback.format_exc())
     with contextlib.suppress(OSError):
         pipe.send(message)
+
+
+def has_uvloop() -> bool:
+    """True where uvloop is installed."""
+    return importlib.util.find_spec("uvloop") is not None
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
+    import uvloop  # noqa: PLC0415  # optional
+
+    return uvloop.new_event_loop
 
 
 def two_cores() -> tuple[int | None, int | None]:

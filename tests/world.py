@@ -6,7 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
-from topaz_status.core.looks import JobLook, Look, PageLook
+from topaz_status.core.looks import Explanation, JobLook, Look, PageLook
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.schedule import Schedule
 from topaz_status.core.sighting import Sighting
@@ -29,6 +29,11 @@ def alive(ref: JobRef, **told: float) -> Sighting:
 def ended(ref: JobRef) -> Sighting:
     """See that a job is over."""
     return Sighting(ref, terminal=True, running=False)
+
+
+def explain(schedule: Schedule, ref: JobRef, now: float) -> Explanation | None:
+    """Ask a schedule that has 10 requests/s and a full bucket."""
+    return schedule.explain(ref, now, rates=dict.fromkeys(KINDS, 10.0), tokens=10.0)
 
 
 class World:
@@ -107,7 +112,7 @@ class Chaos(World):
         )
         getattr(self, action)(number)
         for ref in self.ends:
-            self.schedule.explain(ref, self.now)
+            explain(self.schedule, ref, self.now)
 
     def come(self, number: int) -> None:
         self.add(

@@ -16,7 +16,8 @@ from .models import JobStatus
 from .models.state import JobRef, JobState
 from .session.alarms import Alarm, Alarms
 from .session.feed import Feed
-from .session.poller import Ending, Poller, news
+from .session.poller import Ending, Poller
+from .session.statistics import explain_watch
 
 S = TypeVar("S", bound=JobStatus)
 
@@ -86,9 +87,7 @@ class Watch(Generic[S]):
 
     def explain(self) -> Explanation:
         """Why, and when, the job is looked at next."""
-        now = self._feed.clock.now()
-        known = self._feed.schedule.explain(self._poller.job, now) if self._ending is None else None
-        return known or Explanation.ended(self.job)
+        return explain_watch(self._feed, self._poller.job, ended=self._ending is not None)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
@@ -236,3 +235,8 @@ def _wake(crowd: set[asyncio.Future[None]] | None) -> None:
     for turn in crowd or ():
         if not turn.done():
             turn.set_result(None)
+
+
+def news(status: JobStatus) -> tuple[object, ...]:
+    """What makes a status worth telling: the word (and so the state), the progress, the result's URL."""
+    return status.status, status.progress, status.result_url

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import KINDS, POLICY, Chaos, World, alive, ended, job
+from world import KINDS, POLICY, Chaos, World, alive, ended, explain, job
 
 from topaz_status.core.looks import JobLook
 from topaz_status.core.policy import PollPolicy
@@ -115,7 +116,7 @@ def test_only_an_end_that_was_seen_is_an_end(data: st.DataObject) -> None:
         assert len(world.schedule) == number
     assert not world.found
     for ref in world.ends:
-        assert world.schedule.explain(ref, world.now) is not None
+        assert explain(world.schedule, ref, world.now) is not None
 
 
 @settings(max_examples=20, deadline=None)
@@ -264,10 +265,79 @@ def test_an_explanation_says_when_and_why(age: float) -> None:
     """A person can read what the schedule thinks."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0, age=age, remaining=40.0)
-    told = schedule.explain(job(1), 0.5)
+    told = explain(schedule, job(1), 0.5)
     assert told is not None
     assert told.due_in == pytest.approx(schedule.next_at(0.5, KINDS) - 0.5)
     assert told.predicted_end_in == pytest.approx(39.5)
     assert told.longest_gap == POLICY.longest_gap(age + 0.5)
     assert "eta" in str(told)
-    assert schedule.explain(job(2), 1.0) is None
+    assert explain(schedule, job(2), 1.0) is None
+    assert told.source == "the service's eta"
+    assert told.tokens == 10.0
+    assert told.expected_lag is not None
+    assert 0.0 < told.expected_lag < told.longest_gap
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_an_eta_that_always_says_now_is_not_believed_for_ever(others: int) -> None:
+    """Said again and again without an end, it is taken for a job that is overdue: looks grow rarer, whoever else is right."""
+    world = World(10.0)
+    liar = job(0, JobKind.IMAGE)
+    world.add(liar, 1e9)
+    world.told[liar] = {"remaining": 0.3}
+    for number in range(1, others + 1):
+        ref = job(number, JobKind.IMAGE)
+        world.add(ref, 20.0)
+        world.told[ref] = {"remaining": 10.0}
+        world.run(world.now + 2.0)
+    world.run(600.0)
+    times = world.looked[liar]
+    assert len(times) < 200
+    assert times[-1] - times[-2] > 4.0
+
+
+def test_an_eta_that_comes_true_is_believed_to_the_end() -> None:
+    """One that counts down, however long the job, says something new each time: the end is met at once."""
+    world = World(10.0)
+    ref = job(1, JobKind.IMAGE)
+    world.add(ref, 2_000.0)
+    while ref not in world.found:
+        world.told[ref] = {"remaining": world.ends[ref] - world.now}
+        world.run(world.now + 0.1)
+    assert world.found[ref] - 2_000.0 < 1.0
+
+
+def _stream(world: World, kind: JobKind, every: float, *, told: bool) -> tuple[float, float]:
+    """Give the true mean lag of a stream of jobs, and the mean of what was expected, once it is steady."""
+    dice, refs, expected = random.Random(1), [], []
+    rates = dict.fromkeys(KINDS, world.rate)
+    for number in range(800):
+        ref = job(number, kind)
+        lasts = dice.lognormvariate(3.0, 0.5)
+        world.add(ref, lasts)
+        if told:
+            world.told[ref] = {"remaining": lasts * dice.uniform(0.7, 1.4)}
+        world.run(world.now + every)
+        if number >= 300:
+            refs.append(ref)
+            expected.append(world.schedule.expected_lag(world.now, rates))
+    world.run(world.now + 300.0)
+    assert None not in expected
+    lags = [world.found[ref] - world.ends[ref] for ref in refs]
+    return sum(lags) / len(lags), sum(one for one in expected if one is not None) / len(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "every", "rate"),
+    [(JobKind.TRY_ON, 1.0, 20.0), (JobKind.TRY_ON, 0.25, 10.0), (JobKind.IMAGE, 0.1, 10.0)],
+    ids=["idle", "saturated", "pages"],
+)
+def test_the_lag_that_is_expected_comes_about(kind: JobKind, every: float, rate: float) -> None:
+    """Within a factor of two: where tokens are left, where they are short, and where pages bring the news."""
+    true, expected = _stream(World(rate, {JobKind.IMAGE: 100}), kind, every, told=False)
+    assert true / 2.0 < expected < true * 2.0
+
+
+def test_nothing_watched_no_lag() -> None:
+    """There is no end to come."""
+    assert Schedule(POLICY).expected_lag(1.0, dict.fromkeys(KINDS, 1.0)) is None

@@ -52,15 +52,6 @@ def test_two_404s_a_second_apart_after_the_grace_end_it() -> None:
         assert type(fail(case, missing(), 12.0, seen=seen)) is kind
 
 
-def test_a_status_between_two_404s_takes_the_first_back() -> None:
-    """Only two in a row mean "gone"."""
-    case = Case(0.0)
-    assert fail(case, missing(), 20.0) is None
-    case.usable()
-    assert fail(case, missing(), 30.0) is None
-    assert isinstance(fail(case, missing(), 31.0), JobLostError)
-
-
 def test_a_fault_between_two_404s_does_not_take_the_first_back() -> None:
     """A 500 says nothing about the record."""
     case = Case(0.0)
@@ -95,17 +86,6 @@ def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStat
         assert fail(case, error, float(at)) is None
         case.retry_at(at + 30.0)
     assert fail(case, error, 600.0) is error
-
-
-def test_one_usable_answer_starts_the_time_anew() -> None:
-    """Faults that pass are forgotten."""
-    case = Case(0.0)
-    for at in range(0, 590, 30):
-        fail(case, ServerError(500), float(at))
-        case.retry_at(at + 30.0)
-    case.usable()
-    assert fail(case, ServerError(500), 600.0) is None
-    assert case.failures == 1
 
 
 def test_time_in_which_no_look_could_be_sent_does_not_count() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from world import KINDS, POLICY, World, alive, ended, job
 
 from topaz_status.core.looks import JobLook, PageLook
@@ -20,6 +21,46 @@ def test_many_jobs_are_asked_for_by_page() -> None:
     count = Counter(type(look).__name__ for _, look in world.log)
     assert len(world.found) == 1000
     assert count["PageLook"] > 10 * count["JobLook"]
+
+
+@pytest.mark.parametrize("told", [{}, {"remaining": 50.0}, {"progress": 0.5}])
+def test_two_jobs_are_asked_for_singly(told: dict[str, float]) -> None:
+    """Two looks tell as much as a page, which is more work: while tokens are there, no page is asked for in their lives."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number, lasts in enumerate((300.0, 1_000.0)):
+        world.add(job(number, JobKind.IMAGE), lasts)
+        world.told[job(number, JobKind.IMAGE)] = told
+    world.run(2_000.0)
+    assert len(world.found) == 2
+    assert len(world.log) > 20
+    assert not [look for _, look in world.log if isinstance(look, PageLook)]
+
+
+def test_a_third_job_is_enough_for_a_page_and_its_end_enough_for_none() -> None:
+    """By worth, and back again: nothing is switched."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number in range(8):
+        world.add(job(number, JobKind.IMAGE), 1e6 if number < 2 else 200.0)
+    world.run(150.0)
+    assert sum(isinstance(look, PageLook) for _, look in world.log) > 0.8 * len(world.log)
+    world.run(260.0)
+    assert len(world.found) == 6
+    asked = len(world.log)
+    world.run(1_000.0)
+    assert not [look for _, look in world.log[asked:] if isinstance(look, PageLook)]
+
+
+def test_two_thousand_jobs_are_asked_for_by_pages() -> None:
+    """Nearly every status comes from one, and a request brings dozens."""
+    world = World(10.0, {JobKind.IMAGE: 100})
+    for number in range(2_000):
+        world.add(job(number, JobKind.IMAGE), 60.0)
+    world.run(100.0)
+    statuses = sum(len(times) - 1 for times in world.looked.values())
+    singly = sum(isinstance(look, JobLook) for _, look in world.log)
+    assert len(world.found) == 2_000
+    assert singly < 0.01 * statuses
+    assert statuses > 30 * len(world.log)
 
 
 def test_a_job_missing_from_the_list_is_not_finished() -> None:

@@ -50,9 +50,15 @@ class Explanation:
     """Of a look now, in seconds of waiting; due when it reaches ``price``."""
     via_page: bool
     """True when a page of the list answers for it."""
+    source: str | None
+    """From what its end is judged, such as ``"the service's eta"``."""
+    tokens: float
+    """Left in the bucket that all looks share."""
+    expected_lag: float | None
+    """How late its end will be known on average, should it come before the next look (see :mod:`.outlook`)."""
 
     @classmethod
-    def ended(cls, job: JobRef) -> Explanation:
+    def ended(cls, job: JobRef, tokens: float) -> Explanation:
         """There is no next look."""
         return cls(
             job=job,
@@ -64,8 +70,12 @@ class Explanation:
             predicted_end_in=None,
             worth=0.0,
             via_page=False,
+            source=None,
+            tokens=tokens,
+            expected_lag=None,
         )
 
     def __str__(self) -> str:
         when = "no look is planned" if self.due_in is None else f"next look in {max(0.0, self.due_in):.2f} s"
-        return f"{self.job}: {when}: {self.reason}"
+        late = "" if self.expected_lag is None else f"; an end would be known {self.expected_lag:.2f} s late on average"
+        return f"{self.job}: {when}: {self.reason}{late}"

@@ -1,10 +1,11 @@
 """Pages of a list: one request that answers for a hundred jobs, as an entry that competes with looks at one.
 
-A page is worth what looks at its watched, pending members are worth together, so whether to list or to get needs no
-rule. Two groups of jobs belong to a page. The *placed* were on it when it was last read. The *drifting* should be: new
-jobs are presumed on the first page, and what is missing from a page has slid down to the one after it. Drifting jobs
-count by the chance, learned, that such jobs are met; they keep their own place in the agenda beside, so that a job that
-no list ever shows is simply looked at by itself.
+A page is worth what looks at its watched, pending members are worth together, less what it costs beyond a look at one,
+so whether to list or to get needs no rule: two jobs are asked for singly, two thousand by pages. Two groups of jobs
+belong to a page. The *placed* were on it when it was last read. The *drifting* should be: new jobs are presumed on the
+first page, and what is missing from a page has slid down to the one after it. Drifting jobs count by the chance,
+learned, that such jobs are met; they keep their own place in the agenda beside, so that a job that no list ever shows
+is simply looked at by itself. So do the placed jobs of a page with hardly anybody on it.
 
 No order of a list is documented, nor a snapshot, nor that a cursor lasts. Nothing here relies on any: a page is a place
 in the walk, its cursor is whatever its predecessor named last, and being absent from a list says nothing about a job.
@@ -18,12 +19,15 @@ from itertools import chain, islice
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import PARKED, Entry
+from .agenda import FLYING, PARKED, Entry
 from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET
 from .looks import PageLook
 from .tracked import Tracked
 from .value import LITTLE, MOST_FACTOR, MOST_SPENT
 
+GETS: Final = 3.5
+"""A page is about as much work as so many looks at one job: a query of a list, and dozens of statuses on the wire. It
+spares as many as it has pending jobs; what is left of its cost, times the price, is taken off its worth."""
 CHANCE: Final = 0.8
 """At first, the chance that a drifting job is met."""
 FULL: Final = 0.9
@@ -86,6 +90,7 @@ class Page(Entry):
         "placed",
         "planned_for",
         "power",
+        "price",
         "read",
         "seen_at",
         "settled",
@@ -93,13 +98,16 @@ class Page(Entry):
         "weight",
     )
 
-    def __init__(self, kind: JobKind, cursor: str | None, size: int, weight: float, now: float) -> None:
+    def __init__(
+        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, weight: float = 1.0
+    ) -> None:
         self.due_at = now
         self.rung = PARKED
         self.urgent = False
         self.kind = kind
         self.cursor = cursor
         self.size = size
+        self.price = price
         self.weight = weight
         self.seen_at = now
         self.not_before = now
@@ -142,12 +150,21 @@ class Page(Entry):
         """How many jobs it may show besides those that were on it; all, while it was not read at this cursor."""
         return max(self.size - len(self.placed.members), 0) if self.settled else self.size
 
+    @property
+    def extra(self) -> float:
+        """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
+        return max(GETS - len(self), 0.0) * self.price
+
     def expected(self) -> Iterable[Tracked]:
-        """Give the jobs it should show: the drifting as well, while they are worth walking to."""
+        """Give the jobs it should show: the drifting as well, while they are worth walking to.
+
+        Of these no more than a page holds, first those who came first: thousands of new jobs drift at once, and each
+        has a place of its own in the agenda beside.
+        """
         drifting = self.drifting
         if drifting.chance * min(len(drifting.members), self.room) < SLIM:
             return self.placed.members
-        return chain(self.placed.members, drifting.members)
+        return chain(self.placed.members, islice(drifting.members, self.size))
 
     def changed(self) -> None:
         """Forget what was worked out: there are other members, or they were seen."""
@@ -198,7 +215,7 @@ class Page(Entry):
         room = self.room
         if drifting and room > 0:
             value += self.drifting.chance * _worth(islice(reversed(drifting), room), now)
-        return value * self.weight
+        return value * self.weight - self.extra
 
 
 def _worth(jobs: Iterable[Tracked], now: float) -> float:
@@ -206,7 +223,7 @@ def _worth(jobs: Iterable[Tracked], now: float) -> float:
     total, log2, expm1, edges = 0.0, math.log2, math.expm1, EDGES
     for job in jobs:
         gap = now - job.seen_at
-        if gap <= 0.0:
+        if gap <= 0.0 or job.rung == FLYING:
             continue
         x = (now - job.basis_at) * job.rate
         k = 0 if x < FIRST_EDGE else int(log2(x) * BINS_AN_OCTAVE + OFFSET)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from .agenda import FLYING, PARKED, Entry
 from .looks import Explanation
+from .outlook import Outlook
 from .pages import Page
 from .policy import PollPolicy
 from .predict import Source
 from .tracked import Tracked
 
 
-def explain(tracked: Tracked, policy: PollPolicy, now: float) -> Explanation:
-    """Tell what is known of a job's next look."""
-    page = tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None
+def outlook(tracked: Tracked, now: float, wait: float) -> Outlook:
+    """Sum up the gap between the last look at a job and the next one, ``wait`` seconds after it is due."""
+    entry = _page_of(tracked) or tracked
+    at = now if entry.rung == FLYING else max(entry.due_at + wait, now)
+    return Outlook.of(lambda after: tracked.spent_by(tracked.seen_at + after), at - tracked.seen_at)
+
+
+def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, wait: float) -> Explanation:
+    """Tell what is known of a job's next look; looks that are due wait ``wait`` seconds for the budget on average."""
+    page = _page_of(tracked)
     entry: Entry = page or tracked
     in_flight = entry.rung == FLYING
     return Explanation(
@@ -25,7 +33,14 @@ def explain(tracked: Tracked, policy: PollPolicy, now: float) -> Explanation:
         predicted_end_in=tracked.predicted_end_at - now if tracked.source < Source.OVERDUE else None,
         worth=tracked.worth_at(now),
         via_page=page is not None,
+        source=tracked.source.words,
+        tokens=tokens,
+        expected_lag=outlook(tracked, now, wait).lag,
     )
+
+
+def _page_of(tracked: Tracked) -> Page | None:
+    return tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None
 
 
 def _reason(tracked: Tracked, page: Page | None, now: float) -> str:

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Final
 
 from ..models.state import JobKind, JobRef
-from .agenda import FLYING, PARKED, Agenda, Entry
+from .agenda import FLYING, PARKED, TOP, Agenda, Entry
 from .lifetimes import Lifetimes
 from .looks import Explanation, Look, PageLook
+from .outlook import SAMPLE, mean_lag
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
-from .reasons import explain
+from .reasons import explain, outlook
 from .sighting import Sighting
 from .sweep import PAGE_SIZES
 from .tracked import Tracked
@@ -90,6 +92,8 @@ class Schedule:
             return None
         agenda, entry = self._choose(agendas, now)
         agenda.remove(entry, FLYING)
+        if isinstance(entry, Tracked) and (walk := self._walks.get(entry.job.kind)):
+            walk.looked(entry)
         for other in agendas:
             other.settle(now)
         return entry.send()
@@ -98,10 +102,10 @@ class Schedule:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
         at = math.inf
         for kind in kinds:
-            at = min(at, self._agendas[kind].next_at())
             if walk := self._walks.get(kind):
-                walk.settle(now)
+                self._settle(walk, now)
                 at = min(at, walk.agenda.next_at())
+            at = min(at, self._agendas[kind].next_at())
         return max(at, now)
 
     def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
@@ -133,10 +137,32 @@ class Schedule:
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 
-    def explain(self, job: JobRef, now: float) -> Explanation | None:
-        """Tell what is known of a job's next look; ``None`` when the job is not watched."""
+    def explain(self, job: JobRef, now: float, *, rates: Mapping[JobKind, float], tokens: float) -> Explanation | None:
+        """Tell what is known of a job's next look; ``None`` when the job is not watched.
+
+        ``rates`` are the requests/s of each kind that are allowed now, ``tokens`` what is left in the bucket.
+        """
         tracked = self._jobs.get(job)
-        return explain(tracked, self._policy, now) if tracked else None
+        return (
+            explain(tracked, self._policy, now, tokens=tokens, wait=self._waits(rates)[job.kind]) if tracked else None
+        )
+
+    def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
+        """Estimate how late ends will be known, in seconds, at ``rates`` requests/s; ``None`` when nothing is watched.
+
+        A sample of the jobs speaks for all; see :mod:`.outlook`.
+        """
+        waits = self._waits(rates)
+        sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
+        return mean_lag(outlook(tracked, now, waits[tracked.job.kind]) for tracked in sample)
+
+    def _waits(self, rates: Mapping[JobKind, float]) -> dict[JobKind, float]:
+        """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""
+        due = {kind: len(agenda) for kind, agenda in self._agendas.items()}
+        for kind, walk in self._walks.items():
+            due[kind] += len(walk.agenda)
+        shared = sum(due.values()) / max(rates.values())
+        return {kind: max(count / rates[kind], shared) for kind, count in due.items()}
 
     def due_now(self, now: float) -> int:
         """Count the looks, at jobs and at pages, that are due."""
@@ -161,14 +187,19 @@ class Schedule:
     def _due(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
         due = []
         for kind in kinds:
+            if walk := self._walks.get(kind):
+                self._settle(walk, now)
+                if walk.agenda.due_by(now):
+                    due.append(walk.agenda)
             agenda = self._agendas[kind]
             if agenda.due_by(now):
                 due.append(agenda)
-            if walk := self._walks.get(kind):
-                walk.settle(now)
-                if walk.agenda.due_by(now):
-                    due.append(walk.agenda)
         return due
+
+    def _settle(self, walk: Walk, now: float) -> None:
+        for tracked in walk.settle(now):
+            if tracked.rung == PARKED and walk.kind not in BARE_LISTS:
+                self._plan_alone(tracked, now)
 
     def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
         """Take the greatest worth, and when there is a choice every so often the longest overdue."""
@@ -202,6 +233,7 @@ class Schedule:
         tracked.saw_alive(seen, now, self._lifetimes)
         self._plan(tracked, now)
         if walk := self._walks.get(seen.job.kind):
+            walk.looked(tracked)
             walk.retry(now)
 
     def _saw_page(self, look: PageLook, now: float, sightings: Sequence[Sighting], next_cursor: str | None) -> None:
@@ -249,9 +281,15 @@ class Schedule:
         if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
             agenda.remove(tracked)
             return
+        self._plan_alone(tracked, now)
+
+    def _plan_alone(self, tracked: Tracked, now: float) -> None:
+        """Work out when a look at a job by itself is due."""
+        policy = self._policy
+        shortest = policy.min_interval if tracked.known else 0.0
         longest = policy.longest_gap(now - tracked.born_at)
         due_at = tracked.seen_at + max(tracked.gap_worth(policy.price, longest), shortest)
-        agenda.put(tracked, max(due_at, tracked.not_before))
+        self._agendas[tracked.job.kind].put(tracked, max(due_at, tracked.not_before))
 
     def _forget(self, tracked: Tracked) -> None:
         self._agendas[tracked.job.kind].remove(tracked)
@@ -259,5 +297,6 @@ class Schedule:
             self._walks[tracked.job.kind].leave(tracked)
 
 
-def _rank(entry: Entry, now: float) -> tuple[int, float]:
-    return entry.rung, entry.worth_at(now)
+def _rank(entry: Entry, now: float) -> tuple[bool, float]:
+    """Compare by worth: rungs are of another height in each agenda."""
+    return entry.rung == TOP, entry.worth_at(now)

@@ -33,10 +33,10 @@ def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
         terminal,
         running,
         share,
-        _until(status.eta, service_now),
+        until(status.eta, service_now),
         None,
-        _since(status.creation_time, service_now),
-        _since(status.modification_time, service_now) if terminal else None,
+        since(status.creation_time, service_now),
+        since(status.modification_time, service_now) if terminal else None,
     )
 
 
@@ -50,8 +50,8 @@ def sight_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Sig
         terminal=state.is_terminal,
         running=_running(state),
         estimate=_middle(record.estimates),
-        age=_since(made_at, service_now),
-        ended_ago=_since(ended_at, service_now),
+        age=since(made_at, service_now),
+        ended_ago=since(ended_at, service_now),
     )
 
 
@@ -60,12 +60,12 @@ def _running(state: JobState) -> bool:
     return state is not JobState.QUEUED and not state.is_terminal
 
 
-def _until(at: float | None, now: float) -> float | None:
+def until(at: float | None, now: float) -> float | None:
     """Give the span until ``at``, negative when it is past; an ``at`` of 0, which tells nothing, is absurd as well."""
     return at - now if at is not None and -WEEK <= at - now <= WEEK else None
 
 
-def _since(at: float | None, now: float) -> float | None:
+def since(at: float | None, now: float) -> float | None:
     """Give the span since ``at``; a moment that seems just ahead is now."""
     return max(now - at, 0.0) if at is not None and -CLOCK_SLACK <= now - at <= WEEK else None
 

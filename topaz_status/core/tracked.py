@@ -24,6 +24,13 @@ WHOLE_SECONDS: Final = 4.0
 FARTHEST_CLIMB: Final = 4.0
 """How many times the present gap ahead an entry climbs, at most."""
 PROBABLY: Final = 0.5
+DOUBT: Final = 8.0
+"""When a source has said "about so much longer" for so many times as long, it is not believed."""
+DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
+"""Sources that can repeat themselves for ever: an ``eta`` that moves with the clock, progress that stalls at 99 %."""
+LATE: Final = 0.25
+"""The share of the time for which it has repeated itself that a job is taken to be late by."""
+UNSAID: Final = math.inf
 NOTHING: Final = 0.0
 """One object for all jobs that need no number of their own."""
 _LAST: Final = BINS - 1
@@ -45,6 +52,8 @@ class Tracked(Entry):
         "progress0",
         "rate",
         "running_at",
+        "said",
+        "said_at",
         "seen_at",
         "source",
         "table",
@@ -67,6 +76,9 @@ class Tracked(Entry):
         """True once its end was told; where a list did, a look at the job is to confirm it."""
         self.running_at = NOTHING
         self.progress0 = NO_PROGRESS
+        self.said = UNSAID
+        """The seconds about which predictions have spoken since ``said_at``."""
+        self.said_at = NOTHING
         self.group: Group | None = None
         self.vain = 0
         """How often in a row it was looked for in a list and not found."""
@@ -76,7 +88,7 @@ class Tracked(Entry):
         self.source = source
         self.table: LifeTable = lifetimes.table(self.job.kind, source, remaining)
         self.basis_at = basis_at
-        self.rate = 1.0 / remaining
+        self.rate = 1.0 if remaining == 1.0 else 1.0 / remaining  # one object for all that go by age
         self.refresh()
 
     def refresh(self) -> None:
@@ -144,11 +156,26 @@ class Tracked(Entry):
         age = now - self.born_at
         source, remaining = predict(seen, age, now - self.running_at, self.progress0)
         if source < Source.QUEUE:
+            if source in DOUBTED:
+                stuck = self._stuck_for(remaining, now)
+                if stuck > DOUBT * remaining:
+                    source, remaining = Source.OVERDUE, LATE * stuck
             self.believe(source, remaining, now, lifetimes)
         elif self.source >= Source.QUEUE:
             self.believe(source, 1.0, self.born_at, lifetimes)
         else:
             self.refresh()
+
+    def _stuck_for(self, remaining: float, now: float) -> float:
+        """Give for how long predictions have said about the same.
+
+        One that counts down halves in the time it tells. An ``eta`` that moves with the clock never does.
+        """
+        said, stuck = self.said, now - self.said_at
+        if not said / 2.0 <= remaining <= said * 2.0 and not said < remaining < stuck:
+            self.said, self.said_at = remaining, now
+            return 0.0
+        return stuck
 
     def saw_end(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
         """Learn, once, from a look that found the job over."""

@@ -64,12 +64,6 @@ class Case:
     _failed_at: float = math.inf
     _missing_at: float | None = None
 
-    def usable(self) -> None:
-        """A status came: whatever was wrong before is over."""
-        self.failures = 0
-        self._outage = 0.0
-        self._missing_at = None
-
     def failed(
         self, error: TopazStatusError, policy: PollPolicy, *, last: JobStatus | None, sent_at: float, now: float
     ) -> TopazStatusError | None:

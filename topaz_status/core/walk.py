@@ -83,14 +83,28 @@ class Walk:
             job.group.discard(job)
             self._touch(page)
 
-    def settle(self, now: float) -> None:
-        """Work out when the pages are due whose members have changed."""
+    def looked(self, job: Tracked) -> None:
+        """Note that a look at a job was sent or has landed: where a page has few jobs, that changes its worth."""
+        if job.group is not None and job.group.page.extra:
+            self._changed[job.group.page] = None
+
+    def settle(self, now: float) -> list[Tracked]:
+        """Work out when the pages are due whose members have changed.
+
+        Give the jobs that are to be looked at by themselves besides: those for which a page is hardly worth its cost.
+        """
+        if not self._changed:
+            return []
+        aside: list[Tracked] = []
         for page in self._changed:
             if not page and page.rung != FLYING:
                 self._remove(page)
             elif page.rung < 0:
                 self._plan(page, now)
+                if page.extra:
+                    aside += page.placed.members
         self._changed.clear()
+        return aside
 
     def read(
         self, look: PageLook, alive: Collection[Tracked], ended: Collection[Tracked], cursor: str | None, now: float
@@ -122,13 +136,8 @@ class Walk:
         astray = [job for job in page.placed.members if job.seen_at != now]
         page.settled = True
         self._move_on(page, astray, cursor, now, found=hits / expected if expected else drift.chance)
-        loose = astray
-        if len(page) == 1 and page.placed.members:
-            single = next(iter(page.placed.members))
-            page.placed.discard(single)
-            loose = [*astray, single]
         self._changed[page] = None
-        return loose
+        return astray
 
     def missed(self, look: PageLook, now: float, retry_at: float) -> list[Tracked]:
         """Do without a page for a while; give the jobs that are on their own now."""
@@ -164,13 +173,16 @@ class Walk:
     def _first(self, now: float) -> Page:
         page = self._pages.get(None)
         if page is None:
-            page = self._pages[None] = Page(self.kind, None, self.size, self._weight, now)
+            page = self._pages[None] = self._new(None, now)
         return page
+
+    def _new(self, cursor: str | None, now: float) -> Page:
+        return Page(self.kind, cursor, self.size, now, price=self._policy.price, weight=self._weight)
 
     def _landed(self, look: PageLook, now: float) -> Page:
         page = self._pages.get(look.cursor)
         if page is None:
-            page = self._pages[look.cursor] = Page(self.kind, look.cursor, self.size, self._weight, now)
+            page = self._pages[look.cursor] = self._new(look.cursor, now)
         if page.rung == FLYING:
             self.agenda.remove(page)
         return page
@@ -219,7 +231,7 @@ class Walk:
                 known.settled = False
                 self._pages[cursor] = known
             elif wanted:
-                known = self._pages[cursor] = Page(self.kind, cursor, self.size, self._weight, now)
+                known = self._pages[cursor] = self._new(cursor, now)
             else:
                 known = None
         page.follower = known
@@ -256,7 +268,9 @@ class Walk:
         page.changed()
         at = page.reaches_at(self._policy.price, max(earliest, now))
         longest = self._policy.longest_gap
-        page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.expected()), default=math.inf)
+        page.last_at = math.inf
+        if not page.extra:
+            page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.expected()), default=math.inf)
         self.agenda.put(page, max(min(at, page.last_at), earliest))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .state import JobState
+from .state import JobKind, JobState
 
 IMAGE_WORDS: Final[Mapping[str, JobState]] = {
     "pending": JobState.QUEUED,
@@ -43,6 +43,8 @@ TRY_ON_FAILURES: Final[Mapping[str, JobState]] = {
     "job_expired": JobState.EXPIRED,
 }
 """The codes of a ``failed`` try-on that say more than that: it has no words for a canceled or an expired job."""
+
+WORDS: Final = {JobKind.IMAGE: IMAGE_WORDS, JobKind.VIDEO: VIDEO_WORDS, JobKind.TRY_ON: TRY_ON_WORDS}
 
 
 def state_of(word: str, words: Mapping[str, JobState]) -> JobState:

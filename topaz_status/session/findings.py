@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import attrs
 
-from ..core.decode import decode_image, decode_record, decode_status, parse_json
+from ..core.decode import decode_record, decode_status, pack, parse_json
+from ..core.glimpse import Glimpse, glimpse
 from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
@@ -26,7 +27,7 @@ from ..errors import (
     TopazStatusError,
 )
 from ..models import JobStatus
-from ..models.state import JobKind, JobRef
+from ..models.state import JobKind, JobRef, JobState
 from .clock import Clock
 from .journal import Journal
 from .poller import Poller
@@ -67,46 +68,59 @@ class Findings:
         Raises:
             DecodeError: it is not what was asked for.
         """
-        service_now = service_time(response.headers, wall=self._clock.wall())
-        data = parse_json(response.body)
         if isinstance(look, PageLook):
-            self._saw_page(look, data, service_now, sent_at)
+            self._saw_page(look, response, sent_at)
         elif self._roster.is_watched(asked_by):
-            self._saw_job(look, asked_by, decode_status(look.job, data), service_now, sent_at)
+            self._saw_job(look, asked_by, response, sent_at)
         self._trust[ACCOUNTS[look.kind]].accepted()
 
-    def _saw_job(self, look: JobLook, poller: Poller, status: JobStatus, service_now: float, sent_at: float) -> None:
+    def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
+        service_now = service_time(response.headers, wall=self._clock.wall())
+        status, seen = _read(look.job, parse_json(response.body), service_now)
         now = self._clock.now()
-        self._journal.looked(look.job, status, now - sent_at)
-        sighting = sight(status, job=look.job, service_now=service_now)
-        self._schedule.saw(look, now, [sighting])
-        self._tell(poller, status, sent_at, terminal=sighting.terminal)
+        self._journal.looked(look.job, status.word if isinstance(status, Glimpse) else status.status, now - sent_at)
+        self._schedule.saw(look, now, (seen,))
+        if isinstance(status, Glimpse):
+            self._tell_on(poller, status, response.body, sent_at)
+        else:
+            self._tell(poller, status, sent_at)
 
-    def _saw_page(self, look: PageLook, data: object, service_now: float, sent_at: float) -> None:
+    def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
-        page = read_sweep(look.kind, data)
-        told: dict[Poller, tuple[JobStatus | None, Sighting]] = {}
+        service_now = service_time(response.headers, wall=self._clock.wall())
+        page = read_sweep(look.kind, parse_json(response.body))
+        read = _read if look.kind is JobKind.IMAGE else _read_record
+        told: dict[Poller, tuple[dict[str, Any], JobStatus | Glimpse | None, Sighting]] = {}
         for job_id, item in page:
             poller = self._roster.listed(look.kind, job_id)
             if poller is None or poller in told or poller.started_at > sent_at:
                 continue
             with contextlib.suppress(DecodeError):
-                told[poller] = _read_item(poller, item, service_now)
+                told[poller] = item, *read(poller.job, item, service_now)
         now = self._clock.now()
         self._journal.swept(look, len(page.items), len(told), now - sent_at)
         self._list_failures[look.kind] = 0
-        self._schedule.saw(look, now, [seen for _, seen in told.values()], next_cursor=page.next_cursor)
-        for poller, (status, seen) in told.items():
+        self._schedule.saw(look, now, [seen for _, _, seen in told.values()], next_cursor=page.next_cursor)
+        for poller, (item, status, seen) in told.items():
             if status is None:
                 poller.listed(ended=seen.terminal, sent_at=sent_at)
+            elif isinstance(status, Glimpse):
+                self._tell_on(poller, status, pack(item), sent_at)
             else:
-                self._tell(poller, status, sent_at, terminal=seen.terminal)
+                self._tell(poller, status, sent_at)
 
-    def _tell(self, poller: Poller, status: JobStatus, sent_at: float, *, terminal: bool) -> None:
-        self._journal.told(poller.status, status)
+    def _tell_on(self, poller: Poller, glimpsed: Glimpse, body: bytes, sent_at: float) -> None:
+        """Let a poller know that its job goes on."""
+        state = JobState.RUNNING if glimpsed.seen.running else JobState.QUEUED
+        self._journal.told(poller.job, poller.word, glimpsed.word, state)
+        poller.glimpse(body, glimpsed.word, glimpsed.progress, sent_at=sent_at)
+
+    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
+        state = status.state
+        self._journal.told(poller.job, poller.word, status.status, state)
         lag = None if poller.looked_at is None else sent_at - poller.looked_at
         poller.tell(status, sent_at=sent_at)
-        if terminal:
+        if state.is_terminal:
             error = failure(status)
             self._journal.ended(poller.job, error, lag)
             self._roster.end(poller, error)
@@ -183,9 +197,14 @@ class Findings:
         self._roster.end(poller, error)
 
 
-def _read_item(poller: Poller, item: dict[str, Any], service_now: float) -> tuple[JobStatus | None, Sighting]:
-    """What one item says of its job: an image's whole status; of a video no more than that it goes on, or has ended."""
-    if poller.job.kind is JobKind.IMAGE:
-        status = decode_image(item, poller.job)
-        return status, sight(status, job=poller.job, service_now=service_now)
-    return None, sight_record(decode_record(item), job=poller.job, service_now=service_now)
+def _read(job: JobRef, data: object, service_now: float) -> tuple[JobStatus | Glimpse, Sighting]:
+    """What an answer says of a job, in full where that matters."""
+    if job.kind is JobKind.IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
+        return glimpsed, glimpsed.seen
+    status = decode_status(job, data)
+    return status, sight(status, job=job, service_now=service_now)
+
+
+def _read_record(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[None, Sighting]:
+    """What the history says of a video: no more than that it goes on, or has ended."""
+    return None, sight_record(decode_record(item), job=job, service_now=service_now)

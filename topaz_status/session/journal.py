@@ -10,8 +10,8 @@ import attrs
 
 from ..core.looks import PageLook
 from ..errors import ServiceError, TopazStatusError
-from ..models import JobStatus
 from ..models.state import JobKind, JobRef, JobState
+from ..models.words import WORDS, state_of
 
 logger: Final = logging.getLogger("topaz_status")
 _MOST_CAUSES: Final = 1000
@@ -36,11 +36,10 @@ class Journal:
         """Count one exchange."""
         self.requests[kind, "none" if status is None else str(status)] += 1
 
-    def looked(self, what: JobRef | JobKind, answer: JobStatus | TopazStatusError, took: float) -> None:
-        """Note one look."""
+    def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
+        """Note one look, by the service's word or by what went wrong."""
         if logger.isEnabledFor(logging.DEBUG):
-            saw = answer if isinstance(answer, TopazStatusError) else answer.status
-            logger.debug("look at %s: %s (%.0f ms)", what, saw, 1000 * took)
+            logger.debug("look at %s: %s (%.0f ms)", what, answer, 1000 * took)
 
     def swept(self, look: PageLook, listed: int, watched: int, took: float) -> None:
         """Note one page."""
@@ -51,20 +50,19 @@ class Journal:
                 "page of %s jobs: %d listed, %d of them watched (%.0f ms)", look.kind, listed, watched, 1000 * took
             )
 
-    def told(self, before: JobStatus | None, after: JobStatus) -> None:
-        """Note a change of a job's state, and a word that no document lists."""
-        if before is not None and before.status == after.status:
+    def told(self, job: JobRef, before: str | None, word: str, state: JobState) -> None:
+        """Note a change of a job's state, told by a word that may be new, and a word that no document lists."""
+        if before == word:
             return
-        if after.state is JobState.UNKNOWN:
-            word = after.status[:40]
+        if state is JobState.UNKNOWN:
             self.warn_once(
-                f"word {after.job.kind} {word}",
-                f"{after.job.kind.value} service says {word!r}, a state nobody has documented; "
+                f"word {job.kind} {word[:40]}",
+                f"{job.kind.value} service says {word[:40]!r}, a state nobody has documented; "
                 "such jobs are looked at until their timeout",
             )
-        if before is None or before.state is not after.state:
-            old = before.state.value if before else "new"
-            logger.info("%s: %s -> %s (%s)", after.job, old, after.state.value, after.status)
+        old = None if before is None else state_of(before, WORDS[job.kind])
+        if old is not state:
+            logger.info("%s: %s -> %s (%s)", job, old.value if old else "new", state.value, word)
 
     def ended(self, job: JobRef, error: TopazStatusError | None, lag: float | None) -> None:
         """Note how a watch ended."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import attrs
 
+from ..core.decode import decode_image, parse_json
 from ..core.policy import PollPolicy
 from ..core.verdict import Case
 from ..errors import TopazStatusError
@@ -50,7 +51,12 @@ class Poller:
     """Seconds of the loop's clock."""
     over: asyncio.Future[Ending]
     task: asyncio.Task[None] | None = None
-    status: JobStatus | None = None
+    word: str | None = None
+    """The service's own, as the last usable look told it."""
+    progress: float | None = None
+    """The progress that it told, 0 to 100."""
+    _told: JobStatus | bytes | None = None
+    """The last status, or the body that it is read from once somebody asks: most are never asked for."""
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
@@ -110,12 +116,29 @@ class Poller:
         elif self._handles is handle:
             self._handles = None
 
+    @property
+    def status(self) -> JobStatus | None:
+        """What the last usable look saw."""
+        if isinstance(self._told, bytes):
+            self._told = decode_image(parse_json(self._told), self.job)
+        return self._told
+
     def tell(self, status: JobStatus, *, sent_at: float) -> None:
         """A look, sent at ``sent_at``, saw this status."""
+        before = None if isinstance(self._told, bytes) or self._told is None else self._told.result_url
+        self._take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
+
+    def glimpse(self, body: bytes, word: str, progress: float | None, *, sent_at: float) -> None:
+        """A look, sent at ``sent_at``, saw an image job go on; ``body`` holds its status."""
+        self._take(body, word, progress, sent_at, moved=False)
+
+    def _take(self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool) -> None:
+        """Keep a status; the handles hear of it when word, progress or result's URL are new."""
         self.polls += 1
         self._case = None
-        before, self.status, self.looked_at = self.status, status, sent_at
-        if before is None or news(before) != news(status):
+        self._told, self.looked_at = told, sent_at
+        if moved or word != self.word or progress != self.progress:
+            self.word, self.progress = word, progress
             for handle in self.handles:
                 handle.changed()
 
@@ -140,8 +163,3 @@ class Poller:
         """Let the coroutine finish."""
         if not self.over.done():
             self.over.set_result(ending)
-
-
-def news(status: JobStatus) -> tuple[object, ...]:
-    """What makes a status worth telling: the word (and so the state), the progress, the result's URL."""
-    return status.status, status.progress, status.result_url

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterator
-from typing import TypeGuard
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeGuard
 
 import attrs
 
@@ -14,6 +15,10 @@ from ..errors import ClientClosedError, TopazStatusError
 from ..models.state import JobKind, JobRef
 from .clock import Clock
 from .poller import Ending, Handle, Poller
+from .retry import pause
+
+AT_ONCE: Final = 500
+"""Watches that are ended in one turn of the loop when all of them are, so that no number of them blocks it for long."""
 
 
 @attrs.define(eq=False)
@@ -47,7 +52,8 @@ class Roster:
 
     def find(self, job: JobRef) -> Poller | None:
         """The poller of a job."""
-        return self._pollers[job.kind].get(_key(job))
+        pollers = self._pollers[job.kind]
+        return pollers.get(job.id) or pollers.get(_key(job))
 
     def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
         """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
@@ -89,13 +95,23 @@ class Roster:
 
     async def close(self) -> None:
         """End every watch, and wait until their coroutines are gone."""
-        for poller in list(self):
-            text = f"the client was closed while {poller.job} was watched"
-            self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+        pollers = iter(list(self))
+        try:
+            while some := list(itertools.islice(pollers, AT_ONCE)):
+                self._turn_away(some)
+                await pause(0.0)
+        finally:
+            self._turn_away(pollers)
         for task in self._guests:
             task.cancel()
         while pending := [*self._ending, *self._guests]:
             await asyncio.wait(pending)
+
+    def _turn_away(self, pollers: Iterable[Poller]) -> None:
+        for poller in pollers:
+            if self.is_watched(poller):
+                text = f"the client was closed while {poller.job} was watched"
+                self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
 
     def _start(self, job: JobRef, age: float, remaining: float | None) -> Poller:
         now, loop = self._clock.now(), self._clock.loop

@@ -7,8 +7,9 @@ from typing import Self
 
 import attrs
 
+from ..core.looks import Explanation
 from ..core.sweep import PAGE_SIZES
-from ..models.state import JobKind
+from ..models.state import JobKind, JobRef
 from .feed import Feed
 
 
@@ -64,6 +65,11 @@ class Stats:
     held: Mapping[JobKind, float]
     """How much longer each kind is left alone because its service asked for it."""
     lag: Lag | None
+    expected_lag: float | None
+    """How late ends will be known on average at this load, the time an answer takes aside; ``None`` with no watch.
+
+    An estimate from the looks that are planned and the budget there is (:mod:`topaz_status.core.outlook`).
+    """
     sweeps: Mapping[JobKind, int]
     """Pages read, of the kinds that have a list."""
     swept_statuses: int
@@ -78,6 +84,15 @@ class Stats:
         return sum(sum(answers.values()) for answers in self.requests.values())
 
 
+def explain_watch(feed: Feed, job: JobRef, *, ended: bool) -> Explanation:
+    """Tell why, and when, a job is looked at next."""
+    now, budget = feed.clock.now(), feed.gate.budget
+    tokens = budget.tokens(now)
+    rates = {kind: budget.rate(kind, now) for kind in JobKind}
+    known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens)
+    return known or Explanation.ended(job, tokens)
+
+
 def take_stats(feed: Feed) -> Stats:
     """Read the numbers."""
     now = feed.clock.now()
@@ -85,15 +100,17 @@ def take_stats(feed: Feed) -> Stats:
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
     for (kind, answer), count in sorted(feed.journal.requests.items()):
         requests[kind][answer] = count
+    rates = {kind: budget.rate(kind, now) for kind in JobKind}
     return Stats(
         watches={kind: feed.roster.count(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests=requests,
         tokens=budget.tokens(now),
-        rates={kind: budget.rate(kind, now) for kind in JobKind},
+        rates=rates,
         held={kind: budget.held_for(kind, now) for kind in JobKind},
         lag=Lag.of(feed.journal.lags),
+        expected_lag=feed.schedule.expected_lag(now, rates),
         sweeps={kind: feed.journal.sweeps[kind] for kind in PAGE_SIZES},
         swept_statuses=feed.journal.swept_statuses,
         overdue=feed.schedule.overdue(now),

@@ -1,0 +1,66 @@
+"""How late an end will be known, at the load there is: what the plan of looks amounts to.
+
+A job was alive ``gap`` seconds before its next look. With ``over(t)`` the probability that it is over ``t`` seconds
+after the last look, it will by the next one have been so for ``over(t)``, summed up over the gap: that is the waiting
+which the gap costs. Per end it is::
+
+    lag = integral of over(t) from 0 to gap / over(gap)
+
+which is half the gap where jobs end at any time alike, and less where the look comes right after the likely time. Over
+many jobs both sides are summed, each divided by its gap: at any moment long gaps are met more often than short ones.
+A gap is the one that was planned and the wait for the budget, which by Little's law (1961) is on average the number of
+looks that are due over the rate at which they are served. The most worthwhile wait less than that, so the estimate is
+on the high side where the budget is short and much is known. The time that an answer takes is not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Final, Self
+
+import attrs
+
+SAMPLE: Final = 128
+"""Jobs that speak for all, about."""
+STEPS: Final = 8
+"""Moments of a gap that are looked at to sum it up."""
+UNLIKELY: Final = 1e-9
+"""The hazard that goes for none: where nothing is likely, all moments are alike."""
+SHORTEST: Final = 1e-3
+
+
+@attrs.frozen
+class Outlook:
+    """What one gap costs. Times are seconds."""
+
+    waiting: float
+    """How long the job will have been over by the next look, on average; 0 where it is not."""
+    ended: float
+    """The probability that it is over by then."""
+    gap: float
+
+    @classmethod
+    def of(cls, spent: Callable[[float], float], gap: float) -> Self:
+        """Sum a gap up; ``spent(t)`` gives the hazard run through ``t`` seconds after the last look."""
+        gap = max(gap, SHORTEST)
+
+        def over(after: float) -> float:
+            return -math.expm1(-spent(after) - UNLIKELY * after / gap)
+
+        waiting = math.fsum(over(gap * (step + 0.5) / STEPS) for step in range(STEPS)) * gap / STEPS
+        return cls(waiting, over(gap), gap)
+
+    @property
+    def lag(self) -> float:
+        """How late an end in this gap will be known, on average."""
+        return min(self.waiting / self.ended, self.gap)
+
+
+def mean_lag(outlooks: Iterable[Outlook]) -> float | None:
+    """Give how late the ends to come will be known, on average; ``None`` for none."""
+    waiting = ended = 0.0
+    for one in outlooks:
+        waiting += one.waiting / one.gap
+        ended += one.ended / one.gap
+    return waiting / ended if ended else None
