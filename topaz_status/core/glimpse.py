@@ -20,6 +20,8 @@ from .sighting import Sighting
 _WORDS: Final = {"Pending": ("Pending", False), "Processing": ("Processing", True)}
 """For each word of a job that goes on, as the documents spell it: one copy of it for all, and whether it runs."""
 _WHOLE: Final = 100.0
+_NUMBERS: Final = frozenset({int, float})
+"""``True`` is none."""
 
 
 @attrs.frozen
@@ -35,21 +37,17 @@ def glimpse(data: Any, job: JobRef, service_now: float) -> Glimpse | None:
     """Read what a parsed answer, or an item of a page, says of ``job``; ``None`` when it must be decoded in full."""
     if type(data) is not dict or data.get("process_id") != job.id or type(word := data.get("status")) is not str:
         return None
-    get = data.get
     known = _WORDS.get(word)
-    progress, eta, made_at = get("progress"), get("eta"), get("creation_time")
-    if known is None or not (_is_number(progress, 0.0, _WHOLE) and _is_time(eta) and _is_time(made_at)):
+    progress, eta, made_at = data.get("progress"), data.get("eta"), data.get("creation_time")
+    if (
+        known is None
+        or not (progress is None or (type(progress) in _NUMBERS and 0.0 <= progress <= _WHOLE))
+        or not (eta is None or (type(eta) in _NUMBERS and -LATEST <= eta <= LATEST))
+        or not (made_at is None or (type(made_at) in _NUMBERS and -LATEST <= made_at <= LATEST))
+    ):
         return None
     word, running = known
     share = None if progress is None else progress / _WHOLE
     remaining, age = until(eta, service_now), since(made_at, service_now)
     seen = Sighting(job, terminal=False, running=running, progress=share, remaining=remaining, age=age)
     return Glimpse(word, None if progress is None else float(progress), seen)
-
-
-def _is_number(raw: object, least: float, most: float) -> bool:
-    return raw is None or ((type(raw) is int or type(raw) is float) and least <= raw <= most)
-
-
-def _is_time(raw: object) -> bool:
-    return _is_number(raw, -LATEST, LATEST)

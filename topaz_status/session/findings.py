@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -95,8 +94,11 @@ class Findings:
             poller = self._roster.listed(look.kind, job_id)
             if poller is None or poller in told or poller.started_at > sent_at:
                 continue
-            with contextlib.suppress(DecodeError):
-                told[poller] = item, *read(poller.job, item, service_now)
+            try:
+                status, seen = read(poller.job, item, service_now)
+            except DecodeError:
+                continue
+            told[poller] = item, status, seen
         now = self._clock.now()
         self._journal.swept(look, len(page.items), len(told), now - sent_at)
         self._list_failures[look.kind] = 0
