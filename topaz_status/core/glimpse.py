@@ -20,6 +20,8 @@ from .sighting import Sighting
 _WORDS: Final = {"Pending": ("Pending", False), "Processing": ("Processing", True)}
 """For each word of a job that goes on, as the documents spell it: one copy of it for all, and whether it runs."""
 _WHOLE: Final = 100.0
+_PERCENTS: Final = {percent: (float(percent), percent / _WHOLE) for percent in range(101)}
+"""One copy of each whole percentage and of the share that it is."""
 _NUMBERS: Final = frozenset({int, float})
 """``True`` is none."""
 
@@ -47,7 +49,7 @@ def glimpse(data: Any, job: JobRef, service_now: float) -> Glimpse | None:
     ):
         return None
     word, running = known
-    share = None if progress is None else progress / _WHOLE
+    percent, share = (None, None) if progress is None else _PERCENTS.get(progress) or (progress, progress / _WHOLE)
     remaining, age = until(eta, service_now), since(made_at, service_now)
     seen = Sighting(job, terminal=False, running=running, progress=share, remaining=remaining, age=age)
-    return Glimpse(word, None if progress is None else float(progress), seen)
+    return Glimpse(word, percent, seen)

@@ -22,7 +22,7 @@ class Sleeper(Protocol):
         """The time has come."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Alarm:
     """One timeout: rings for whom it is set at ``at``, unless that is nobody by then."""
 

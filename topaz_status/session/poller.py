@@ -42,7 +42,7 @@ class Handle(Protocol):
         """There will be no more."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Poller:
     """One stream of looks at one job, for any number of handles."""
 
