@@ -26,8 +26,8 @@ MODES: Final[Mapping[str, tuple[str, ...]]] = {
     UVLOOP: ("bare", "naive", "library", "pages"),
 }
 COMPARED: Final = (
-    ("library, flat out", "naive, flat out"),
-    ("library, paced", "naive, paced"),
+    ("library, flat out", "bare, flat out"),
+    ("library, paced", "bare, paced"),
     ("library, cookies", "naive, cookies"),
     ("pages, flat out", "library, flat out"),
     (f"pages, {UVLOOP}", f"library, {UVLOOP}"),

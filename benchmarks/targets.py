@@ -9,8 +9,11 @@ import attrs
 from cancelling import Cancels
 from idle import Crowd
 
-POLL: Final = 1.0
-"""CPU of a poll, in polls of the engine that people write by hand."""
+BARE: Final = 1.15
+"""CPU of a poll, in requests of a bare loop that does nothing with the answer."""
+NAIVE: Final = 0.65
+"""CPU of a poll, in those of the engine that people write by hand, at a service that sets cookies as load balancers do.
+Without cookies a bare loop is already dearer than that."""
 PAGES: Final = 1 / 15
 """CPU of a status that a page brings, in single polls."""
 START: Final = 10.0
@@ -52,7 +55,7 @@ class Target:
 def poll_targets(ratios: Ratios) -> Iterator[Target]:
     """Check polls against each other."""
     for (name, to), ratio in ratios.items():
-        most = PAGES if name.startswith("pages") else POLL
+        most = PAGES if name.startswith("pages") else BARE if to.startswith("bare") else NAIVE
         yield Target(f"CPU of a status, {name}, to {to}", most, ratio, "x")
 
 

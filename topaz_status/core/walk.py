@@ -266,12 +266,14 @@ class Walk:
             return
         earliest = max(page.seen_at + self._policy.min_interval, page.not_before) if page.read else page.not_before
         page.changed()
-        at = page.reaches_at(self._policy.price, max(earliest, now))
         longest = self._policy.longest_gap
         page.last_at = math.inf
         if not page.extra:
             page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.expected()), default=math.inf)
-        self.agenda.put(page, max(min(at, page.last_at), earliest))
+        at = page.last_at
+        if at > earliest:
+            at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
+        self.agenda.put(page, max(at, earliest))
 
 
 def _with_room(page: Page) -> Page:
