@@ -20,8 +20,9 @@ LAYERS = (
     {"errors"},
     {"models"},
     {"core"},
+    {"store"},
     {"session"},
-    {"watch", "collect", "endpoints", "results", "notice"},
+    {"watch", "collect", "durable", "endpoints", "results", "notice"},
     {"client"},
     {"cli", "testing", "__main__"},
 )
@@ -86,6 +87,14 @@ def test_the_core_is_pure(name: str) -> None:
 def test_one_file_imports_aiohttp() -> None:
     """Only the transport knows aiohttp."""
     assert [name for name in INSIDE if "aiohttp" in outside(name)] == ["session/transport.py"]
+
+
+def test_one_file_imports_sqlite() -> None:
+    """Only the store in a file knows SQLite, with its tables; whoever keeps no watches never loads it."""
+    assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/schema.py", "store/sqlite.py"}
+    loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
+    assert loads <= {"store/sqlite.py", "cli/pending.py", "cli/watching.py"}
+    assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
 
 
 def test_one_file_reads_the_wall_clock() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ResultUnavailableError,
         ServerError,
         ServiceError,
+        StoreError,
         TopazStatusError,
         TransportError,
         WatchCanceledError,
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
         VideoStatus,
     )
     from .session.statistics import Lag, Stats
+    from .store.base import WatchStore
+    from .store.memory import MemoryStore
+    from .store.sqlite import SQLiteStore
     from .watch import Outcome, Watch
 
 __all__ = [
@@ -75,16 +79,19 @@ __all__ = [
     "JobState",
     "JobStatus",
     "Lag",
+    "MemoryStore",
     "NotFoundError",
     "Outcome",
     "PermissionDeniedError",
     "PollPolicy",
     "RateLimitedError",
     "ResultUnavailableError",
+    "SQLiteStore",
     "ServerError",
     "ServiceError",
     "Stats",
     "StatusClient",
+    "StoreError",
     "TopazStatusError",
     "TransportError",
     "TryOnError",
@@ -97,10 +104,23 @@ __all__ = [
     "Watch",
     "WatchCanceledError",
     "WatchError",
+    "WatchStore",
     "WatchTimeoutError",
 ]
 
-_HOMES: Final = ("errors", "models", "core.policy", "core.looks", "session.statistics", "watch", "collect", "client")
+_HOMES: Final = (
+    "errors",
+    "models",
+    "core.policy",
+    "core.looks",
+    "session.statistics",
+    "watch",
+    "collect",
+    "client",
+    "store.base",
+    "store.memory",
+    "store.sqlite",
+)
 
 
 def __getattr__(name: str) -> Any:

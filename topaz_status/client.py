@@ -12,8 +12,9 @@ from . import collect, results
 from .collect import Completions, as_ref, as_refs
 from .core.policy import PollPolicy, is_number, optional_seconds
 from .core.wire import Request, Response
+from .durable import Durable
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
-from .errors import ConfigurationError
+from .errors import ClientClosedError, ConfigurationError
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
 from .notice import named_jobs
@@ -21,6 +22,7 @@ from .session.engine import Engine
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
 from .session.transport import Transport
+from .store.base import Row, WatchStore
 from .watch import Outcome, Watch
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class StatusClient:
         max_in_flight: requests on the wire at once.
         request_timeout: seconds for one HTTP exchange.
         policy: when to look, and for how long.
+        store: where watches are kept, so that they outlive this client: ``SQLiteStore("watches.db")``. Opened with the
+            client and closed with it.
         session: a caller's own ``aiohttp.ClientSession``; it is never closed, and nothing it holds for others (cookies,
             ``Authorization``) is sent.
 
@@ -77,6 +81,7 @@ class StatusClient:
         max_in_flight: int = 32,
         request_timeout: float = 30.0,
         policy: PollPolicy | None = None,
+        store: WatchStore | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._settings = make_settings(
@@ -91,7 +96,10 @@ class StatusClient:
             policy=policy if policy is not None else PollPolicy(),
         )
         self._transport = Transport(self._settings, session)
+        self._store = store
         self._engine: Engine | None = None
+        self._durable: Durable | None = None
+        self._opening = False
         self._closed = False
         self.image: Final = ImageEndpoint(self._call, self._start_watch)
         """Topaz Image: one call per endpoint, and typed watches."""
@@ -111,10 +119,22 @@ class StatusClient:
 
         Raises:
             ConfigurationError: it was opened before.
+            StoreError: its store cannot be used.
         """
-        if self._engine is not None or self._closed:
+        if self._engine is not None or self._closed or self._opening:
             raise ConfigurationError("a client is opened once; make another one")
-        self._engine = Engine.start(self._settings, self._transport)
+        self._opening = True
+        try:
+            engine = await Engine.start(self._settings, self._transport, self._store)
+        finally:
+            self._opening = False
+        if self._closed:
+            await engine.close()
+            raise ClientClosedError("the client was closed while it was being opened")
+        self._engine = engine
+        if engine.keeper is not None:
+            check = lambda row: self._settings.key(row.job.kind)  # noqa: E731  # short, and used once
+            self._durable = Durable(engine.feed, engine.alarms, engine.keeper, check)
         return self
 
     async def aclose(self) -> None:
@@ -148,7 +168,7 @@ class StatusClient:
         Args:
             job: a :class:`JobRef`, or its text such as ``"image:d7b3…"``.
             timeout: seconds from now; ``None`` is no limit; by default ``policy.timeout``.
-            tag: the caller's own, handed back with the outcome.
+            tag: the caller's own, handed back with the outcome; with a store it is JSON.
             submitted_at: Unix seconds at which the job was submitted.
             eta: Unix seconds at which it should end, as the answer to the submit told.
 
@@ -177,6 +197,23 @@ class StatusClient:
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
         return collect.completions(engine.clock, start, jobs, engine.feed.roster.adopt)
+
+    def resume(self) -> Completions:
+        """Take up all unfinished watches in the store, and all outcomes that nobody acknowledged, as of this call.
+
+        Outcomes come as from :meth:`as_completed`, and are acknowledged in the same way. One that had been handed out
+        before has ``redelivered`` set; its status has no link to a result, :meth:`result` asks for one. What this
+        client watches already is among them. A watch goes on with its age and its deadline; one whose time ran out
+        meanwhile is looked at once more; one whose timeout has been told begins it anew.
+
+        Raises:
+            ConfigurationError: the client has no store, or is not open on the running loop.
+            StoreError: where the outcomes are taken: the store cannot be read.
+        """
+        self._live()
+        if self._durable is None:
+            raise ConfigurationError("there is nothing to resume without a store: StatusClient(store=…)")
+        return self._durable.resume()
 
     @overload
     async def gather(
@@ -308,9 +345,11 @@ class StatusClient:
         self._settings.key(job.kind)
         limit = self._settings.policy.timeout if timeout is UNSET else optional_seconds("timeout", timeout)
         wall = engine.clock.wall()
-        return Watch(engine.feed, engine.alarms, job, tag).start(
-            timeout=limit, age=_age(submitted_at, wall), remaining=_remaining(eta, wall)
-        )
+        age, remaining = _age(submitted_at, wall), _remaining(eta, wall)
+        if self._durable is None:
+            return Watch(engine.feed, engine.alarms, job, tag).start(timeout=limit, age=age, remaining=remaining)
+        row = Row(number=0, job=job, started_at=wall, submitted_at=submitted_at, eta=eta)
+        return self._durable.watch(row, tag=tag, timeout=limit, age=age, remaining=remaining)
 
 
 def _unix(name: str, value: object) -> float | None:

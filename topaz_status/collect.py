@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,6 +14,7 @@ from .errors import ClientClosedError, ConfigurationError, TopazStatusError
 from .models import JobStatus
 from .models.state import JobRef
 from .session.clock import Clock
+from .session.kept import Receipt
 from .watch import Outcome, Watch
 
 READ_AHEAD: Final = 1000
@@ -47,7 +48,7 @@ def as_refs(jobs: Iterable[object]) -> list[JobRef]:
 
 
 @attrs.define(eq=False)
-class _Run:
+class Run:
     """The handles of one collection and the outcomes that wait to be taken."""
 
     clock: Clock
@@ -60,6 +61,8 @@ class _Run:
     reader: asyncio.Task[None] | None = None
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
     room: asyncio.Event = attrs.field(factory=asyncio.Event)
+    given: dict[asyncio.Task[Any] | None, Receipt] = attrs.field(factory=dict)
+    """What is to be acknowledged when more is asked for, by the task that was given it."""
 
     def take(self, job: JobRef) -> None:
         """Watch a job, once."""
@@ -67,22 +70,30 @@ class _Run:
             return
         watch = self.watch(job)
         self.seen.add(job)
+        self.add(watch)
+
+    def add(self, watch: Watch[Any]) -> None:
+        """Hand out the outcome of a watch when it ends."""
         self.open.add(watch)
         watch._on_end = self._ended  # noqa: SLF001  # the other half of the same package
 
     async def read(self, jobs: AsyncIterable[object]) -> None:
         """Take jobs as they come, never too many ahead of the one who takes the outcomes."""
+        async for job in jobs:
+            self._take_any(job)
+            while len(self.open) + len(self.ready) >= READ_AHEAD:
+                self.room.clear()
+                await self.room.wait()
+
+    async def reading(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what brings jobs in; what goes wrong with it is raised where the outcomes are taken."""
         try:
-            async for job in jobs:
-                self._take_any(job)
-                while len(self.open) + len(self.ready) >= READ_AHEAD:
-                    self.room.clear()
-                    await self.room.wait()
+            await work
         except asyncio.CancelledError:
             if not self.exhausted:  # nobody dropped it
                 self.failure = ClientClosedError("the client was closed while there may have been more jobs to come")
             raise
-        except Exception as error:  # noqa: BLE001  # the caller's own iterable: raised where its outcomes are taken
+        except Exception as error:  # noqa: BLE001  # the caller's own iterable, or a store
             self.failure = error
         finally:
             self.exhausted = True
@@ -95,26 +106,75 @@ class _Run:
             ref = as_ref(job)
             self.take(ref)
         except TopazStatusError as error:
-            self._put(
-                Outcome(
-                    job=ref,
-                    tag=job if ref is None else None,
-                    state=None,
-                    status=None,
-                    error=error,
-                    polls=0,
-                    waited=0.0,
-                    detected_at=self.clock.wall(),
-                )
+            self.refuse(ref, job if ref is None else None, error)
+
+    def refuse(self, job: JobRef | None, tag: Any, error: TopazStatusError, status: JobStatus | None = None) -> None:
+        """Hand out that a job cannot be watched."""
+        self.put(
+            Outcome(
+                job=job,
+                tag=tag,
+                state=None,
+                status=status,
+                error=error,
+                polls=0,
+                waited=0.0,
+                detected_at=self.clock.wall(),
             )
+        )
 
     def _ended(self, watch: Watch[Any]) -> None:
         self.open.discard(watch)
-        self._put(watch._outcome())  # noqa: SLF001  # as above
+        self.put(watch._outcome())  # noqa: SLF001  # as above
 
-    def _put(self, outcome: Outcome) -> None:
+    def put(self, outcome: Outcome) -> None:
+        """Hand out an outcome."""
         self.ready.append(outcome)
         self.news.set()
+
+    async def next(self) -> Outcome:
+        """Wait for an outcome.
+
+        Raises:
+            StopAsyncIteration: there will be none.
+            Exception: what went wrong with an async iterable, or with a store.
+        """
+        while not self.ready:
+            if self.exhausted and not self.open:
+                failure, self.failure = self.failure, None
+                raise failure or StopAsyncIteration
+            self.news.clear()
+            await self.news.wait()
+        self.room.set()
+        return self.ready.popleft()
+
+    async def give(self, outcome: Outcome) -> Outcome:
+        """Note that an outcome is handed out, by which it is kept until its taker asks for more.
+
+        Raises:
+            StoreError: that could not be written; the outcome waits.
+        """
+        receipt = outcome.receipt
+        if receipt is None:
+            return outcome
+        try:
+            if (noted := receipt.give()) is not None:
+                await noted
+        except BaseException:
+            self.ready.appendleft(outcome)
+            self.news.set()
+            raise
+        self.given[asyncio.current_task()] = receipt
+        return outcome
+
+    def acknowledge(self) -> asyncio.Future[None] | None:
+        """More is asked for: whoever asks, and whoever has ended, is done with what it was given."""
+        me, written = asyncio.current_task(), None
+        for task, receipt in list(self.given.items()):
+            if task is me or task is None or task.done():
+                del self.given[task]
+                written = receipt.acknowledge()
+        return written
 
     def drop(self) -> None:
         """Let go of everything, in one step."""
@@ -124,7 +184,7 @@ class _Run:
         while self.open:
             watch = self.open.pop()
             watch._on_end = None  # noqa: SLF001  # as above
-            watch.cancel()
+            watch.drop()
         self.ready.clear()
         self.news.set()
 
@@ -136,21 +196,35 @@ class Completions:
     Leaving the loop, closing it, or dropping the last reference to it drops its own handles, and no others.
     """
 
-    _run: _Run
+    _run: Run
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
         run = self._run
-        while not run.ready:
-            if run.exhausted and not run.open:
-                failure, run.failure = run.failure, None
-                raise failure or StopAsyncIteration
-            run.news.clear()
-            await run.news.wait()
-        run.room.set()
-        return run.ready.popleft()
+        acknowledged = run.acknowledge() if run.given else None
+        try:
+            outcome = await run.next()
+        except StopAsyncIteration:
+            if acknowledged is not None:
+                await acknowledged
+            raise
+        return outcome if outcome.receipt is None else await run.give(outcome)
+
+    async def unacknowledged(self) -> AsyncIterator[Outcome]:
+        """All outcomes, for one who does not hand them out one by one."""
+        while True:
+            try:
+                outcome = await self._run.next()
+            except StopAsyncIteration:
+                return
+            yield outcome
+
+    @property
+    def watches(self) -> tuple[Watch[Any], ...]:
+        """Handles on the jobs that have not ended."""
+        return tuple(self._run.open)
 
     async def aclose(self) -> None:
         """Drop what is still open; the jobs themselves go on."""
@@ -184,9 +258,9 @@ def completions(
     Raises:
         ConfigurationError: an item of a plain iterable names no job; none is watched then.
     """
-    run = _Run(clock, watch)
+    run = Run(clock, watch)
     if isinstance(jobs, AsyncIterable):
-        run.reader = clock.loop.create_task(run.read(jobs))
+        run.reader = clock.loop.create_task(run.reading(run.read(jobs)))
         adopt(run.reader)
         return Completions(run)
     refs = as_refs(jobs)
@@ -203,7 +277,8 @@ def completions(
 async def outcomes(stream: Completions, refs: Iterable[JobRef]) -> list[Outcome]:
     """All outcomes, in the order of ``refs``."""
     async with stream:
-        known = {outcome.job: outcome async for outcome in stream}
+        known = {outcome.job: outcome async for outcome in stream.unacknowledged()}
+        await _given(known.values())
     return [known[job] for job in refs]
 
 
@@ -211,10 +286,21 @@ async def gather(
     stream: Completions, refs: Iterable[JobRef], *, return_exceptions: bool
 ) -> list[JobStatus | Exception]:
     """All statuses, in the order of ``refs``; the first failure in time is raised, or put in its place."""
-    known: dict[JobRef | None, JobStatus | Exception] = {}
+    known: dict[JobRef | None, Outcome] = {}
     async with stream:
-        async for outcome in stream:
+        async for outcome in stream.unacknowledged():
             if outcome.error is not None and not return_exceptions:
+                await _given([outcome])
                 raise outcome.error
-            known[outcome.job] = outcome.error or outcome.status  # type: ignore[assignment]  # one of them is there
-    return [known[job] for job in refs]
+            known[outcome.job] = outcome
+        await _given(known.values())
+    told = (known[job] for job in refs)
+    return [outcome.error or outcome.status for outcome in told]  # type: ignore[misc]  # one of them is there
+
+
+async def _given(outcomes: Iterable[Outcome]) -> None:
+    """Note, all at once, that these are handed out."""
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
+    for noted in [receipt.give() for receipt in receipts]:
+        if noted is not None:
+            await noted

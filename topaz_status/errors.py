@@ -20,10 +20,11 @@
     │   ├── JobExpiredError
     │   ├── JobLostError               seen before, gone now
     │   └── ResultUnavailableError     there is nothing to download (yet)
-    └── WatchError                 what became of the wait: .job .last_status
-        ├── WatchTimeoutError          (also a TimeoutError)
-        ├── WatchCanceledError
-        └── ClientClosedError
+    ├── WatchError                 what became of the wait: .job .last_status
+    │   ├── WatchTimeoutError          (also a TimeoutError)
+    │   ├── WatchCanceledError
+    │   └── ClientClosedError
+    └── StoreError                 durable watches cannot be read or written: .path
 
 Each carries its facts as attributes, pickles, and holds neither a key nor a signed URL.
 """
@@ -56,6 +57,7 @@ __all__ = [
     "ResultUnavailableError",
     "ServerError",
     "ServiceError",
+    "StoreError",
     "TopazStatusError",
     "TransportError",
     "WatchCanceledError",
@@ -275,3 +277,18 @@ class WatchCanceledError(WatchError):
 
 class ClientClosedError(WatchError):
     """The client was closed while the job or the call was still under way."""
+
+
+class StoreError(TopazStatusError):
+    """The store of durable watches cannot be used, or refused a write. What is in it is unharmed.
+
+    Attributes:
+        path: the file, or ``None`` for a store that is none.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        self.path = path
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.args[0]}" if self.path else str(self.args[0])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
 from .core.looks import Explanation
-from .errors import ConfigurationError, TopazStatusError, WatchCanceledError, WatchTimeoutError
+from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
 from .models.state import JobRef, JobState
 from .session.alarms import Alarm, Alarms
 from .session.feed import Feed
+from .session.keeper import Kept
+from .session.kept import Receipt
 from .session.poller import Ending, Poller
 from .session.statistics import explain_watch
 
@@ -42,6 +44,31 @@ class Outcome:
     """Seconds from the start of this watch to its end."""
     detected_at: float
     """Unix seconds at which the end was known."""
+    redelivered: bool = False
+    """True for an outcome that had been handed out before, and that nobody acknowledged."""
+    receipt: Receipt | None = attrs.field(default=None, eq=False, repr=False)
+    """What :meth:`ack` acknowledges; ``None`` without a store, and where the watch is to be taken up again."""
+
+    def ack(self) -> Awaitable[None]:
+        """Acknowledge it: a store forgets it, and :meth:`StatusClient.resume` does not bring it again.
+
+        May be awaited, to know that it is written; need not be. Without a store it does nothing.
+
+        Raises:
+            ConfigurationError: the client is closed, or runs on another loop.
+            StoreError: when awaited: it could not be written.
+        """
+        return _NOTHING if self.receipt is None else self.receipt.acknowledge()
+
+
+class _Nothing:
+    """An awaitable that has nothing to wait for."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+_NOTHING: Final = _Nothing()
 
 
 @attrs.define(eq=False, repr=False)
@@ -127,6 +154,10 @@ class Watch(Generic[S]):
         while True:
             ending, status = self._ending, self.status
             if status is not None and (last is None or news(last) != news(status)):
+                if status.is_terminal:  # where outcomes are kept it is handed out once it is on disk
+                    ending = await self._ended()
+                    if isinstance(ending.error, StoreError):
+                        raise copy.copy(ending.error)
                 last = status
                 yield status
                 continue
@@ -156,7 +187,14 @@ class Watch(Generic[S]):
     # -- leaving ------------------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Give this handle up; the last one to go ends the polling. After the end it does nothing."""
+        """Give this handle up; the last one to go ends the polling. After the end it does nothing.
+
+        The last one to go also has a store forget the job: ``resume()`` will not take it up.
+        """
+        self.drop()
+
+    def drop(self) -> None:
+        """Give this handle up as :meth:`cancel` does, but have a store keep the job for ``resume()``."""
         if self._ending is None:
             self._leave(
                 WatchCanceledError(f"the watch of {self.job} was canceled", job=self.job, last_status=self.status)
@@ -168,18 +206,27 @@ class Watch(Generic[S]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.cancel()
+        self.drop()
 
     # -- the other side -----------------------------------------------------------------------------------------------
 
-    def start(self, *, timeout: float | None, age: float, remaining: float | None) -> Self:
-        """Join the job's poller."""
-        self._started_at = self._feed.clock.now()
-        self._poller = self._feed.roster.join(self.job, self, age=age, remaining=remaining)
+    def start(
+        self,
+        *,
+        timeout: float | None,
+        age: float,
+        remaining: float | None,
+        since: float = 0.0,
+        kept: Kept | None = None,
+    ) -> Self:
+        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
+        now = self._feed.clock.now()
+        self._started_at = now - since
+        self._poller = self._feed.roster.join(self.job, self, age=age, remaining=remaining, since=since, kept=kept)
         self._feed.gate.wake()
         self._polls_before = self._poller.polls
         if timeout is not None:
-            self._alarm = self._alarms.set(self._started_at + timeout, self)
+            self._alarm = self._alarms.set(now + timeout, self)
         return self
 
     def changed(self) -> None:

@@ -9,7 +9,7 @@ from topaz_status.cli.arguments import parse
 
 from .driver import run
 
-COMMANDS = ("demo", "watch", "get", "list", "delete", "download", "simulate")
+COMMANDS = ("demo", "watch", "resume", "pending", "get", "list", "delete", "download", "simulate")
 
 
 @pytest.mark.parametrize(

@@ -341,3 +341,12 @@ def test_the_lag_that_is_expected_comes_about(kind: JobKind, every: float, rate:
 def test_nothing_watched_no_lag() -> None:
     """There is no end to come."""
     assert Schedule(POLICY).expected_lag(1.0, dict.fromkeys(KINDS, 1.0)) is None
+
+
+@pytest.mark.parametrize("age", [1.0, 13.0, 3600.0])
+def test_a_job_nobody_looked_at_is_not_taken_for_one_just_seen(age: float) -> None:
+    """Its end may have been missed, so the first look is due at once; and nothing counts as late before it could go."""
+    schedule = Schedule(POLICY)
+    schedule.add(job(1, JobKind.VIDEO), 5000.0, age=age, unseen=age)
+    assert schedule.next_at(5000.0, KINDS) <= 5001.0
+    assert schedule.overdue(5001.0) <= 1.0

@@ -67,7 +67,17 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"topaz-status {version('topaz-status')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_add_demo, _add_watch, _add_get, _add_list, _add_delete, _add_download, _add_simulate):
+    for add in (
+        _add_demo,
+        _add_watch,
+        _add_resume,
+        _add_pending,
+        _add_get,
+        _add_list,
+        _add_delete,
+        _add_download,
+        _add_simulate,
+    ):
         add(commands)
     return parser
 
@@ -94,7 +104,7 @@ def _add_common(parser: Parser, *, client: bool = True) -> None:
         add("--rate", type=positive, metavar="N", help="requests/s for everything together (default: 10)")
         add("--burst", type=at_least_one, metavar="N", help="requests at once after a pause (default: 10)")
         add("--max-in-flight", type=count, metavar="N", help="requests on the wire at once (default: 32)")
-        parser.set_defaults(price=None)
+        parser.set_defaults(price=None, store=None)
 
 
 def _add_jobs(parser: Parser) -> None:
@@ -138,10 +148,39 @@ def _add_watch(commands: Any) -> None:
     _add_jobs(parser)
     add = parser.add_argument
     add("--timeout", type=a_span, metavar="SPAN", help="wait this long for each job: 90, 10min, 2h (default: 7d)")
-    add("--price", type=positive, metavar="S", help="seconds of waiting that a request is worth (default: 0.1)")
+    add("--store", metavar="FILE", help="keep what is not done in FILE, for 'topaz-status resume'; made if missing")
+    _add_price(parser)
     _add_common(parser)
-    parser.set_defaults(price=None)
     _add_urls(parser)
+
+
+def _add_price(parser: Parser) -> None:
+    help_text = "seconds of waiting that a request is worth (default: 0.1)"
+    parser.add_argument("--price", type=positive, metavar="S", help=help_text)
+
+
+def _add_resume(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "resume",
+        "wait for the jobs in a store that are not done, as watch does",
+        "  topaz-status resume --store watches.db\n  topaz-status resume --store watches.db --json",
+    )
+    parser.add_argument("--store", required=True, metavar="FILE", help="where 'watch --store', or a program, kept them")
+    _add_price(parser)
+    _add_common(parser)
+    _add_urls(parser)
+
+
+def _add_pending(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "pending",
+        "list the unfinished watches and unacknowledged outcomes in a store; no network",
+        "  topaz-status pending --store watches.db\n  topaz-status pending --store watches.db --json",
+    )
+    parser.add_argument("--store", required=True, metavar="FILE", help="the store; a program may have it open")
+    _add_common(parser, client=False)
 
 
 def _add_get(commands: Any) -> None:

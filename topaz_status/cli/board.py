@@ -43,13 +43,20 @@ class Board:
                 with contextlib.suppress(ConfigurationError):  # no key: its outcome will say so
                     self.open[job] = self.client.watch(job, **self.timeout)
 
+    def adopt(self, watches: Iterable[Watch[Any]]) -> None:
+        """Keep an eye on jobs by somebody else's handles."""
+        for watch in watches:
+            if watch.job not in self._seen:
+                self._seen.add(watch.job)
+                self.open[watch.job] = watch
+
     def end(self, outcome: Outcome) -> None:
         """A job has ended."""
         if outcome.job is not None:
             self.ended[outcome.job.kind, outcome.state.value if outcome.state else LOST] += 1
             watch = self.open.pop(outcome.job, None)
             if watch is not None:
-                watch.cancel()
+                watch.drop()
 
     def states(self) -> Counter[tuple[JobKind, str]]:
         """How many jobs of each kind are in each state; ``new`` before the first look."""

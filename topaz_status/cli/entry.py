@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from ..errors import StoreError
 from .arguments import parse
-from .exits import BROKEN_PIPE, INTERRUPTED, OK, CommandError
+from .exits import BROKEN_PIPE, INTERRUPTED, OK, UNKNOWN, CommandError
 from .running import run
 from .screen import Screen, logged, open_screen
 
@@ -51,10 +52,14 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             from .demo import demo  # noqa: PLC0415
 
             return _run(demo, arguments, moving=sys.stdout.isatty())
-        case "watch":
-            from .watching import watch  # noqa: PLC0415
+        case "watch" | "resume" as name:
+            from . import watching  # noqa: PLC0415
 
-            return _run(watch, arguments, moving=True)
+            return _run(watching.watch if name == "watch" else watching.resume, arguments, moving=True)
+        case "pending":
+            from .pending import pending  # noqa: PLC0415
+
+            return pending(arguments, Screen())
         case name:
             from . import calls  # noqa: PLC0415
 
@@ -70,6 +75,8 @@ def _run(command: Command, arguments: argparse.Namespace, *, moving: bool) -> in
     try:
         with logged(screen, arguments.verbose):
             return run(lambda: command(arguments, screen))
+    except StoreError as error:
+        raise CommandError(str(error), UNKNOWN) from None
     finally:
         screen.close()
 

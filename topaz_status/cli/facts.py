@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..models import ImageStatus, TryOnStatus, VideoRecord, VideoStatus
-from ..models.base import Unit, without_urls
+from ..models.base import Unit, scrubbed, without_urls
 from .wording import json_line, moment, percent
 
 Told = ImageStatus | VideoStatus | TryOnStatus | VideoRecord
@@ -29,15 +29,6 @@ def as_object(status: Told, *, urls: bool) -> dict[str, Any]:
         "fields": status.to_dict() if urls else scrubbed(status.to_dict()),
     }
     return told | ({"result_url": status.result_url} if urls else {})
-
-
-def scrubbed(value: Any) -> Any:
-    """The same without URLs, however deep."""
-    if isinstance(value, str):
-        return without_urls(value)
-    if isinstance(value, dict):
-        return {key: scrubbed(item) for key, item in value.items()}
-    return [scrubbed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def as_lines(status: Told, *, urls: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``watch``: wait for any number of jobs, one line for each as it ends."""
+"""``watch`` and ``resume``: wait for any number of jobs, one line for each as it ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ..client import StatusClient
+from ..collect import Completions
 from ..core.policy import PollPolicy
 from ..errors import ConfigurationError
 from ..models.state import JobRef
@@ -22,6 +24,11 @@ from .screen import Screen, moving
 from .watching_view import WatchPicture, picture_of
 from .wording import job_column, json_line, painted, span
 
+if TYPE_CHECKING:
+    from ..store.sqlite import SQLiteStore
+
+_GO_ON: Final = "; the jobs themselves go on"
+
 
 def new_client(arguments: argparse.Namespace) -> StatusClient:
     """A client as the arguments and the environment want it.
@@ -29,13 +36,28 @@ def new_client(arguments: argparse.Namespace) -> StatusClient:
     Raises:
         CommandError: the environment holds something unusable.
     """
+    store = None if arguments.store is None else store_of(arguments.store)
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
     settings = {name: getattr(arguments, name) for name in ("rate", "burst", "max_in_flight")}
     given = {name: value for name, value in settings.items() if value is not None}
     try:
-        return StatusClient(policy=policy, **given)
+        return StatusClient(policy=policy, store=store, **given)
     except ConfigurationError as error:
         raise CommandError(explain(error), UNKNOWN) from None
+
+
+def store_of(file: str) -> SQLiteStore:
+    """The store in a file.
+
+    Raises:
+        CommandError: that names no file.
+    """
+    from ..store.sqlite import SQLiteStore  # noqa: PLC0415  # most commands need none
+
+    try:
+        return SQLiteStore(file)
+    except ConfigurationError as error:
+        raise CommandError(str(error), USAGE) from None
 
 
 async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -56,7 +78,27 @@ async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
                     async for outcome in outcomes:
                         watching.end(outcome)
             except asyncio.CancelledError:
-                board.report_open(screen, "; the jobs themselves go on")
+                board.report_open(screen, "; 'resume' goes on with them" if arguments.store else _GO_ON)
+                raise
+    return worst(watching.codes)
+
+
+async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; gives its exit code."""
+    if not Path(arguments.store).exists():  # noqa: ASYNC240  # before anything waits
+        raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
+    async with new_client(arguments) as client:
+        board = Board(client)
+        watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
+        async with client.resume() as outcomes:
+            watching.resumed = outcomes
+            try:
+                async with moving(screen, watching.picture):
+                    async for outcome in outcomes:
+                        watching.end(outcome)
+            except asyncio.CancelledError:
+                board.adopt(outcomes.watches)
+                board.report_open(screen, "; 'resume' goes on with them")
                 raise
     return worst(watching.codes)
 
@@ -71,6 +113,8 @@ class Watching:
     urls: bool
     codes: set[int] = attrs.field(factory=lambda: {OK})
     reading: bool = False
+    resumed: Completions | None = None
+    """What is being resumed, if that is so."""
     began_at: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
 
     async def stream(self, jobs: list[JobRef], descriptor: int) -> AsyncIterator[JobRef]:
@@ -95,10 +139,15 @@ class Watching:
         """Print what became of a job."""
         self.board.end(outcome)
         self.codes.add(code_of(outcome.error))
-        self.screen.out(json_line(as_object(outcome, urls=self.urls)) if self.as_json else as_line(outcome))
+        told = as_object(outcome, urls=self.urls)
+        if self.resumed is not None:
+            told |= {"tag": outcome.tag, "redelivered": outcome.redelivered}
+        self.screen.out(json_line(told) if self.as_json else as_line(outcome))
 
     def picture(self) -> WatchPicture:
         """How things stand."""
+        if self.resumed is not None:
+            self.board.adopt(self.resumed.watches)
         return picture_of(self.board, asyncio.get_running_loop().time(), self.began_at, reading=self.reading)
 
 
@@ -107,7 +156,8 @@ def as_line(outcome: Outcome) -> str:
     word = outcome.state.value if outcome.state else "lost" if code_of(outcome.error) == 1 else "not known"
     why = "" if outcome.error is None else f"  {reason(outcome.error, outcome.job)}"
     state = painted(f"{word:<9}", outcome.state)
-    return f"{job_column(outcome.job)}  {state}  {span(outcome.waited):>12}{why}".rstrip()
+    again = "  (told before)" if outcome.redelivered else ""
+    return f"{job_column(outcome.job)}  {state}  {span(outcome.waited):>12}{why}{again}".rstrip()
 
 
 def as_object(outcome: Outcome, *, urls: bool) -> dict[str, Any]:

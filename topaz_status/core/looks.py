@@ -58,11 +58,11 @@ class Explanation:
     """How late its end will be known on average, should it come before the next look (see :mod:`.outlook`)."""
 
     @classmethod
-    def ended(cls, job: JobRef, tokens: float) -> Explanation:
+    def of_none(cls, job: JobRef, tokens: float, reason: str) -> Explanation:
         """There is no next look."""
         return cls(
             job=job,
-            reason="the watch has ended",
+            reason=reason,
             in_flight=False,
             due_in=None,
             looked_ago=None,

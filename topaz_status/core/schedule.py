@@ -58,10 +58,17 @@ class Schedule:
 
     # -- watches come and go ------------------------------------------------------------------------------------------
 
-    def add(self, job: JobRef, now: float, *, age: float = 0.0, remaining: float | None = None) -> None:
-        """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told."""
+    def add(
+        self, job: JobRef, now: float, *, age: float = 0.0, remaining: float | None = None, unseen: float = 0.0
+    ) -> None:
+        """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told.
+
+        A watch that is taken up again may have missed its end: for ``unseen`` seconds nobody may have looked.
+        """
         self.drop(job)
         tracked = self._jobs[job] = Tracked(job, now - age if age else now, now)
+        if unseen:
+            tracked.seen_at = now - min(unseen, age, self._policy.longest_gap(age))
         if remaining is not None and SOONEST <= remaining <= FARTHEST:
             tracked.believe(Source.ETA, remaining, now, self._lifetimes)
         else:

@@ -16,6 +16,7 @@ import attrs
 from ..errors import (
     AuthenticationError,
     JobCanceledError,
+    JobError,
     JobExpiredError,
     JobFailedError,
     JobLostError,
@@ -50,6 +51,18 @@ _FAILURES: Final = {
     JobState.CANCELED: JobCanceledError,
     JobState.EXPIRED: JobExpiredError,
 }
+
+
+def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
+    """True for an end that tells what became of the job; False for one of the wait alone, which may be taken up again.
+
+    Timeouts, a refused key, the client's closing and a service without any usable answer for too long are of the wait.
+    """
+    if isinstance(error, ServiceError):
+        return not (error.is_transient or isinstance(error, AuthenticationError))
+    if error is None:
+        return status is not None and status.is_terminal
+    return isinstance(error, JobError)
 
 
 @attrs.define

@@ -81,6 +81,15 @@ def without_urls(text: str) -> str:
     return _URL.sub("<url>", text)
 
 
+def scrubbed(value: Any) -> Any:
+    """Give a JSON value back without URLs, however deep."""
+    if isinstance(value, str):
+        return without_urls(value)
+    if isinstance(value, dict):
+        return {key: scrubbed(item) for key, item in value.items()}
+    return [scrubbed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def told_reason(message: str | None, code: str | None) -> str | None:
     """Join a service's words on a failure and its code, fit for a log: no URL, at most 500 characters."""
     words = " ".join((message or "").split())

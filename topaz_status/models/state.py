@@ -100,3 +100,11 @@ class JobRef:
             kinds = ", ".join(f"'{kind.value}:ID'" for kind in JobKind)
             raise ConfigurationError(f"{text!r} names no job: expected one of {kinds}")
         return cls(kind.strip(), job_id)
+
+
+def key_of(job: JobRef) -> str:
+    """The id in the one spelling by which a job is known: Topaz's are UUIDs, whose case means nothing."""
+    if job.kind is JobKind.TRY_ON:
+        return job.id
+    lower = job.id.lower()
+    return job.id if lower == job.id else lower

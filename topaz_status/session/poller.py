@@ -71,6 +71,11 @@ class Poller:
         """How it ended, ``None`` while it is at work."""
         return self.over.result() if self.over.done() and not self.over.cancelled() else None
 
+    @property
+    def is_at_work(self) -> bool:
+        """True until its end is known."""
+        return not self.over.done()
+
     async def run(self, torn_down: Callable[[Poller], None]) -> None:
         """Await the ending and give it to every handle; tell ``torn_down`` where somebody cancels this from outside."""
         try:

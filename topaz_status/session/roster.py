@@ -11,9 +11,12 @@ from typing import Final, TypeGuard
 import attrs
 
 from ..core.schedule import Schedule
-from ..errors import ClientClosedError, TopazStatusError
-from ..models.state import JobKind, JobRef
+from ..errors import ClientClosedError, StoreError, TopazStatusError
+from ..models.state import JobKind, JobRef, key_of
+from ..store.record import read_status
 from .clock import Clock
+from .keeper import Keeper, Kept
+from .kept import KeptPoller
 from .poller import Ending, Handle, Poller
 from .retry import pause
 
@@ -27,6 +30,8 @@ class Roster:
 
     _clock: Clock
     _schedule: Schedule
+    _keeper: Keeper | None = None
+    """Who keeps the rows of durable watches."""
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
     _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
@@ -53,11 +58,11 @@ class Roster:
     def find(self, job: JobRef) -> Poller | None:
         """The poller of a job."""
         pollers = self._pollers[job.kind]
-        return pollers.get(job.id) or pollers.get(_key(job))
+        return pollers.get(job.id) or pollers.get(key_of(job))
 
     def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
         """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
-        return poller is not None and not poller.over.done()
+        return poller is not None and poller.is_at_work
 
     def listed(self, kind: JobKind, job_id: object) -> Poller | None:
         """The poller of a job as a list names it, in whatever case."""
@@ -66,11 +71,24 @@ class Roster:
         pollers = self._pollers[kind]
         return pollers.get(job_id) or pollers.get(job_id.lower())
 
-    def join(self, job: JobRef, handle: Handle, *, age: float = 0.0, remaining: float | None = None) -> Poller:
-        """Give a handle the poller of its job: the one at work, or a new one with a fresh look."""
+    def join(
+        self,
+        job: JobRef,
+        handle: Handle,
+        *,
+        age: float = 0.0,
+        remaining: float | None = None,
+        since: float = 0.0,
+        kept: Kept | None = None,
+    ) -> Poller:
+        """Give a handle the poller of its job: the one at work, or a new one with a fresh look.
+
+        A new one began ``since`` seconds ago; where it is ``kept``, its first look waits until its row is on disk.
+        """
         poller = self.find(job)
         if poller is None or poller.ending is not None:
-            poller = self._start(job, age, remaining)
+            poller = self._new(job, since, kept)
+            self._start(poller, age, remaining)
         poller.add(handle)
         return poller
 
@@ -113,13 +131,42 @@ class Roster:
                 text = f"the client was closed while {poller.job} was watched"
                 self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
 
-    def _start(self, job: JobRef, age: float, remaining: float | None) -> Poller:
-        now, loop = self._clock.now(), self._clock.loop
-        poller = self._pollers[job.kind][_key(job)] = Poller(job, now, loop.create_future())
+    def _new(self, job: JobRef, since: float, kept: Kept | None) -> Poller:
+        started_at, over = self._clock.now() - since, self._clock.loop.create_future()
+        if kept is None or self._keeper is None:
+            return Poller(job, started_at, over)
+        status = read_status(job, kept.row.status)
+        word, progress = (None, None) if status is None else (status.status, status.progress)
+        return KeptPoller(job, started_at, over, None, word, progress, status, keeper=self._keeper, kept=kept)
+
+    def _start(self, poller: Poller, age: float, remaining: float | None) -> None:
+        self._pollers[poller.job.kind][key_of(poller.job)] = poller
         coroutine = poller.run(self._torn_down)
-        poller.task = loop.create_task(coroutine, name="topaz_status poller", context=self._context)
-        self._schedule.add(job, now, age=age, remaining=remaining)
-        return poller
+        poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
+        now = self._clock.now()
+        if not isinstance(poller, KeptPoller):
+            self._schedule.add(poller.job, now, age=age, remaining=remaining)
+        elif poller.kept.stored:
+            unseen = 0.0 if remaining is not None and remaining > 0.0 else now - poller.started_at
+            self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen)
+        else:
+            told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
+            poller.keeper.put(poller.kept, poller.kept.row, told)
+
+    def _on_disk(
+        self, poller: Poller, began_at: float, age: float, remaining: float | None, error: StoreError | None
+    ) -> None:
+        """A row is safe, and the first look at its job may go; or it is not, and the watch ends."""
+        if not self.is_watched(poller):
+            return
+        if error is not None:
+            self.end(poller, error)
+            return
+        now = self._clock.now()
+        waited = now - began_at
+        self._schedule.add(
+            poller.job, now, age=age + waited, remaining=None if remaining is None else remaining - waited
+        )
 
     def _on_torn_down(self, poller: Poller) -> None:
         """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
@@ -130,13 +177,5 @@ class Roster:
 
     def _forget(self, poller: Poller) -> None:
         if self.find(poller.job) is poller:
-            del self._pollers[poller.job.kind][_key(poller.job)]
+            del self._pollers[poller.job.kind][key_of(poller.job)]
             self._schedule.drop(poller.job)
-
-
-def _key(job: JobRef) -> str:
-    """Topaz's ids are UUIDs, whose case means nothing; Pixelcut's are whatever they are."""
-    if job.kind is JobKind.TRY_ON:
-        return job.id
-    lower = job.id.lower()
-    return job.id if lower == job.id else lower

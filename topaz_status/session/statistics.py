@@ -90,7 +90,8 @@ def explain_watch(feed: Feed, job: JobRef, *, ended: bool) -> Explanation:
     tokens = budget.tokens(now)
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens)
-    return known or Explanation.ended(job, tokens)
+    reason = "the watch has ended" if ended else "what is known of it is on its way to the disk"
+    return known or Explanation.of_none(job, tokens, reason)
 
 
 def take_stats(feed: Feed) -> Stats:

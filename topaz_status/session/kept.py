@@ -1,0 +1,135 @@
+"""A poller whose row is kept: its ending waits for the disk, and whoever was given it says so by a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import attrs
+
+from ..core.verdict import is_final
+from ..errors import ConfigurationError, StoreError
+from ..models import JobStatus
+from ..models.state import JobState
+from ..store.base import End
+from ..store.record import write_error, write_status
+from .keeper import Keeper, Kept
+from .poller import Ending, Poller
+
+
+@attrs.define(eq=False)
+class KeptPoller(Poller):
+    """One stream of looks, and the row that outlives it."""
+
+    keeper: Keeper = attrs.field(kw_only=True)
+    kept: Kept = attrs.field(kw_only=True)
+    on_look: tuple[Callable[[], None], ...] = attrs.field(default=(), init=False)
+    """Called once, when a look has found the job still going on."""
+    _state: JobState | None = attrs.field(default=None, init=False)
+    """The state in the store."""
+    _over: bool = attrs.field(default=False, init=False)
+    """True once a look has seen the job's end."""
+    _final: Ending | None = attrs.field(default=None, init=False)
+    """What became of the job, from when it is known."""
+    _safe: bool = attrs.field(default=False, init=False)
+    """True once that is on disk, or is known not to get there."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """True until its end is known, which is before it is on disk."""
+        return self._final is None and not self.over.done()
+
+    def _take(self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool) -> None:
+        """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
+        before = self.word
+        super()._take(told, word, progress, sent_at, moved=moved)
+        if word != before:
+            self._note_state()
+        if self.on_look and not self._over:
+            on_look, self.on_look = self.on_look, ()
+            for call in on_look:
+                call()
+
+    def _note_state(self) -> None:
+        status = self.status
+        self._over = status is not None and status.is_terminal
+        if status is not None and not self._over and status.state is not self._state:
+            self._state = status.state
+            self.keeper.put(self.kept, attrs.evolve(self.kept.row, status=write_status(status)), flush=False)
+
+    def end(self, ending: Ending) -> None:
+        """Let the coroutine finish: at once when only the wait is over, else once the outcome is on disk."""
+        if self._final is not None:
+            if self._safe:
+                super().end(self._final)
+        elif self.over.done():
+            return
+        elif is_final(ending.status, ending.error):
+            self._final = ending
+            self._write(ending)
+        else:
+            super().end(ending)
+
+    def _write(self, ending: Ending) -> None:
+        status = None if ending.status is None else write_status(ending.status)
+        error = None if ending.status is not None and ending.status.is_terminal else write_error(ending.error)
+        end = End(self.polls, max(0.0, ending.at - self.started_at), ending.detected_at, error)
+        before = self.kept.row
+        self.keeper.put(
+            self.kept, attrs.evolve(before, status=status, end=end), lambda error: self._written(error, ending)
+        )
+
+    def _written(self, error: StoreError | None, ending: Ending) -> None:
+        self._safe = True
+        if error is not None:
+            self._final = attrs.evolve(ending, error=error)  # the row keeps its end, for the next write of it
+        super().end(self._final or ending)
+        if self.task is not None and self.task.done():  # somebody canceled it
+            self.settle()
+
+
+@attrs.define(eq=False)
+class Receipt:
+    """Who was given an outcome says with it that it has been given, and later that it is no longer needed."""
+
+    _keeper: Keeper
+    kept: Kept
+    _given: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        """True once whoever holds it has been given the outcome."""
+        return self._given
+
+    def give(self) -> asyncio.Future[None] | None:
+        """Note that the outcome is about to be handed out; to be awaited before it is.
+
+        What is awaited raises :class:`StoreError` when that could not be written.
+        """
+        end = self.kept.row.end
+        if self._given or self.kept.gone or end is None:
+            return None
+        row = attrs.evolve(self.kept.row, end=attrs.evolve(end, handed_out=True))
+        noted = self._keeper.saved(self.kept, row, flush=False)
+        noted.add_done_callback(self._noted)
+        return noted
+
+    def _noted(self, noted: asyncio.Future[None]) -> None:
+        self._given = not noted.cancelled() and noted.exception() is None
+
+    def acknowledge(self) -> asyncio.Future[None]:
+        """Take the outcome's row out; it is never handed out again.
+
+        Raises:
+            ConfigurationError: the client is closed, or runs on another loop.
+        """
+        if self._keeper.closed or not self._keeper.clock.is_running_here():
+            raise ConfigurationError("an outcome is acknowledged while its client is open, and on its event loop")
+        return self._keeper.dropped(self.kept)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    """Stands for a receipt where an outcome was pickled or copied: only the original can be acknowledged."""

@@ -1,0 +1,216 @@
+"""Watches in an SQLite file: each write is one transaction that is on disk before it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from ..core.policy import optional_seconds
+from ..errors import ConfigurationError, StoreError
+from ..models.state import JobKind, JobRef, key_of
+from .base import KEPT, End, Opening, Row
+from .lock import FileLock
+from .schema import VERSION, migrate, version_of
+
+_COLUMNS: Final = (
+    "number, kind, key, id, started_at, submitted_at, eta, timeout, deadline, tag, status,"
+    " detected_at, polls, waited, error, handed_out"
+)
+_NAMES: Final = [name.strip() for name in _COLUMNS.split(",")]
+_PUT: Final = (
+    f"INSERT INTO watches ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608  # our own names
+    " ON CONFLICT (kind, key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES)
+    + " WHERE excluded.number >= watches.number"
+)
+_TAKE: Final = "DELETE FROM watches WHERE number = ?"
+_COUNT: Final = "UPDATE counter SET last_number = max(last_number, ?)"
+_LOAD: Final = f"SELECT {_COLUMNS} FROM watches ORDER BY number"  # noqa: S608
+_PURGE: Final = "DELETE FROM watches WHERE coalesce(detected_at, max(started_at, coalesce(deadline, started_at))) < ?"
+_ADVICE: Final = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "it cannot be written to",
+    "SQLITE_CANTOPEN": "it cannot be opened: is its folder there, and may it be written to?",
+    "SQLITE_CORRUPT": "it is damaged: restore it or name another file",
+    "SQLITE_NOTADB": "it is damaged, or no database at all: restore it or name another file",
+    "SQLITE_IOERR": "the disk does not work as it should, or is full",
+    "SQLITE_BUSY": "another program has locked it",
+}
+
+
+class SQLiteStore:
+    """A :class:`~topaz_status.WatchStore` in one file: ``StatusClient(store=SQLiteStore("watches.db"))``.
+
+    The file is made if it is missing. Beside it come ``-wal`` and ``-shm``, which belong to it, and ``.lock``, which
+    keeps a second client away. Opened by a client, and closed with it.
+
+    Args:
+        path: the file, on a local disk.
+        keep: seconds for which a row that nothing happens to is kept, from its outcome, its deadline or its start;
+            ``None`` for ever. What is older goes when the file is opened.
+
+    Raises:
+        ConfigurationError: an argument is unusable.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, keep: float | None = KEPT) -> None:
+        text = os.fspath(path)
+        if not isinstance(text, str) or not text or text.startswith((":", "file:")):
+            raise ConfigurationError(f"path names a file, not {path!r}; MemoryStore() keeps watches in memory")
+        self.path: Final = Path(text).absolute()
+        self._keep = optional_seconds("keep", keep)
+        self._lock = FileLock(self.path)
+        self._connection: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self.path}{', open' if self._connection else ''}>"
+
+    def open(self, now: float) -> Opening:
+        """See :class:`~topaz_status.WatchStore`."""
+        with self._explained():
+            if self.path.is_dir():
+                raise StoreError("is a folder, not a file")
+            self._lock = FileLock(self.path.resolve())
+            self._lock.take()
+            try:
+                _examine(self.path)
+                self._connection = _connect(self.path, "rwc")
+                migrate(self._connection, version_of(self._connection))
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return self._begin(now)
+            except BaseException:
+                self.close()
+                raise
+
+    def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:
+        """See :class:`~topaz_status.WatchStore`."""
+        with self._explained(), self._transaction(flush=flush) as connection:
+            connection.executemany(_PUT, map(_values, rows))
+            connection.executemany(_TAKE, ((number,) for number in gone))
+            if rows:
+                connection.execute(_COUNT, (max(row.number for row in rows),))
+
+    def load(self) -> list[Row]:
+        """See :class:`~topaz_status.WatchStore`."""
+        with self._explained():
+            return _rows(self._open())
+
+    def close(self) -> None:
+        """See :class:`~topaz_status.WatchStore`."""
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                with self._explained():
+                    connection.close()
+        finally:
+            self._lock.release()
+
+    def peek(self) -> list[Row]:
+        """Give all rows without opening the store, even while a client of another process has it open.
+
+        Raises:
+            StoreError: there is no such file, or it cannot be read.
+        """
+        with self._explained():
+            if not self.path.exists():
+                raise StoreError("there is no such file")
+            with contextlib.closing(_connect(self.path, "ro")) as connection:
+                version = version_of(connection)
+                if version not in {0, VERSION}:
+                    raise StoreError("was written by an older topaz_status: 'resume' brings it up to date")
+                return _rows(connection) if version else []
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError("is not open")
+        return self._connection
+
+    def _begin(self, now: float) -> Opening:
+        purged = 0
+        with self._transaction(flush=True) as connection:
+            if self._keep is not None:
+                purged = connection.execute(_PURGE, (now - self._keep,)).rowcount
+            else:
+                connection.execute(_COUNT, (0,))  # writes, so that a file that takes no writes is found out now
+            (last_number,) = connection.execute("SELECT last_number FROM counter").fetchone()
+        return Opening(last_number, purged)
+
+    @contextlib.contextmanager
+    def _transaction(self, *, flush: bool) -> Iterator[sqlite3.Connection]:
+        connection = self._open()
+        connection.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what goes wrong into a :class:`StoreError` that says what to do, and about which file."""
+        try:
+            yield
+        except StoreError as error:
+            raise StoreError(error.args[0], path=str(self.path)) from None
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            advice = next((advice for start, advice in _ADVICE.items() if name.startswith(start)), None)
+            raise StoreError(f"{advice} ({error})" if advice else str(error), path=str(self.path)) from error
+        except OSError as error:
+            raise StoreError(f"cannot be opened: {error.strerror or error}", path=str(self.path)) from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(path.as_posix())}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _examine(path: Path) -> None:
+    """Look at a file before anything could be written to it; one that only a writer can read is examined later."""
+    if not path.exists():
+        return
+    with contextlib.closing(_connect(path, "ro")) as connection:
+        try:
+            version_of(connection)
+        except sqlite3.OperationalError:
+            return
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    job, end = row.job, row.end
+    told = (None,) * 5 if end is None else (end.detected_at, end.polls, end.waited, end.error, end.handed_out)
+    about = row.number, job.kind.value, key_of(job), job.id, row.started_at, row.submitted_at, row.eta
+    return (*about, row.timeout, row.deadline, row.tag, row.status, *told)
+
+
+def _rows(connection: sqlite3.Connection) -> list[Row]:
+    return [_row(dict(zip(_NAMES, values, strict=True))) for values in connection.execute(_LOAD)]
+
+
+def _row(found: dict[str, Any]) -> Row:
+    end = None
+    if found["detected_at"] is not None:
+        handed_out = bool(found["handed_out"])
+        end = End(found["polls"], found["waited"], found["detected_at"], found["error"], handed_out)
+    return Row(
+        number=found["number"],
+        job=JobRef(JobKind(found["kind"]), found["id"]),
+        started_at=found["started_at"],
+        submitted_at=found["submitted_at"],
+        eta=found["eta"],
+        timeout=found["timeout"],
+        deadline=found["deadline"],
+        tag=found["tag"],
+        status=found["status"],
+        end=end,
+    )
