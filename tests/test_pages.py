@@ -9,6 +9,7 @@ import pytest
 from harness import client_of, virtual
 
 from topaz_status import BadRequestError, ConfigurationError, DecodeError, JobState, VideoRecord
+from topaz_status.endpoints import VAIN_PAGES
 from topaz_status.testing import JobPlan, Simulator
 
 
@@ -175,3 +176,16 @@ async def test_delete() -> None:
         with pytest.raises(Exception, match="404"):
             await client.image.get(jobs[1])
         assert await client.image.delete_all() == 4
+
+
+@virtual
+async def test_lists_that_never_end() -> None:
+    """Pages that go on for ever, under ever new cursors, are followed only as long as they show something new."""
+    simulator = Simulator()
+    ids = images(simulator, 30) | {simulator.add_video(queue=0.0).id}
+    simulator.add_fault("endless")
+    async with client_of(simulator) as client:
+        seen = {status.process_id async for status in client.image.list()}
+        seen |= {record.id async for record in client.video.history()}
+    assert seen == ids
+    assert len(simulator.log) <= 2 * (VAIN_PAGES + 1)

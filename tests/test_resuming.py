@@ -157,3 +157,13 @@ async def test_no_secret_in_errors(tmp_path: Path) -> None:
         with pytest.raises(TransportError) as raised:
             await client.save("try-on:x", tmp_path)
     assert "secret" not in str(raised.value) + repr(raised.value)
+
+
+@virtual
+async def test_a_range_that_is_refused_is_not_asked_for_again(tmp_path: Path) -> None:
+    """After a 416 the whole file is asked for, at the next attempt."""
+    server = storage(cut(STRONG), http(b"", "416 Range Not Satisfiable"))
+    async with client_of(server) as client:
+        assert (await client.save("try-on:x", tmp_path)).read_bytes() == WHOLE
+    asked = ["range" in request.headers for request in server.heard if request.path.startswith("/file")]
+    assert asked == [False, True, False]

@@ -35,6 +35,7 @@ VIDEO = f"{TOPAZ}/video/{ID}/status"
 
 
 GOOD = {"process_id": ID, "status": "Completed", "progress": 100}
+GOOD_ONCE: dict[str, Any] = {"payload": GOOD}
 
 
 @contextlib.asynccontextmanager
@@ -201,3 +202,36 @@ async def test_a_hold_is_for_the_kind(answers: aioresponses) -> None:
             await client.image.download_link(ID)
     assert videos[0] < 4.0
     assert other[0] >= 60.0
+
+
+UNREADABLE: list[dict[str, Any]] = [
+    {"body": b""},
+    {"body": b"<html>We'll be right back</html>"},
+    {"body": b'{"process_id": "d7b'},
+    {"body": b"\xff\xfe{}"},
+    {"status": 204},
+]
+
+
+@pytest.mark.parametrize("failure", UNREADABLE, ids=str)
+@virtual
+async def test_what_cannot_be_read_is_tried_again(answers: aioresponses, failure: dict[str, Any]) -> None:
+    """A 200 that is no JSON at all is a passing trouble like a 503; after the sixth it is raised."""
+    seen = times(answers, IMAGE, *[failure] * 5, GOOD_ONCE, *[failure] * 6)
+    async with opened() as client:
+        assert (await client.image.get(ID)).is_terminal
+        assert len(seen) == 6
+        with pytest.raises(DecodeError):
+            await client.image.get(ID)
+    assert len(seen) == 12
+
+
+@virtual
+async def test_what_says_something_else_is_not_tried_again(answers: aioresponses) -> None:
+    """A body that can be read and is no status, or another job's, is raised at once: the service means it."""
+    seen = times(answers, IMAGE, {"payload": {"process_id": "another", "status": "Completed"}}, {"payload": {}})
+    async with opened() as client:
+        for _ in range(2):
+            with pytest.raises(DecodeError):
+                await client.image.get(ID)
+    assert len(seen) == 2

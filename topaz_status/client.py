@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from . import collect, results
 from .collect import Completions, as_ref, as_refs
@@ -27,6 +27,8 @@ from .watch import Outcome, Watch
 
 if TYPE_CHECKING:
     import aiohttp
+
+T = TypeVar("T")
 
 _WEEK: Final = 7 * 86_400.0
 _MILLISECONDS: Final = 1e11
@@ -100,6 +102,7 @@ class StatusClient:
         self._engine: Engine | None = None
         self._durable: Durable | None = None
         self._opening = False
+        self._ended: Engine | None = None
         self._closed = False
         self.image: Final = ImageEndpoint(self._call, self._start_watch)
         """Topaz Image: one call per endpoint, and typed watches."""
@@ -140,9 +143,10 @@ class StatusClient:
     async def aclose(self) -> None:
         """End every watch (they raise ``ClientClosedError``), every task and every connection."""
         self._closed = True
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
+        self._ended = self._engine or self._ended
+        self._engine = None
+        if self._ended is not None:
+            await self._ended.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -319,8 +323,8 @@ class StatusClient:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _call(self, request: Request) -> Response:
-        return await self._live().exchange.call(request)
+    async def _call(self, request: Request, read: Callable[[Response], T]) -> T:
+        return await self._live().exchange.call(request, read)
 
     def _live(self) -> Engine:
         """The engine of an open client, on its own loop."""

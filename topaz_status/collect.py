@@ -15,10 +15,13 @@ from .models import JobStatus
 from .models.state import JobRef
 from .session.clock import Clock
 from .session.kept import Receipt
+from .session.retry import pause
 from .watch import Outcome, Watch
 
 READ_AHEAD: Final = 1000
 """Jobs taken from an async iterable whose outcome has not been handed out yet, at most."""
+BREATH: Final = 100
+"""Jobs taken from an async iterable before others have their turn on the loop, at most."""
 
 StartWatch = Callable[[JobRef], Watch[Any]]
 
@@ -79,8 +82,12 @@ class Run:
 
     async def read(self, jobs: AsyncIterable[object]) -> None:
         """Take jobs as they come, never too many ahead of the one who takes the outcomes."""
+        taken = 0
         async for job in jobs:
             self._take_any(job)
+            taken += 1
+            if taken % BREATH == 0:  # an iterable that never waits would have the loop to itself
+                await pause(0.0)
             while len(self.open) + len(self.ready) >= READ_AHEAD:
                 self.room.clear()
                 await self.room.wait()

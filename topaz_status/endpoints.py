@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -27,9 +26,14 @@ from .models.state import JobKind, JobRef
 from .watch import Watch
 
 S = TypeVar("S", bound=JobStatus)
-Call = Callable[[wire.Request], Awaitable[wire.Response]]
+Read = Callable[[wire.Response], Any]
+Call = Callable[[wire.Request, Read], Awaitable[Any]]
 MOST_PER_PAGE: Final = 100
 _List = list  # inside ImageEndpoint the name is a method's
+
+
+VAIN_PAGES: Final = 10
+"""Pages in a row without a job that was not on an earlier one: after so many a list is taken to have ended."""
 
 
 class Unset(enum.Enum):
@@ -39,6 +43,25 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
+
+
+@attrs.define
+class Trail:
+    """Where a walk through a list has been: cursors may repeat, or go on for ever."""
+
+    _cursors: set[str | None] = attrs.field(factory=lambda: {None})
+    _shown: set[str] = attrs.field(factory=set)
+    _vain: int = 0
+
+    def leads_on(self, cursor: str | None, ids: Iterable[str]) -> bool:
+        """After a page that showed ``ids`` and named ``cursor``: is there another one worth asking for?"""
+        before = len(self._shown)
+        self._shown.update(ids)
+        self._vain = self._vain + 1 if len(self._shown) == before else 0
+        if cursor in self._cursors or self._vain >= VAIN_PAGES:
+            return False
+        self._cursors.add(cursor)
+        return True
 
 
 class StartWatch(Protocol):
@@ -88,7 +111,7 @@ class Endpoint(Generic[S]):
         return job
 
     async def _get(self, request: wire.Request) -> object:
-        return parse_json((await self._call(request)).body)
+        return await self._call(request, _json)
 
 
 class ImageEndpoint(Endpoint[ImageStatus]):
@@ -121,21 +144,20 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         return decode_image_page(await self._get(wire.image_page(cursor, limit)))
 
     async def list(self, page_size: int = 100) -> AsyncIterator[ImageStatus]:
-        """All jobs of the account, page by page. Ends where the cursors do, or where one comes again.
+        """All jobs of the account, page by page. Ends where the cursors do, or where they lead nowhere new.
 
         Raises:
             TopazStatusError: as for :meth:`page`.
         """
         cursor: str | None = None
-        walked: set[str | None] = {None}
+        trail = Trail()
         while True:
             page = await self.page(cursor, page_size)
             for status in page.statuses:
                 yield status
             cursor = page.next_cursor
-            if cursor in walked:
+            if not trail.leads_on(cursor, (status.process_id for status in page.statuses)):
                 return
-            walked.add(cursor)
 
     async def list_all(self) -> _List[ImageStatus]:
         """All jobs of the account in one unpaginated answer, which "may be slow or fail": prefer :meth:`list`.
@@ -152,7 +174,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             ConflictError: 409, the job's state does not allow it.
             TopazStatusError: as for :meth:`get`.
         """
-        await self._call(wire.delete_image(self._ref(job)))
+        await self._call(wire.delete_image(self._ref(job)), _json_or_none)
 
     async def delete_all(self) -> int | None:
         """Remove the records of all jobs, never sent twice: how many they were, ``None`` when not told.
@@ -160,8 +182,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         Raises:
             TopazStatusError: as for :meth:`get`.
         """
-        response = await self._call(wire.delete_images())
-        return None if response.status == HTTPStatus.NO_CONTENT else decode_deleted_count(_json_or_none(response))
+        return decode_deleted_count(await self._call(wire.delete_images(), _json_or_none))
 
     async def download_link(self, job: JobRef | str) -> Download:
         """Ask for a link to a finished job's result; it dies after an hour, and each call makes a new one.
@@ -194,15 +215,14 @@ class VideoEndpoint(Endpoint[VideoStatus]):
             TopazStatusError: as for :meth:`get`.
         """
         cursor: str | None = None
-        walked: set[str | None] = {None}
+        trail = Trail()
         while True:
             page = decode_history(await self._get(wire.video_history(cursor)))
             for record in page.records:
                 yield record
             cursor = page.next_cursor
-            if cursor in walked:
+            if not trail.leads_on(cursor, (record.id for record in page.records)):
                 return
-            walked.add(cursor)
 
 
 class TryOnEndpoint(Endpoint[TryOnStatus]):
@@ -218,6 +238,10 @@ class TryOnEndpoint(Endpoint[TryOnStatus]):
         """
         ref = self._ref(job)
         return decode_try_on(await self._get(wire.get_status(ref)), ref)
+
+
+def _json(response: wire.Response) -> object:
+    return parse_json(response.body)
 
 
 def _json_or_none(response: wire.Response) -> object:

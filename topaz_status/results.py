@@ -81,6 +81,11 @@ class Saving:
             return {}
         return {"Range": f"bytes={self.at}-", "If-Range": self.etag}
 
+    async def restart(self) -> None:
+        """Forget what is there: the next request asks for the whole file."""
+        self.at, self.etag = 0, None
+        await asyncio.to_thread(_rewind, self.file)
+
     async def accept(self, stream: Stream) -> None:
         """Take one answer in, from where it begins."""
         start = _first_byte(stream.status, stream.headers)
@@ -144,8 +149,8 @@ async def _fetch(transport: Transport, link: Callable[[], Awaitable[Download]], 
     """Try until the file is whole; a link that went stale meanwhile is asked for anew."""
     jitter = Jitter()
     delays = iter(jitter.call_delays())
+    furthest = 0
     while True:
-        before = saving.at
         try:
             async with transport.stream(_web(url), saving.headers()) as stream:
                 if stream.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
@@ -155,10 +160,12 @@ async def _fetch(transport: Transport, link: Callable[[], Awaitable[Download]], 
             trouble = TransportError(f"the storage answered {status}", job=None)
             if status in _STALE:
                 url = (await link()).url
+            elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                await saving.restart()
         except TransportError as error:
             trouble = error
-        if saving.at > before:
-            delays = iter(jitter.call_delays())
+        if saving.at > furthest:
+            furthest, delays = saving.at, iter(jitter.call_delays())
         delay = next(delays, None)
         if delay is None:
             raise trouble

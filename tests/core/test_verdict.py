@@ -84,7 +84,7 @@ def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStat
     case = Case(0.0)
     for at in range(0, 600, 30):
         assert fail(case, error, float(at)) is None
-        case.retry_at(at + 30.0)
+        case.retry_at = at + 30.0
     assert fail(case, error, 600.0) is error
 
 
@@ -93,7 +93,7 @@ def test_time_in_which_no_look_could_be_sent_does_not_count() -> None:
     case = Case(0.0)
     for round_ in range(15):
         assert fail(case, ServerError(503), round_ * 3600.0) is None
-        case.retry_at(round_ * 3600.0 + 30.0)
+        case.retry_at = round_ * 3600.0 + 30.0
 
 
 def test_a_second_401_about_another_job_confirms_the_first() -> None:
@@ -138,3 +138,35 @@ def test_each_terminal_state_raises_its_own_exception() -> None:
     error = ended("content_filter_error")
     assert type(error) is JobFailedError
     assert str(error) == "try-on:t failed: no [content_filter_error]"
+
+
+def test_an_old_suspicion_is_none() -> None:
+    """A 401 of this morning and one of tonight do not confirm each other: the second is looked into by itself."""
+    trust = KeyTrust()
+    trust.refused(JOB, 0.0, alone=False)
+    assert not trust.refused(OTHER, 301.0, alone=False)
+    assert trust.refused(JOB, 301.2, alone=False)
+
+
+def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
+    """A watch is given up by a look that was sent after ten minutes of trouble, not by one that hung until then."""
+    case = Case(0.0)
+    assert fail(case, ServerError(500), 0.0) is None
+    case.retry_at = 590.0
+    hung = case.failed(TransportError("slow"), POLICY, last=None, sent_at=590.0, now=620.0)
+    assert hung is None
+    case.retry_at = 620.0
+    assert case.left(POLICY) < 0.0
+    error = ServerError(500)
+    assert case.failed(error, POLICY, last=None, sent_at=620.0, now=620.1) is error
+
+
+def test_time_for_which_a_look_was_withheld_counts_as_far_as_it_was_trouble() -> None:
+    """What other looks of the service met meanwhile stands for those that were not sent."""
+    case = Case(0.0)
+    assert fail(case, ServerError(503), 0.0) is None
+    case.retry_at = 1.0
+    error = ServerError(503)
+    assert case.failed(error, POLICY, last=None, sent_at=700.0, now=700.1, withheld=500.0) is None
+    case.retry_at = 701.0
+    assert case.failed(error, POLICY, last=None, sent_at=900.0, now=900.1, withheld=98.0) is error

@@ -186,3 +186,28 @@ def test_closing_turns_away_those_who_wait() -> None:
             await call(gate, IMAGE, log, "late")
 
     run_virtual(main())
+
+
+def test_polls_that_were_refused_a_free_slot_are_asked_again() -> None:
+    """Whoever gives a slot back, of whatever kind, those who were told that the free ones are kept hear of it."""
+
+    class Shy(Polls):
+        """Leaves the last but one slot to others."""
+
+        def next_at(self, now: float, kind: JobKind) -> float:
+            if self.gate.in_flight >= self.gate.slots - 2:
+                self.gate.crowded = True
+                return math.inf
+            return super().next_at(now, kind)
+
+    async def main() -> list[float]:
+        gate, log = new_gate(rate=1000.0, burst=100.0), list[tuple[float, str]]()
+        calls = [asyncio.create_task(call(gate, VIDEO, log, str(n), took=n + 1.0)) for n in range(2)]
+        await asyncio.sleep(0.0)
+        gate.serve(polls := Shy(gate, [0.5]))
+        gate.wake()
+        await asyncio.gather(*calls)
+        gate.close()
+        return polls.sent
+
+    assert run_virtual(main()) == [1.0]

@@ -58,6 +58,10 @@ SEEN = {
     "gzip_bomb": (200, " " * 1000),
     "deep": (200, "[" * 1000),
     "wrong_types": (200, '"progress":"ninety"'),
+    "nan": (200, '"progress":NaN'),
+    "huge_numbers": (200, '"progress":9e307'),
+    "stale": (200, "shown"),
+    "endless": (200, "shown"),
     "unknown_word": (200, '"status":"Hibernating"'),
     "null_status": (200, '"status":null'),
     "empty_status": (200, '"status":""'),
@@ -201,3 +205,46 @@ async def test_a_faults_retry_after_is_sent_as_it_is(topaz_simulator: Simulator,
     async with topaz_simulator.session(headers=KEY) as session, session.get(url) as response:
         assert response.headers["Retry-After"] == said
         assert await response.read() == b""
+
+
+@pytest.mark.virtual_time
+async def test_a_list_that_never_ends(topaz_simulator: Simulator) -> None:
+    """Each page names a successor that no page named before, and shows the first page again."""
+    job = topaz_simulator.add_image()
+    topaz_simulator.add_fault("endless", endpoint="image.list")
+    cursors: list[str] = []
+    async with topaz_simulator.session(headers=KEY) as session:
+        url = topaz_simulator.base_url + "/image/v1/status?paginated=true"
+        for _ in range(20):
+            async with session.get(url + (f"&cursor={cursors[-1]}" if cursors else "")) as response:
+                page = await response.json()
+            assert [item["process_id"] for item in page["data"]] == [job.id]
+            assert page["pagination"]["has_next_page"]
+            cursors.append(page["pagination"]["next_cursor"])
+    assert len(set(cursors)) == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "over", "shown"),
+    [("image", "Completed", "Processing"), ("video", "complete", "processing"), ("try-on", "completed", "running")],
+)
+@pytest.mark.virtual_time
+async def test_a_stale_answer(topaz_simulator: Simulator, kind: str, over: str, shown: str) -> None:
+    """A job that has ended is shown at work again, and one that is at work as it is."""
+    job = topaz_simulator.add(kind, duration=10.0)
+    path = {"image": f"/image/v1/status/{job.id}", "video": f"/video/{job.id}/status"}
+    url = topaz_simulator.base_url + path.get(kind, f"/v1/try-on/job/{job.id}")
+    async with topaz_simulator.session(headers=KEY) as session:
+
+        async def word() -> str:
+            async with session.get(url) as response:
+                return str((await response.json())["status"])
+
+        await asyncio.sleep(5.0)
+        before = await word()
+        topaz_simulator.add_fault("stale")
+        assert await word() == before
+        await asyncio.sleep(10.0)
+        assert await word() == shown
+        topaz_simulator.clear_faults()
+        assert await word() == over

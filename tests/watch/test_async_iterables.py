@@ -181,3 +181,22 @@ async def test_client_closed_while_an_iterable_is_idle() -> None:
         assert isinstance(seen[1], ClientClosedError)
         assert len(seen) == 2
         del idle
+
+
+@virtual
+async def test_an_iterable_that_never_waits() -> None:
+    """Jobs that come without end, without a pause and always the same ones do not keep the loop from everybody else."""
+    simulator = Simulator()
+    job = simulator.add_image(duration=5)
+
+    async def again_and_again() -> AsyncIterator[JobRef]:
+        while True:
+            yield job
+
+    async with client_of(simulator) as client, client.as_completed(again_and_again()) as stream:
+        turns = 0
+        for _ in range(20):
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns == 20
+        await stream.aclose()

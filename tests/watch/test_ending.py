@@ -273,3 +273,16 @@ async def test_closing_ends_every_watch() -> None:
             assert raised.value.last_status == watch.status
             assert watch.status is not None
         assert (await late.outcome()).status is None
+
+
+@virtual
+async def test_the_last_look_is_the_one_that_ends_the_patience() -> None:
+    """A watch that is to be given up is looked at just then, not some backoff later."""
+    simulator = Simulator()
+    job = simulator.add_video(duration=1000)
+    simulator.add_fault("503")
+    policy = PollPolicy(give_up_after=60, sweep=False)
+    async with client_of(simulator, policy=policy) as client:
+        assert isinstance((await client.watch(job).outcome()).error, ServerError)
+    asked = looks(simulator, job)
+    assert asked[-1] - asked[0] == pytest.approx(60.0, abs=policy.min_interval + A_HAIR)

@@ -145,3 +145,20 @@ async def test_an_array() -> None:
     async with client_of(topaz.server(), **BUDGET) as client:
         await client.gather([f"image:{name}" for name in IDS])
     assert len(topaz.asked) < 10
+
+
+@virtual
+async def test_a_list_refused_by_401_confirms_nothing() -> None:
+    """A 401 of the list has a job looked at at once; with one job's 401 it makes no confirmation, however often it comes."""
+    simulator = Simulator(delay=0.1)
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=40, duration=60, eta="absent"))
+    simulator.add_fault("401", endpoint="image.list")
+    simulator.add_fault("401", job=jobs[7], count=1)
+    async with client_of(simulator, **BUDGET) as client:
+        outcomes = await client.outcomes(jobs)
+    assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
+    singles = [exchange.at for exchange in simulator.log if exchange.endpoint == "image.status"]
+    assert len(pages(simulator)) >= 2
+    for at in pages(simulator):
+        if at < 50:
+            assert any(at < single <= at + 0.5 for single in singles), "the key was not looked into"

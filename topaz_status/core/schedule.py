@@ -176,14 +176,25 @@ class Schedule:
         self._due(now, tuple(JobKind))
         return sum(len(agenda) for agenda in self._all_agendas())
 
-    def overdue(self, now: float) -> float:
-        """Give by how many seconds the longest gap of anything that is due is exceeded, at most; 0 when none is."""
-        return max(now - min(agenda.first_late_at() for agenda in self._all_agendas()), 0.0)
+    def overdue(self, now: float, kinds: Collection[JobKind] = tuple(JobKind)) -> float:
+        """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
+        return max(now - min((agenda.first_late_at() for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
+
+    def due_at(self, job: JobRef) -> float:
+        """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
+        tracked = self._jobs.get(job)
+        if tracked is None:
+            return math.inf
+        entry: Entry = tracked
+        if tracked.rung == PARKED and tracked.group is not None:
+            entry = tracked.group.page
+        return math.inf if entry.rung in {FLYING, PARKED} else entry.due_at
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _all_agendas(self) -> list[Agenda]:
-        return [*self._agendas.values(), *(walk.agenda for walk in self._walks.values())]
+    def _all_agendas(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Agenda]:
+        walks = (self._walks[kind].agenda for kind in kinds if kind in self._walks)
+        return [*(self._agendas[kind] for kind in kinds), *walks]
 
     def _last_at(self, entry: Entry) -> float:
         """Give the time at which the longest gap of a job that is due ends."""

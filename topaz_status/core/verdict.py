@@ -7,6 +7,7 @@ a fault that passes, not time during which no look could be sent.
 
 from __future__ import annotations
 
+import copy
 import math
 from http import HTTPStatus
 from typing import Final
@@ -15,6 +16,7 @@ import attrs
 
 from ..errors import (
     AuthenticationError,
+    DecodeError,
     JobCanceledError,
     JobError,
     JobExpiredError,
@@ -23,6 +25,7 @@ from ..errors import (
     NotFoundError,
     ServiceError,
     TopazStatusError,
+    TransportError,
 )
 from ..models import JobStatus
 from ..models.state import JobRef, JobState
@@ -38,6 +41,8 @@ NEVER_HEALS: Final = frozenset(
 )
 GONE_TWICE_APART: Final = 1.0
 """Seconds between the two 404s that together mean "gone"."""
+LONGEST_SUSPICION: Final = 300.0
+"""Seconds within which a second 401, about another job, confirms a first one."""
 
 
 def failure(status: JobStatus) -> TopazStatusError | None:
@@ -72,33 +77,50 @@ class Case:
     started_at: float
     failures: int = 0
     """Looks in a row without a usable answer."""
-    _outage: float = 0.0
-    _retry_at: float = math.inf
+    retry_at: float = math.inf
+    """When the next look is due; what it waits beyond that is not the service's fault, unless it is down."""
+    outage: float = 0.0
+    """Seconds for which they have gone on."""
     _failed_at: float = math.inf
     _missing_at: float | None = None
 
     def failed(
-        self, error: TopazStatusError, policy: PollPolicy, *, last: JobStatus | None, sent_at: float, now: float
+        self,
+        error: TopazStatusError,
+        policy: PollPolicy,
+        *,
+        last: JobStatus | None,
+        sent_at: float,
+        now: float,
+        withheld: float = 0.0,
     ) -> TopazStatusError | None:
-        """No usable answer came: the error that ends the watch, or ``None`` to go on."""
-        self._count(sent_at, now)
+        """No usable answer came: the error that ends the watch, or ``None`` to go on.
+
+        ``withheld`` is for how much of the time since the look was due other looks met nothing but trouble.
+        """
+        silence = self._count(sent_at, now, withheld)
         if isinstance(error, NotFoundError):
             return self._missing(error, policy, last, now)
         if isinstance(error, ServiceError) and error.status_code in NEVER_HEALS:
             return error
-        return error if self._outage >= policy.give_up_after else None
+        return error if silence >= policy.give_up_after else None
 
-    def retry_at(self, at: float) -> None:
-        """The next look is due then; what it waits beyond that is not the service's fault."""
-        self._retry_at = at
+    def left(self, policy: PollPolicy) -> float:
+        """Seconds until a look that fails as well ends the watch."""
+        return policy.give_up_after - self.outage
 
-    def _count(self, sent_at: float, now: float) -> None:
-        """Add the time from the last failure to this one, less what the look waited for its turn."""
+    def _count(self, sent_at: float, now: float, withheld: float) -> float:
+        """Add the time from the last failure to this one, less what the look waited for its turn for other reasons.
+
+        Gives what it had come to when the look was sent: trouble that passes while a look hangs has passed.
+        """
         if self.failures:
-            self._outage += max(0.0, min(self._retry_at, sent_at) - self._failed_at)
-        self._outage += now - sent_at
+            self.outage += max(0.0, min(self.retry_at, sent_at) - self._failed_at) + withheld
+        silence = self.outage
+        self.outage += now - sent_at
         self.failures += 1
         self._failed_at = now
+        return silence
 
     def _missing(
         self, error: NotFoundError, policy: PollPolicy, last: JobStatus | None, now: float
@@ -124,14 +146,17 @@ class KeyTrust:
         """A 401 came: True when it confirms an earlier one.
 
         Where no other job is watched with the key (``alone``), a second look at the same job must do, a second later.
+        A suspicion into which nothing has looked for ``LONGEST_SUSPICION`` seconds has gone stale.
         """
-        confirmed = self.suspect is not None and (
-            self.suspect != job or (alone and now - self._since >= GONE_TWICE_APART)
-        )
+        since = now - self._since
+        if self.suspect == job:
+            confirmed = alone and since >= GONE_TWICE_APART
+        else:
+            confirmed = self.suspect is not None and since <= LONGEST_SUSPICION
+            if not confirmed:
+                self.suspect, self._since = job, now
         if confirmed:
             self.suspect = None
-        elif self.suspect is None:
-            self.suspect, self._since = job, now
         return confirmed
 
     def accepted(self) -> None:
@@ -139,8 +164,19 @@ class KeyTrust:
         self.suspect = None
 
 
+def about(error: TopazStatusError, job: JobRef) -> TopazStatusError:
+    """The same error, said of ``job``: what one look met stands for others that were not sent."""
+    same = copy.copy(error)
+    if isinstance(same, ServiceError | TransportError | DecodeError):
+        same.job = job
+    return same
+
+
+def is_about_job(error: TopazStatusError) -> bool:
+    """True for an answer that a service gives only while it is at work: about the job, or about the key."""
+    return isinstance(error, ServiceError) and not (error.is_transient or error.status_code < HTTPStatus.BAD_REQUEST)
+
+
 def proves_key(error: TopazStatusError) -> bool:
     """True for an answer that a service gives only once it has accepted the key."""
-    return isinstance(error, ServiceError) and not (
-        isinstance(error, AuthenticationError) or error.is_transient or error.status_code < HTTPStatus.BAD_REQUEST
-    )
+    return is_about_job(error) and not isinstance(error, AuthenticationError)

@@ -12,6 +12,7 @@ from ..core.schedule import Schedule
 from ..core.sweep import PAGE_SIZES
 from ..store.base import WatchStore
 from .alarms import Alarms
+from .circuits import Circuits
 from .clock import Clock
 from .exchange import Exchange
 from .feed import Feed
@@ -36,6 +37,7 @@ class Engine:
     feed: Feed
     alarms: Alarms
     keeper: Keeper | None
+    _closing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     @classmethod
     async def start(cls, settings: Settings, transport: Transport, store: WatchStore | None) -> Self:
@@ -50,26 +52,31 @@ class Engine:
         gate = Gate(clock, budget, settings.max_in_flight)
         alarms = Alarms(clock)
         transport.open(clock)
-        exchange = Exchange(clock, gate, transport, journal, jitter)
+        circuits = Circuits(budget, journal, jitter, settings.policy.give_up_after)
+        exchange = Exchange(clock, gate, transport, journal, jitter, circuits.hurry)
         schedule = Schedule(settings.policy, pages=PAGE_SIZES if settings.policy.sweep else {})
         roster = Roster(clock, schedule, keeper)
-        findings = Findings(clock, settings, roster, schedule, journal, jitter)
-        feed = Feed(clock, settings, gate, journal, schedule, roster, exchange, findings)
+        findings = Findings(clock, settings, roster, schedule, journal, jitter, circuits)
+        feed = Feed(clock, settings, gate, journal, schedule, roster, circuits, exchange, findings)
         gate.serve(feed)
         if keeper is not None:
             keeper.serve(gate.wake)
         return cls(clock, transport, gate, exchange, feed, alarms, keeper)
 
     async def close(self) -> None:
-        """End every watch, turn away every call, close every connection."""
+        """End every watch, turn away every call, close every connection.
+
+        Whoever calls this while another does waits for the same end; after one that was canceled, the next finishes.
+        """
         self.gate.close()
         self.exchange.close()
-        try:
-            await self.feed.close()
-        finally:
+        async with self._closing:
             try:
-                await self.transport.close()
-                self.alarms.close()
+                await self.feed.close()
             finally:
-                if self.keeper is not None:
-                    await self.keeper.close()
+                try:
+                    await self.transport.close()
+                    self.alarms.close()
+                finally:
+                    if self.keeper is not None:
+                        await self.keeper.close()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import attrs
 
 from ..core.wire import Request, Response, check
 from ..errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
+from ..models.state import JobKind
 from .clock import Clock
 from .gate import Gate
 from .interrupt import Interrupt
 from .journal import Journal
 from .retry import Jitter, pause
 from .transport import Transport
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -23,6 +29,8 @@ class Exchange:
     _transport: Transport
     _journal: Journal
     _jitter: Jitter
+    _on_answer: Callable[[JobKind], None]
+    """Told of each good answer to a direct call."""
     _calls: set[Interrupt] = attrs.field(factory=set, init=False)
 
     async def once(self, request: Request) -> Response:
@@ -46,10 +54,11 @@ class Exchange:
             raise
         return response
 
-    async def call(self, request: Request) -> Response:
-        """Wait for a turn, send, and try again where that may help.
+    async def call(self, request: Request, read: Callable[[Response], T]) -> T:
+        """Wait for a turn, send, ``read`` the answer, and try again where that may help.
 
-        A GET is sent again after a passing trouble, a DELETE only when it certainly never left.
+        A GET is sent again after a passing trouble, one that ``read`` cannot decode among them; a DELETE only when it
+        certainly never left.
 
         Raises:
             TopazStatusError: what the last attempt met.
@@ -60,7 +69,7 @@ class Exchange:
         with Interrupt(_closed) as interrupt:
             self._calls.add(interrupt)
             try:
-                return await self._persist(request)
+                return await self._persist(request, read)
             finally:
                 self._calls.discard(interrupt)
 
@@ -69,19 +78,23 @@ class Exchange:
         for interrupt in tuple(self._calls):
             interrupt.ring()
 
-    async def _persist(self, request: Request) -> Response:
+    async def _persist(self, request: Request, read: Callable[[Response], T]) -> T:
         """Try until it works, or trying again would not help."""
         for delay in self._jitter.call_delays():
             try:
-                async with self._gate.admit(request.kind):
-                    return await self.once(request)
+                return await self._try(request, read)
             except TopazStatusError as error:
                 if not _may_retry(request, error):
                     raise
                 asked = getattr(error, "retry_after", None)
             await pause(delay if asked is None else max(delay, self._jitter.above(asked)))
+        return await self._try(request, read)
+
+    async def _try(self, request: Request, read: Callable[[Response], T]) -> T:
         async with self._gate.admit(request.kind):
-            return await self.once(request)
+            answer = read(await self.once(request))
+            self._on_answer(request.kind)
+            return answer
 
     def _slow_down(self, request: Request, error: ServiceError) -> None:
         now = self._clock.now()
@@ -97,7 +110,7 @@ class Exchange:
 
 def _may_retry(request: Request, error: TopazStatusError) -> bool:
     if request.method == "GET":
-        return error.is_transient and isinstance(error, ServiceError | TransportError)
+        return error.is_transient
     return isinstance(error, TransportError) and not error.maybe_sent
 
 

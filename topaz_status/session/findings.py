@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
 from ..core.sighting import Sighting
 from ..core.sweep import read_sweep
-from ..core.verdict import GONE_TWICE_APART, KeyTrust, failure, proves_key
+from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wire import Response, service_time
 from ..errors import (
     AuthenticationError,
@@ -27,6 +28,7 @@ from ..errors import (
 )
 from ..models import JobStatus
 from ..models.state import JobKind, JobRef, JobState
+from .circuits import Circuits
 from .clock import Clock
 from .journal import Journal
 from .poller import Poller
@@ -52,6 +54,7 @@ class Findings:
     _schedule: Schedule
     _journal: Journal
     _jitter: Jitter
+    _circuits: Circuits
     _trust: dict[Account, KeyTrust] = attrs.field(init=False)
     _list_failures: dict[JobKind, int] = attrs.field(init=False)
 
@@ -71,7 +74,10 @@ class Findings:
             self._saw_page(look, response, sent_at)
         elif self._roster.is_watched(asked_by):
             self._saw_job(look, asked_by, response, sent_at)
+        else:
+            parse_json(response.body)
         self._trust[ACCOUNTS[look.kind]].accepted()
+        self._circuits.used(look.kind, self._clock.now())
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
         service_now = service_time(response.headers, wall=self._clock.wall())
@@ -132,13 +138,16 @@ class Findings:
     def missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         """Take in that no usable answer came."""
         now = self._clock.now()
+        sent_at = max(sent_at, now - self._settings.request_timeout)  # where it seems longer, it is we who stood still
         self._journal.looked(look.job if isinstance(look, JobLook) else look.kind, error, now - sent_at)
+        self._circuits.missed(look, error, sent_at=sent_at, now=now)
         if proves_key(error):
             self._trust[ACCOUNTS[look.kind]].accepted()
         if isinstance(look, PageLook):
             self._missed_page(look, error, now)
         elif self._roster.is_watched(asked_by):
             self._missed_job(look, asked_by, error, sent_at, now)
+        self._end_the_hopeless(look.kind, error)
 
     def _missed_job(self, look: JobLook, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
         if isinstance(error, AuthenticationError) and self._key_refused(look.job, error, now):
@@ -146,16 +155,33 @@ class Findings:
         if isinstance(error, ConfigurationError):
             self._give_up(poller, error)
             return
-        verdict = poller.fail(error, self._settings.policy, sent_at=sent_at, now=now)
+        policy = self._settings.policy
+        withheld = self._circuits.trouble_since(look.kind, poller.case.retry_at)
+        verdict = poller.fail(error, policy, sent_at=sent_at, now=now, withheld=withheld)
         if verdict is not None:
-            self._give_up(poller, verdict)
+            self._give_up(poller, about(verdict, poller.job))
             return
-        delay = self._jitter.look_delay(poller.case.failures)
+        delay = min(self._jitter.look_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
         if isinstance(error, NotFoundError | AuthenticationError):
             delay = max(GONE_TWICE_APART, min(delay, LONGEST_DOUBT))
-        retry_at = max(now + delay, sent_at + self._settings.policy.min_interval)
-        poller.case.retry_at(retry_at)
+        retry_at = max(now + delay, sent_at + policy.min_interval)
+        poller.case.retry_at = retry_at
         self._schedule.missed(look, now, retry_at)
+
+    def _end_the_hopeless(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Give up those that waited too long for a look which stood no chance: what other looks met is their answer."""
+        since = self._circuits.hopeless_at(kind)
+        if since == -math.inf:
+            return
+        for poller in [poller for poller in self._roster if poller.job.kind is kind]:
+            due_at = self._schedule.due_at(poller.job)
+            if due_at <= since or (due_at < math.inf and self._has_waited_enough(poller, due_at)):
+                self._give_up(poller, about(error, poller.job))
+
+    def _has_waited_enough(self, poller: Poller, due_at: float) -> bool:
+        """True where its own failed looks, and what others met since the next one was due, make up the patience."""
+        withheld = self._circuits.trouble_since(poller.job.kind, due_at) if poller.outage else 0.0
+        return withheld > 0.0 and poller.outage + withheld >= self._settings.policy.give_up_after
 
     def _missed_page(self, look: PageLook, error: TopazStatusError, now: float) -> None:
         """Do without the list for a while; its jobs are looked at by themselves."""
@@ -180,9 +206,7 @@ class Findings:
             return False
         self._journal.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
         for poller in list(self._of(account)):
-            self._give_up(
-                poller, AuthenticationError(error.status_code, error.message, code=error.code, job=poller.job)
-            )
+            self._give_up(poller, about(error, poller.job))
         return True
 
     def _doubt(self, account: Account, job: JobRef | None, now: float) -> None:

@@ -49,6 +49,8 @@ class Gate:
     _polls: Polls | None = None
     in_flight: int = attrs.field(default=0, init=False)
     peak_in_flight: int = attrs.field(default=0, init=False)
+    crowded: bool = attrs.field(default=False, init=False)
+    """True once polls were refused a slot that was free: the next one given back may be for them."""
     _lines: dict[JobKind, deque[tuple[int, asyncio.Future[None]]]] = attrs.field(init=False)
     _arrivals: int = attrs.field(default=0, init=False)
     _direct_last: bool = attrs.field(default=False, init=False)
@@ -97,7 +99,7 @@ class Gate:
 
         Nothing may go because of it unless it was the last slot, or more of the kind is wanted than was.
         """
-        full = self.in_flight >= self.slots
+        full = self.crowded or self.in_flight >= self.slots
         self.in_flight -= 1
         if not self._soon and (full or self._goes_at(kind, self.clock.now()) < self._armed_for):
             self.wake()
@@ -120,7 +122,7 @@ class Gate:
 
     def _pump(self) -> None:
         """Grant all that may go now, and set the timer for what may go next."""
-        self._soon = False
+        self._soon = self.crowded = False
         if self._closed:
             return
         now = self.clock.now()

@@ -78,8 +78,23 @@ class Journal:
             f"list {kind} {code}", f"the list of {kind.value} jobs is refused ({error}); jobs are asked for one by one"
         )
 
+    def down(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Warn, once an outage, of a service that is down."""
+        logger.warning(
+            "%s service is down (%s): it is probed by single looks until it is back", kind.value, _brief(error)
+        )
+
+    def back(self, kind: JobKind, was_down: float) -> None:
+        """Note the end of an outage."""
+        logger.info("%s service is back after %.0f s", kind.value, was_down)
+
     def warn_once(self, cause: str, text: str) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""
         if cause not in self._warned and len(self._warned) < _MOST_CAUSES:
             self._warned.add(cause)
             logger.warning(text)
+
+
+def _brief(error: TopazStatusError) -> str:
+    """What went wrong, about whichever job."""
+    return f"answers {error.status_code}" if isinstance(error, ServiceError) else str(error.args[0])

@@ -60,6 +60,7 @@ class Keeper:
     _known: WeakValueDictionary[int, Kept] = attrs.field(factory=WeakValueDictionary, init=False)
     _last_number: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
+    _closing: asyncio.Future[None] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="topaz_status store")
@@ -98,18 +99,18 @@ class Keeper:
         self._written = written
 
     async def close(self) -> None:
-        """Write what is queued, and let go of the store."""
+        """Write what is queued, and let go of the store; once, however often this is called."""
         try:
             while self._commit is not None:
                 await asyncio.wait([self._commit])
         finally:
             self.closed = True
-            closing = self._let_go()
+            self._closing = self._closing or self._let_go()
             queue, self._queue = self._queue, {}
             for write in queue.values():
                 _tell(write, StoreError("the client was closed before this could be written"))
         try:
-            await asyncio.shield(closing)
+            await asyncio.shield(self._closing)
         except Exception as error:  # noqa: BLE001  # all is written; whatever closing says comes from the store
             self._journal.warn_once("store", f"the store did not close as it should: {error}")
 

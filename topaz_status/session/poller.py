@@ -99,6 +99,11 @@ class Poller:
         return self._case
 
     @property
+    def outage(self) -> float:
+        """Seconds for which the looks at the job have brought nothing of use."""
+        return 0.0 if self._case is None else self._case.outage
+
+    @property
     def handles(self) -> tuple[Handle, ...]:
         """Who wants to hear of the job."""
         if isinstance(self._handles, dict):
@@ -158,11 +163,11 @@ class Poller:
             self.looked_at = sent_at
 
     def fail(
-        self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float
+        self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float, withheld: float
     ) -> TopazStatusError | None:
         """A look got no usable answer: the error that ends the watch, or ``None`` to go on."""
         self.polls += 1
-        return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now)
+        return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now, withheld=withheld)
 
     def end(self, ending: Ending) -> None:
         """Let the coroutine finish."""

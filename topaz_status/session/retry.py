@@ -14,6 +14,10 @@ LOOK_FACTOR: Final = 0.5
 """Seconds before the second look at a job whose first one failed; it doubles with each failure."""
 LOOK_CEILING: Final = 30.0
 """Seconds between looks at a job that keeps failing, at most."""
+PROBE_FACTOR: Final = 1.0
+"""Seconds before the first probe of a service that is down; it doubles with each that fails."""
+PROBE_CEILING: Final = 15.0
+"""Seconds between probes, at most: below :data:`LOOK_CEILING`, so that no job is asked about twice in a row."""
 CALL_TRIES: Final = 6
 """Attempts of one direct GET."""
 
@@ -26,6 +30,7 @@ def _expo(factor: float, ceiling: float) -> Iterator[float]:
 
 
 _LOOK_DELAYS: Final = tuple(itertools.islice(_expo(LOOK_FACTOR, LOOK_CEILING), 8))
+_PROBE_DELAYS: Final = tuple(itertools.islice(_expo(PROBE_FACTOR, PROBE_CEILING), 6))
 
 
 class Jitter:
@@ -40,6 +45,10 @@ class Jitter:
     def look_delay(self, failures: int) -> float:
         """Seconds until the next look at a job after ``failures`` failed ones in a row (1 or more)."""
         return self._spread(_LOOK_DELAYS[min(failures, len(_LOOK_DELAYS)) - 1])
+
+    def probe_delay(self, probes: int) -> float:
+        """Seconds until a service that is down is probed, after ``probes`` in a row that failed."""
+        return self._spread(_PROBE_DELAYS[min(probes, len(_PROBE_DELAYS) - 1)])
 
     def call_delays(self) -> Iterator[float]:
         """Seconds before each further attempt of a direct call; ends when it has been tried often enough."""

@@ -64,6 +64,8 @@ class Stats:
     """What each kind may send: its ceiling, or less while 429s are being digested."""
     held: Mapping[JobKind, float]
     """How much longer each kind is left alone because its service asked for it."""
+    down: Mapping[JobKind, float]
+    """For how long each service has been found down and probed by single looks; 0 for one that is not."""
     lag: Lag | None
     expected_lag: float | None
     """How late ends will be known on average at this load, the time an answer takes aside; ``None`` with no watch.
@@ -76,7 +78,7 @@ class Stats:
     """Statuses of watched jobs that pages brought; each of them saved a request."""
     overdue: float
     """By how much the longest allowed gap is exceeded where it is worst: above 0, the budget is too small for the
-    jobs."""
+    jobs. Services that are down do not count."""
 
     @property
     def total_requests(self) -> int:
@@ -90,8 +92,10 @@ def explain_watch(feed: Feed, job: JobRef, *, ended: bool) -> Explanation:
     tokens = budget.tokens(now)
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens)
+    if known is not None:
+        return feed.circuits.explain(known, now)
     reason = "the watch has ended" if ended else "what is known of it is on its way to the disk"
-    return known or Explanation.of_none(job, tokens, reason)
+    return Explanation.of_none(job, tokens, reason)
 
 
 def take_stats(feed: Feed) -> Stats:
@@ -110,9 +114,10 @@ def take_stats(feed: Feed) -> Stats:
         tokens=budget.tokens(now),
         rates=rates,
         held={kind: budget.held_for(kind, now) for kind in JobKind},
+        down={kind: feed.circuits.down_for(kind, now) for kind in JobKind},
         lag=Lag.of(feed.journal.lags),
         expected_lag=feed.schedule.expected_lag(now, rates),
         sweeps={kind: feed.journal.sweeps[kind] for kind in PAGE_SIZES},
         swept_statuses=feed.journal.swept_statuses,
-        overdue=feed.schedule.overdue(now),
+        overdue=feed.schedule.overdue(now, set(JobKind) - feed.circuits.down),
     )

@@ -22,7 +22,8 @@ INSTEAD: Final = frozenset({"status", "html", "empty", "redirect"})
 BODIES: Final = frozenset(
     {
         "malformed", "not_utf8", "huge", "gzip_bomb", "deep", "wrong_types", "unknown_word", "null_status",
-        "missing_status", "empty_status", "other_id", "no_cursor", "same_cursor", "empty_page",
+        "missing_status", "empty_status", "other_id", "no_cursor", "same_cursor", "empty_page", "nan",
+        "huge_numbers", "stale", "endless",
     }
 )  # fmt: skip
 """Played on the body of a good answer."""
@@ -77,12 +78,16 @@ class Fault:
     ``gzip_bomb``             ``size`` bytes of blanks, compressed
     ``deep``                  100,000 nested arrays
     ``wrong_types``           fields of other types than documented
+    ``nan``                   every number is ``NaN``, which is no JSON
+    ``huge_numbers``          every number is 9e307
     ``unknown_word``          a status word that no document lists
     ``null_status``           the status is null; ``empty_status``: an empty text; ``missing_status``: not there
+    ``stale``                 a job that has ended is shown at work again
     ``other_id``              the answer names another job
     ``no_cursor``             a page says that there is a next one but not where
     ``same_cursor``           a page's cursor leads to the first page again
     ``empty_page``            a page without items, and with a successor
+    ``endless``               a page names a successor that was never named before, and that is the first page again
     ========================  =====================================================================================
 
     Args:
@@ -169,10 +174,11 @@ def parse_faults(text: str) -> list[Fault]:
 
 @attrs.frozen
 class Verdict:
-    """What befalls one request: seconds of delay, and perhaps a fault."""
+    """What befalls one request: seconds of delay, and perhaps a fault, for the ``nth`` time."""
 
     delay: float = 0.0
     fault: Fault | None = None
+    nth: int = 0
 
 
 _CLEAR: Final = Verdict()
@@ -220,6 +226,6 @@ class FaultDeck:
         for rule in self._rules:
             if rule.strikes(call, now):
                 if rule.fault.name != "delay":
-                    return Verdict(delay, rule.fault)
+                    return Verdict(delay, rule.fault, rule.played)
                 delay += rule.fault.seconds or 0.0
         return Verdict(delay)

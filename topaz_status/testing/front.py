@@ -99,7 +99,7 @@ class Front:
             answer = None
         else:
             answer = self._ask(request, call, query)
-            answer = mangling.spoil(fault, answer) if fault.name in BODIES else answer
+            answer = mangling.spoil(fault, answer, verdict.nth) if fault.name in BODIES else answer
         if pause > 0:
             await asyncio.sleep(pause / 2)
         return answer

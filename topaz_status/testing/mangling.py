@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 import attrs
+import orjson
 
 from .answer import Answer, Call
 from .faults import Fault
@@ -48,13 +51,13 @@ def _html(status: int) -> Answer:
     return Answer(status, page.encode(), {"Content-Type": "text/html"})
 
 
-def spoil(fault: Fault, answer: Answer) -> Answer:
-    """A good answer, spoiled; any other is left as it is."""
+def spoil(fault: Fault, answer: Answer, nth: int) -> Answer:
+    """A good answer, spoiled for the ``nth`` time; any other is left as it is."""
     if answer.status != 200 or answer.body is None:  # noqa: PLR2004
         return answer
     if fault.name in _BYTES:
         return _spoil_bytes(fault, answer)
-    change = _VALUES.get(fault.name)
+    change = _endless(nth) if fault.name == "endless" else _VALUES.get(fault.name)
     return (
         answer if change is None or isinstance(answer.body, bytes) else attrs.evolve(answer, body=change(answer.body))
     )
@@ -72,12 +75,16 @@ def _not_utf8(body: bytes, _size: int) -> bytes:
     return head + quote + b"\xff\xfe" + tail
 
 
+_NUMBER: Final = re.compile(rb"([:,\[])-?[0-9.eE+-]+(?=[,}\]])")
+
 _BYTES: Final[dict[str, Callable[[bytes, int], bytes]]] = {
     "malformed": lambda body, _size: body[: max(1, len(body) * 2 // 3)],
     "not_utf8": _not_utf8,
     "huge": lambda body, size: body + b" " * size,
     "deep": lambda _body, _size: b"[" * _DEPTH + b"]" * _DEPTH,
     "gzip_bomb": lambda body, _size: body,
+    "nan": lambda body, _size: _NUMBER.sub(rb"\1NaN", body),
+    "huge_numbers": lambda body, _size: _NUMBER.sub(rb"\g<1>9e307", body),
 }
 
 
@@ -143,6 +150,20 @@ FIRST_PAGE: Final = "eyJwcm9jZXNzX2lkIjoiIiwiYWZ0ZXIiOi0xZTMwMH0"
 """A cursor before every item of a list that shows the newest first."""
 
 
+def _endless(nth: int) -> Callable[[Any], Any]:
+    """Lead back to the first page by a cursor that was not used before."""
+    place = {"process_id": str(nth), "after": -1e300}
+    return _paging(next_cursor=base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("="))
+
+
+def _stale(item: dict[str, Any]) -> None:
+    if str(item.get("status")).lower() in _ENDS:
+        item["status"] = "Processing" if "process_id" in item else "running" if "job_id" in item else "processing"
+
+
+_ENDS: Final = frozenset({"completed", "complete", "failed", "cancelled", "canceled"})
+
+
 def _empty_page(body: Any) -> Any:
     if isinstance(body, dict) and ("data" in body or "result" in body):
         _items(body).clear()
@@ -157,6 +178,7 @@ _VALUES: Final[dict[str, Callable[[Any], Any]]] = {
     "empty_status": _set_status(""),
     "missing_status": _each(lambda item: item.pop("status", None) and None),
     "other_id": _each(_other_id),
+    "stale": _each(_stale),
     "no_cursor": _paging(next_cursor=None),
     "same_cursor": _paging(next_cursor=FIRST_PAGE),
     "empty_page": _empty_page,

@@ -1,0 +1,271 @@
+"""Everything that can go wrong, on real sockets: watches against a simulator in a process of its own.
+
+Each fault of the simulator befalls a share of the requests of a small fleet (images, videos, try-ons), then all of them
+together; then the service is out altogether, and at last its process is killed and comes back on the same port. What
+must hold each time: every watch ends once, as its job did, not before and not long after; nothing is given up on for
+faults that pass; no request exceeds the budget. The exit code is 1 if anything does not hold.
+
+Examples::
+
+    python benchmarks/chaos.py
+    python benchmarks/chaos.py --quick --fault hang reset all-at-once
+    python benchmarks/chaos.py --share 0.3 --seed 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import aiohttp
+import attrs
+from common import progress, run_main, shielded
+from invariants import Tally, Truth, beyond_budget, judge
+
+from topaz_status import JobRef, StatusClient
+from topaz_status.testing import SimulatorProcess
+
+RATE: Final = 20.0
+BURST: Final = 20.0
+LANES: Final = 8
+"""Fleets at work at once, each with a simulator to itself."""
+EARLY: Final = 0.05
+"""Seconds by which two processes' clocks may seem to differ."""
+LATE: Final = 1.0
+"""Seconds that a busy machine may let pass between the grant of a token and the note of its request."""
+SINGLE: Final[dict[str, dict[str, Any]]] = {
+    "reset": {}, "reset_body": {}, "truncated": {}, "slow": {"seconds": 20.0}, "hang": {"seconds": 20.0},
+    "short_length": {}, "long_length": {}, "double_length": {}, "malformed": {}, "empty": {}, "html": {},
+    "not_utf8": {}, "huge": {"size": 100_000_000, "count": 20}, "gzip_bomb": {"size": 100_000_000}, "deep": {},
+    "wrong_types": {}, "nan": {}, "huge_numbers": {}, "unknown_word": {}, "null_status": {}, "empty_status": {},
+    "missing_status": {}, "other_id": {}, "stale": {}, "redirect": {}, "delay": {"seconds": 1.0}, "no_cursor": {},
+    "same_cursor": {}, "empty_page": {}, "endless": {}, "408": {}, "429": {"retry_after": "2"}, "500": {}, "503": {},
+}  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """What goes wrong in one run."""
+
+    name: str
+    faults: tuple[dict[str, Any], ...]
+    killed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Size:
+    """How large and how long a run is; times are seconds."""
+
+    jobs: int
+    duration: float
+    request_timeout: float
+    outage: float
+    latest: float
+
+    def plans(self, elapsed: float = 0.0) -> list[dict[str, Any]]:
+        """The fleet, submitted ``elapsed`` seconds ago."""
+        shares = {"image": 0.5, "video": 0.25, "try-on": 0.25}
+        law = {"lognormal": [self.duration, 0.5]}
+        return [
+            {
+                "kind": kind,
+                "count": round(self.jobs * share),
+                "duration": law,
+                "failure_rate": 0.1,
+                "after": -elapsed,
+            }
+            for kind, share in shares.items()
+        ]
+
+
+FULL: Final = Size(jobs=60, duration=8.0, request_timeout=3.0, outage=20.0, latest=90.0)
+QUICK: Final = Size(jobs=20, duration=2.0, request_timeout=1.0, outage=5.0, latest=60.0)
+
+
+def scenes(share: float, size: Size) -> list[Scene]:
+    """All runs, the long ones first."""
+    outage = {"since": size.duration / 2, "until": size.duration / 2 + size.outage}
+    everything = tuple(_fault(name, fields, share / len(SINGLE)) for name, fields in SINGLE.items())
+    return [
+        Scene(name="server killed, back on its port", faults=(), killed=True),
+        Scene(name="outage: 503", faults=({"name": "503", **outage},)),
+        Scene(name="outage: resets", faults=({"name": "reset", **outage},)),
+        Scene(name="outage: hangs", faults=({"name": "hang", "seconds": 20.0, **outage},)),
+        Scene(name="all at once", faults=everything),
+        *(Scene(name=name, faults=(_fault(name, fields, share),)) for name, fields in SINGLE.items()),
+    ]
+
+
+def _fault(name: str, fields: dict[str, Any], probability: float) -> dict[str, Any]:
+    return {"name": name, "probability": probability, **fields}
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Server:
+    """A simulator's process, which may be killed and started again on the port that it had."""
+
+    size: Size
+    seed: int
+    began_at: float = 0.0
+    _process: SimulatorProcess = attrs.field(init=False)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._process.url
+
+    def start(self, **options: Any) -> list[str]:
+        """Start, and submit the jobs as of the first start; gives their names."""
+        self._process = SimulatorProcess(seed=self.seed, **options)
+        with shielded():
+            self._process.start()
+        now = time.monotonic()
+        self.began_at = self.began_at or now
+        return self._process.add_jobs(self.size.plans(now - self.began_at))
+
+    def put_in_force(self, faults: Sequence[dict[str, Any]]) -> None:
+        """From now on these things go wrong."""
+        self._process.add_faults(faults)
+
+    def kill(self) -> str:
+        """End it as a crash would; gives its port."""
+        port = self.url.rpartition(":")[2]
+        child = self._process._process  # noqa: SLF001  # an orderly end is not what this is about
+        assert child is not None
+        child.kill()
+        self._process.stop()
+        return port
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.stop()
+
+    def seen(self) -> tuple[int, dict[JobRef, Truth]]:
+        """How many requests met a fault, and how the jobs ended."""
+        truths = {
+            JobRef.parse(name): Truth(state=true["state"], ends_at=true["ends_unix"])
+            for name, true in self._process.truths().items()
+        }
+        return sum(self._process.stats()["faults"].values()), truths
+
+
+def traced(sends: list[float]) -> aiohttp.ClientSession:
+    """A session that notes when each request is sent."""
+
+    async def note(*_: object) -> None:
+        sends.append(time.monotonic())
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trace_configs=[trace])
+
+
+async def play(scene: Scene, size: Size, seed: int) -> Tally:
+    """Watch one fleet through one scene."""
+    server, sends = Server(size, seed), list[float]()
+    names = await asyncio.to_thread(server.start)
+    try:
+        await asyncio.to_thread(server.put_in_force, scene.faults)
+        async with (
+            traced(sends) as session,
+            StatusClient(
+                session=session,
+                topaz_api_key="chaos-key-1",
+                pixelcut_api_key="chaos-key-2",
+                topaz_url=server.url,
+                pixelcut_url=server.url,
+                rate=RATE,
+                burst=BURST,
+                request_timeout=size.request_timeout,
+            ) as client,
+        ):
+            killing = asyncio.create_task(_kill(server) if scene.killed else asyncio.sleep(0))
+            outcomes = [outcome async for outcome in client.as_completed(names, timeout=10 * size.latest)]
+            await killing
+            unanswered = sum(answers.get("none", 0) for answers in client.stats().requests.values())
+        met, truths = await asyncio.to_thread(server.seen)
+        requests = unanswered if scene.killed else met
+        over = beyond_budget(sends, RATE, BURST, slack=LATE * RATE)
+        return judge(outcomes, truths, latest=size.latest, requests=requests, over=over, early=EARLY)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def _kill(server: Server) -> None:
+    """Kill the server in the middle of it all, and start it again on the same port after a while."""
+    await asyncio.sleep(server.size.duration / 2)
+    port = await asyncio.to_thread(server.kill)
+    await asyncio.sleep(server.size.outage)
+    await asyncio.to_thread(server.start, port=port)
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+
+async def play_all(todo: Sequence[Scene], size: Size, seed: int) -> dict[str, Tally]:
+    """Play all scenes, some at a time."""
+    tallies: dict[str, Tally] = {}
+    lanes = asyncio.Semaphore(LANES)
+
+    with progress() as show:
+
+        async def one(scene: Scene, number: int) -> None:
+            async with lanes:
+                tallies[scene.name] = await play(scene, size, seed + number)
+                show(f"{len(tallies)}/{len(todo)} {scene.name}")
+
+        async with asyncio.TaskGroup() as group:
+            for number, scene in enumerate(todo):
+                group.create_task(one(scene, number))
+    return {scene.name: tallies[scene.name] for scene in todo}
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """A table in Markdown."""
+    lines = [
+        "| fault | requests under it | watches | wrong | lost | hung | over budget |",
+        "|:--|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, tally in {**tallies, "**together**": sum(tallies.values(), Tally())}.items():
+        figures = (tally.requests, tally.watches, tally.wrong, tally.lost, tally.hung, tally.over)
+        lines.append(f"| {name} | " + " | ".join(f"{figure:,}" for figure in figures) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the arguments, play, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small fleet of short jobs for each fault")
+    parser.add_argument("--fault", nargs="+", metavar="NAME", help="only these rows of the table")
+    parser.add_argument("--share", type=float, default=0.2, help="of requests that meet a fault (default: 0.2)")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    logging.getLogger("topaz_status").setLevel(logging.ERROR)
+    size = QUICK if arguments.quick else FULL
+    todo = scenes(arguments.share, size)
+    if arguments.fault:
+        wanted = {name.replace("-", " ") for name in arguments.fault} | set(arguments.fault)
+        todo = [scene for scene in todo if scene.name in wanted]
+        if not todo:
+            parser.error(f"no such fault among {', '.join(scene.name for scene in scenes(arguments.share, size))}")
+    began = time.monotonic()
+    tallies = asyncio.run(play_all(todo, size, arguments.seed))
+    print(table(tallies))
+    total = sum(tallies.values(), Tally())
+    print(f"\n{time.monotonic() - began:.0f} s, {arguments.share:.0%} of requests; every figure from the third on: 0")
+    for note in total.notes:
+        print(note, file=sys.stderr)
+    if not total.holds:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

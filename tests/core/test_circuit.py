@@ -1,0 +1,159 @@
+"""When a service is down, when it is probed, and when a wait for it has been long enough: from literal times."""
+
+from __future__ import annotations
+
+import math
+
+from topaz_status.core.circuit import FAILURES, LONGEST_SILENCE, Circuit
+from topaz_status.core.looks import JobLook
+from topaz_status.models import JobKind, JobRef
+
+ONE, OTHER, THIRD = (JobLook(JobRef(JobKind.VIDEO, name)) for name in "abc")
+
+
+def fail(circuit: Circuit, at: float, look: JobLook = ONE, *, took: float = 0.0, ready_at: float = -math.inf) -> bool:
+    """A look sent at ``at`` fails."""
+    circuit.sent(look, at, ready_at)
+    return circuit.failed(look, sent_at=at, now=at + took)
+
+
+def found_down(patience: float = 600.0, look: JobLook = OTHER) -> Circuit:
+    """A circuit that was found down at 4 s by looks since 0 s."""
+    circuit = Circuit(patience)
+    found = [fail(circuit, float(at), look if at % 2 else ONE) for at in range(FAILURES)]
+    assert found == [False] * (FAILURES - 1) + [True]
+    return circuit
+
+
+def test_it_takes_several_failures_over_some_time() -> None:
+    """Five failures at once prove little, and so do four over an hour."""
+    volley = Circuit(600.0)
+    assert not any(fail(volley, 0.01 * n) for n in range(50))
+    assert fail(volley, 2.0)
+    slow = Circuit(600.0)
+    assert not any(fail(slow, 1000.0 * n) for n in range(4))
+    assert slow.down_since is None
+
+
+def test_any_sign_of_life_starts_the_count_anew() -> None:
+    """Answers of use, and 429s as well, show that somebody is there."""
+    for sign in ("used", "limited"):
+        circuit = Circuit(600.0)
+        for at in range(4):
+            fail(circuit, float(at))
+        if sign == "used":
+            circuit.used(3.5)
+        else:
+            circuit.limited(ONE, sent_at=3.4, now=3.5)
+        assert not any(fail(circuit, float(at)) for at in range(4, 8))
+        assert fail(circuit, 8.0)
+
+
+def test_a_look_sent_before_the_last_sign_of_life_proves_nothing() -> None:
+    """A volley that hangs while the service is back already is about the past."""
+    circuit = Circuit(600.0)
+    circuit.used(29.0)
+    assert not any(circuit.failed(ONE, sent_at=0.1 * n, now=30.0 + n) for n in range(50))
+
+
+def test_one_probe_at_a_time() -> None:
+    """While it is down one look goes at a time, none before its time, and the failed ones are counted."""
+    circuit = found_down()
+    circuit.probe_at(5.0)
+    assert circuit.opens_at == 5.0
+    circuit.sent(ONE, 5.0, -math.inf)
+    assert circuit.opens_at == math.inf
+    circuit.failed(OTHER, sent_at=3.0, now=5.5)
+    assert circuit.opens_at == math.inf, "another look than the probe came back"
+    assert circuit.probes == 0
+    circuit.failed(ONE, sent_at=5.0, now=6.0)
+    circuit.probe_at(8.0)
+    assert (circuit.opens_at, circuit.probes) == (8.0, 1)
+    circuit.hurry()
+    assert circuit.opens_at == -math.inf
+
+
+def test_a_probe_that_was_canceled_is_none() -> None:
+    """The next one may go at once."""
+    circuit = found_down()
+    circuit.probe_at(5.0)
+    circuit.sent(ONE, 5.0, -math.inf)
+    circuit.unsent(ONE)
+    assert circuit.opens_at == 5.0
+
+
+def test_a_job_that_alone_fails_holds_nobody_up() -> None:
+    """Its own pauses are probe enough, and others are not told to wait because of it."""
+    circuit = found_down(look=ONE)
+    assert circuit.down_since == 0.0
+    circuit.probe_at(20.0)
+    assert circuit.opens_at == -math.inf
+    fail(circuit, 6.0, OTHER)
+    assert circuit.opens_at == 20.0
+
+
+def test_it_is_back_with_the_first_answer() -> None:
+    """Whatever was counted is forgotten, and it says how long the outage was."""
+    circuit = found_down()
+    assert circuit.used(30.0) == 30.0
+    assert (circuit.opens_at, circuit.down_since, circuit.hopeless_at) == (-math.inf, None, -math.inf)
+    assert circuit.used(31.0) is None
+
+
+def test_who_waited_through_enough_trouble_is_hopeless() -> None:
+    """A look that has been due for the whole of ``patience``, all failing, would have failed as well."""
+    circuit = found_down(patience=100.0)
+    for at in range(14, 95, 10):
+        fail(circuit, float(at), (ONE, OTHER, THIRD)[at % 3])
+        assert circuit.hopeless_at == -math.inf
+    fail(circuit, 104.0, THIRD)
+    assert circuit.hopeless_at == 4.0
+    fail(circuit, 124.0)
+    assert circuit.hopeless_at == 24.0
+    assert circuit.trouble_since(24.0) == 100.0
+    assert circuit.trouble_since(54.5) == 69.5
+
+
+def test_trouble_that_passes_while_a_look_hangs_has_passed() -> None:
+    """What counts is when the last failing look was sent, not when it was given up."""
+    circuit = found_down(patience=100.0)
+    for at in range(14, 95, 10):
+        fail(circuit, float(at))
+    fail(circuit, 99.0, took=30.0)
+    assert circuit.hopeless_at == -math.inf
+    fail(circuit, 130.0)
+    assert circuit.hopeless_at == 30.0
+
+
+def test_time_without_a_token_is_not_trouble() -> None:
+    """Under a hold, or a starved budget, the service had no chance to answer."""
+    circuit = found_down(patience=100.0)
+    for at in range(304, 3005, 300):
+        fail(circuit, float(at), ready_at=at - 1.0)
+    assert circuit.trouble_since(4.0) == 10.0
+
+
+def test_a_silence_that_nothing_explains_counts_for_little() -> None:
+    """A computer that slept for hours has not asked for hours."""
+    circuit = found_down(patience=100.0)
+    fail(circuit, 30_000.0)
+    assert circuit.trouble_since(4.0) == LONGEST_SILENCE
+    assert circuit.hopeless_at == -math.inf
+
+
+def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
+    """Only what befell more than one job or page is the service's."""
+    circuit = found_down(patience=100.0, look=ONE)
+    for at in range(5, 500, 5):
+        fail(circuit, float(at))
+    assert circuit.hopeless_at == -math.inf
+    assert circuit.trouble_since(4.0) == 0.0
+
+
+def test_the_memory_of_an_outage_is_bounded() -> None:
+    """A week of failing probes is kept as about a hundred times."""
+    circuit = found_down(patience=1000.0)
+    for at in range(10, 100_000, 5):
+        fail(circuit, float(at))
+    assert len(circuit._marks) < 110
+    assert 98_900.0 < circuit.hopeless_at <= 99_000.0

@@ -1,0 +1,119 @@
+"""A circuit for each service: what looks meet goes in, who may be looked at comes out, and the log hears of outages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import attrs
+
+from ..core.budget import Budget
+from ..core.circuit import Circuit
+from ..core.looks import Explanation, Look
+from ..core.verdict import is_about_job
+from ..errors import ConfigurationError, RateLimitedError, TopazStatusError
+from ..models.state import JobKind
+from .journal import Journal
+from .retry import Jitter
+
+
+@attrs.define(eq=False)
+class Circuits:
+    """The circuits of one client, by kind of job: two kinds on one host fail separately. See :mod:`..core.circuit`."""
+
+    _budget: Budget
+    _journal: Journal
+    _jitter: Jitter
+    _patience: float
+    _circuits: dict[JobKind, Circuit] = attrs.field(init=False)
+    down: set[JobKind] = attrs.field(factory=set, init=False)
+    """Services found down and not back yet."""
+    recovering: bool = attrs.field(default=False, init=False)
+    """True while what an outage left undone may still be made up for; whoever finds it done says so."""
+
+    def __attrs_post_init__(self) -> None:
+        self._circuits = {kind: Circuit(self._patience) for kind in JobKind}
+
+    # -- who may go ---------------------------------------------------------------------------------------------------
+
+    def open_to(self, kinds: Collection[JobKind], now: float) -> Collection[JobKind]:
+        """Those of ``kinds`` of which a look may go now."""
+        return [kind for kind in kinds if self._circuits[kind].opens_at <= now] if self.down else kinds
+
+    def opens_at(self, kind: JobKind) -> float:
+        """The time from which a look of that kind may go."""
+        return self._circuits[kind].opens_at
+
+    def hopeless_at(self, kind: JobKind) -> float:
+        """Watches of that kind are given up whose look came due by then, and was not sent since."""
+        return self._circuits[kind].hopeless_at
+
+    def trouble_since(self, kind: JobKind, at: float) -> float:
+        """Seconds since ``at`` for which looks of that kind met nothing but trouble."""
+        return self._circuits[kind].trouble_since(at)
+
+    # -- what looks meet ----------------------------------------------------------------------------------------------
+
+    def sent(self, look: Look, now: float) -> None:
+        """A look goes out; its token is not spent yet."""
+        circuit = self._circuits[look.kind]
+        circuit.sent(look, now, self._budget.ready_at(look.kind) if circuit.is_troubled else -math.inf)
+
+    def unsent(self, look: Look) -> None:
+        """A look was canceled before it told anything."""
+        self._circuits[look.kind].unsent(look)
+
+    def hurry(self, kind: JobKind) -> None:
+        """A direct call was answered: if the service was down, it may be back."""
+        if kind in self.down:
+            self._circuits[kind].hurry()
+
+    def used(self, kind: JobKind, now: float) -> None:
+        """A usable answer came."""
+        self._alive(kind, self._circuits[kind].used(now), now)
+
+    def missed(self, look: Look, error: TopazStatusError, *, sent_at: float, now: float) -> None:
+        """A look got no usable answer."""
+        circuit = self._circuits[look.kind]
+        if isinstance(error, ConfigurationError):
+            circuit.unsent(look)
+        elif isinstance(error, RateLimitedError):
+            self._alive(look.kind, circuit.limited(look, sent_at=sent_at, now=now), now)
+        elif is_about_job(error):
+            self.used(look.kind, now)
+        else:
+            self._failed(circuit, look, error, sent_at, now)
+
+    def _failed(self, circuit: Circuit, look: Look, error: TopazStatusError, sent_at: float, now: float) -> None:
+        probes = circuit.probes
+        if circuit.failed(look, sent_at=sent_at, now=now):
+            self.down.add(look.kind)
+            self._journal.down(look.kind, error)
+        elif circuit.down_since is None or circuit.probes == probes:
+            return
+        circuit.probe_at(now + self._jitter.probe_delay(circuit.probes))
+
+    def _alive(self, kind: JobKind, was_down: float | None, now: float) -> None:
+        """Back after an outage: those who waited go one by one at the budget's rate, not as the burst it has saved."""
+        if was_down is not None:
+            self.down.discard(kind)
+            self.recovering = True
+            self._budget.hold(kind, now, 0.0)
+            self._journal.back(kind, was_down)
+
+    # -- what can be told of it ---------------------------------------------------------------------------------------
+
+    def down_for(self, kind: JobKind, now: float) -> float:
+        """Seconds since the first of the looks by which the service was found down; 0 while it is not."""
+        since = self._circuits[kind].down_since
+        return 0.0 if since is None else now - since
+
+    def explain(self, known: Explanation, now: float) -> Explanation:
+        """Add what an outage means for a job's next look."""
+        circuit = self._circuits[known.job.kind]
+        if circuit.down_since is None or known.due_in is None:
+            return known
+        wait = circuit.opens_at - now
+        probe = "one look is on the wire to find out" if wait == math.inf else f"probed in {max(0.0, wait):.1f} s"
+        reason = f"the {known.job.kind.value} service has been down for {now - circuit.down_since:.0f} s: {probe}"
+        return attrs.evolve(known, reason=f"{reason}; {known.reason}")
