@@ -22,7 +22,7 @@ LAYERS = (
     {"core"},
     {"store"},
     {"session"},
-    {"watch", "collect", "durable", "endpoints", "results", "notice"},
+    {"watch", "collect", "durable", "endpoints", "results", "files", "notice"},
     {"client"},
     {"cli", "testing", "__main__"},
 )

@@ -42,7 +42,9 @@ async def test_a_download_that_never_succeeds(fault: str, tmp_path: Path) -> Non
         with pytest.raises(TransportError):
             await client.save(job, tmp_path)
     assert not list(tmp_path.iterdir())
-    assert simulator.stats().by_service["storage"] >= 6
+    statuses = simulator.stats().by_status
+    assert statuses.get(416, 0) in ({2} if fault == "long_length" else {0})
+    assert simulator.stats().by_service["storage"] >= (4 if fault == "long_length" else 6)
 
 
 @virtual

@@ -19,6 +19,7 @@ from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
 from .notice import named_jobs
 from .session.engine import Engine
+from .session.secret import secret
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
 from .session.transport import Transport
@@ -86,8 +87,10 @@ class StatusClient:
         store: WatchStore | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
+        keys = {Account.TOPAZ: secret(topaz_api_key), Account.PIXELCUT: secret(pixelcut_api_key)}
+        del topaz_api_key, pixelcut_api_key  # an error about another argument keeps this function's variables
         self._settings = make_settings(
-            keys={Account.TOPAZ: topaz_api_key, Account.PIXELCUT: pixelcut_api_key},
+            keys=keys,
             urls={Account.TOPAZ: topaz_url, Account.PIXELCUT: pixelcut_url},
             allow_plain_http=allow_plain_http,
             rate=rate,
@@ -304,22 +307,39 @@ class StatusClient:
             case JobKind.TRY_ON:
                 return results.link_of(await self.try_on.get(ref))
 
-    async def save(self, job: JobRef | str, folder: str | os.PathLike[str], *, name: str | None = None) -> Path:
+    async def save(
+        self,
+        job: JobRef | str,
+        folder: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        max_bytes: int | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Path:
         """Fetch the result of a finished job into ``folder``, which is made if it is missing.
 
         The file is streamed to a temporary name, resumed when the connection is cut, and takes its own name once it is
-        complete. ``name`` is a plain file name; by default the kind and id of the job with the file's own suffix. A
-        file of that name is replaced.
+        complete. A file of that name is replaced.
+
+        Args:
+            job: a :class:`JobRef`, or its text.
+            folder: where to.
+            name: a plain file name; by default the kind and id of the job with the file's own suffix.
+            max_bytes: most that the file may weigh; by default there is no limit.
+            progress: called, in the loop's thread, with the bytes that are there and those there will be, ``None``
+                while the storage has not said; the former fall back where the file must be fetched anew.
 
         Raises:
-            ConfigurationError: ``name`` could lead out of the folder.
+            ConfigurationError: ``name`` could lead out of the folder, or ``max_bytes`` is no number of bytes.
+            ResultTooLargeError: the file is larger than ``max_bytes``; nothing of it is kept.
             TransportError: the file did not arrive whole.
             OSError: the folder cannot be written to.
             TopazStatusError: as for :meth:`result`.
         """
         ref = as_ref(job)
         self._live()
-        return await results.save(self._transport, lambda: self.result(ref), ref, Path(folder), name)
+        order = results.Order(ref, Path(folder), name, max_bytes, progress)
+        return await results.save(self._transport, lambda: self.result(ref), order)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

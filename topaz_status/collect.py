@@ -12,6 +12,7 @@ import attrs
 
 from .errors import ClientClosedError, ConfigurationError, TopazStatusError
 from .models import JobStatus
+from .models.redact import quoted
 from .models.state import JobRef
 from .session.clock import Clock
 from .session.kept import Receipt
@@ -36,7 +37,7 @@ def as_ref(job: object) -> JobRef:
         return job
     if isinstance(job, str):
         return JobRef.parse(job)
-    raise ConfigurationError(f"a job is a JobRef or a text such as 'image:ID', not {job!r}")
+    raise ConfigurationError(f"a job is a JobRef or a text such as 'image:ID', not {quoted(job)}")
 
 
 def as_refs(jobs: Iterable[object]) -> list[JobRef]:
@@ -46,7 +47,7 @@ def as_refs(jobs: Iterable[object]) -> list[JobRef]:
         ConfigurationError: it is no collection, or one of them names no job.
     """
     if isinstance(jobs, str | bytes | JobRef) or not isinstance(jobs, Iterable):
-        raise ConfigurationError(f"jobs is an iterable of jobs, not {jobs!r}")
+        raise ConfigurationError(f"jobs is an iterable of jobs, not {quoted(jobs)}")
     return [as_ref(job) for job in jobs]
 
 

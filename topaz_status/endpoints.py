@@ -20,7 +20,7 @@ from .core.decode import (
     decode_video,
     parse_json,
 )
-from .errors import ConfigurationError, DecodeError
+from .errors import ConfigurationError, DecodeError, bare
 from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoRecord, VideoStatus
 from .models.state import JobKind, JobRef
 from .watch import Watch
@@ -28,6 +28,7 @@ from .watch import Watch
 S = TypeVar("S", bound=JobStatus)
 Read = Callable[[wire.Response], Any]
 Call = Callable[[wire.Request, Read], Awaitable[Any]]
+T = TypeVar("T")
 MOST_PER_PAGE: Final = 100
 _List = list  # inside ImageEndpoint the name is a method's
 
@@ -110,8 +111,13 @@ class Endpoint(Generic[S]):
             raise ConfigurationError(f"{job} is no {self.kind.value} job")
         return job
 
-    async def _get(self, request: wire.Request) -> object:
-        return await self._call(request, _json)
+    async def _get(self, request: wire.Request, decode: Callable[[object], T]) -> T:
+        """Ask, and read the answer: what cannot be read is an error that has forgotten it."""
+        try:
+            return decode(await self._call(request, _json))
+        except DecodeError as error:
+            failure = bare(error)
+        raise failure
 
 
 class ImageEndpoint(Endpoint[ImageStatus]):
@@ -128,7 +134,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             DecodeError: the answer is no status, or one of another job.
         """
         ref = self._ref(job)
-        return decode_image(await self._get(wire.get_status(ref)), ref)
+        return await self._get(wire.get_status(ref), lambda data: decode_image(data, ref))
 
     async def page(self, cursor: str | None = None, limit: int = 50) -> ImagePage:
         """Ask for one page of the account's jobs of the last 7 days; ``limit`` is 1 to 100.
@@ -141,7 +147,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             raise ConfigurationError(f"a page holds 1 to {MOST_PER_PAGE} statuses, not {limit!r}")
         if cursor is not None and (not isinstance(cursor, str) or not cursor):
             raise ConfigurationError("a cursor is the next_cursor of an earlier page, or None for the first")
-        return decode_image_page(await self._get(wire.image_page(cursor, limit)))
+        return await self._get(wire.image_page(cursor, limit), decode_image_page)
 
     async def list(self, page_size: int = 100) -> AsyncIterator[ImageStatus]:
         """All jobs of the account, page by page. Ends where the cursors do, or where they lead nowhere new.
@@ -165,7 +171,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         Raises:
             TopazStatusError: as for :meth:`get`.
         """
-        return decode_image_list(await self._get(wire.image_list()))
+        return await self._get(wire.image_list(), decode_image_list)
 
     async def delete(self, job: JobRef | str) -> None:
         """Remove the record of one job (this cancels nothing). Never sent twice.
@@ -191,7 +197,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             ConflictError: 409, the job has not ended.
             TopazStatusError: as for :meth:`get`.
         """
-        return decode_download(await self._get(wire.image_download(self._ref(job))))
+        return await self._get(wire.image_download(self._ref(job)), decode_download)
 
 
 class VideoEndpoint(Endpoint[VideoStatus]):
@@ -206,7 +212,7 @@ class VideoEndpoint(Endpoint[VideoStatus]):
             TopazStatusError: as for :meth:`ImageEndpoint.get`.
         """
         ref = self._ref(job)
-        return decode_video(await self._get(wire.get_status(ref)), ref)
+        return await self._get(wire.get_status(ref), lambda data: decode_video(data, ref))
 
     async def history(self) -> AsyncIterator[VideoRecord]:
         """All jobs of the last 7 days, newest first, but those still ``requested``: ``GET /video/history``.
@@ -217,7 +223,7 @@ class VideoEndpoint(Endpoint[VideoStatus]):
         cursor: str | None = None
         trail = Trail()
         while True:
-            page = decode_history(await self._get(wire.video_history(cursor)))
+            page = await self._get(wire.video_history(cursor), decode_history)
             for record in page.records:
                 yield record
             cursor = page.next_cursor
@@ -237,7 +243,7 @@ class TryOnEndpoint(Endpoint[TryOnStatus]):
             TopazStatusError: as for :meth:`ImageEndpoint.get`.
         """
         ref = self._ref(job)
-        return decode_try_on(await self._get(wire.get_status(ref)), ref)
+        return await self._get(wire.get_status(ref), lambda data: decode_try_on(data, ref))
 
 
 def _json(response: wire.Response) -> object:

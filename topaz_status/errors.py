@@ -19,7 +19,8 @@
     │   ├── JobCanceledError
     │   ├── JobExpiredError
     │   ├── JobLostError               seen before, gone now
-    │   └── ResultUnavailableError     there is nothing to download (yet)
+    │   ├── ResultUnavailableError     there is nothing to download (yet)
+    │   └── ResultTooLargeError        there is more to download than was allowed: .max_bytes .size
     ├── WatchError                 what became of the wait: .job .last_status
     │   ├── WatchTimeoutError          (also a TimeoutError)
     │   ├── WatchCanceledError
@@ -54,6 +55,7 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitedError",
+    "ResultTooLargeError",
     "ResultUnavailableError",
     "ServerError",
     "ServiceError",
@@ -81,6 +83,12 @@ class TopazStatusError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def bare(error: TopazStatusError) -> TopazStatusError:
+    """The error without its way up here: what read an answer had it, with its URLs, in variables."""
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    return error
 
 
 class ConfigurationError(TopazStatusError, ValueError):
@@ -251,6 +259,23 @@ class ResultUnavailableError(JobError):
     """There is nothing to download: the job is still on its way, or the service names no URL."""
 
     verdict = "has no result to download"
+
+
+class ResultTooLargeError(JobError):
+    """The result is larger than ``max_bytes``; nothing of it was kept.
+
+    Attributes:
+        max_bytes: how much was allowed.
+        size: what the storage announced, in bytes, or ``None``.
+    """
+
+    verdict = "has a result that is too large"
+
+    def __init__(self, job: JobRef, max_bytes: int, size: int | None = None) -> None:
+        self.max_bytes = max_bytes
+        self.size = size
+        told = "more" if size is None else f"{size:,} bytes"
+        super().__init__(job, reason=f"{told} where {max_bytes:,} bytes are allowed")
 
 
 class WatchError(TopazStatusError):

@@ -13,6 +13,7 @@ import attrs
 from .core.looks import Explanation
 from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
+from .models.redact import shown
 from .models.state import JobRef, JobState
 from .session.alarms import Alarm, Alarms
 from .session.feed import Feed
@@ -97,7 +98,7 @@ class Watch(Generic[S]):
         if self._ending is not None:
             state = "ended" if self._ending.error is None else type(self._ending.error).__name__
         else:
-            state = "new" if self.status is None else self.status.status
+            state = "new" if self.status is None else shown(self.status.status)
         return f"<Watch {self.job} {state}>"
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ class Watch(Generic[S]):
     def ring(self) -> None:
         """The timeout has run out."""
         waited = self._feed.clock.now() - self._started_at
-        last = f"last seen {self.status.status!r}" if self.status else "never seen"
+        last = f"last seen {shown(self.status.status)!r}" if self.status else "never seen"
         text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
         self._leave(WatchTimeoutError(text, job=self.job, last_status=self.status))
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 from .exits import USAGE
 from .jobs import STDIN
-from .values import a_job, a_span, at_least_one, count, positive
+from .values import a_job, a_size, a_span, at_least_one, count, positive
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"
@@ -234,6 +234,7 @@ def _add_download(commands: Any) -> None:
     add = parser.add_argument
     add("--folder", default=".", metavar="DIR", help="where to; made if missing (default: here)")
     add("--name", metavar="NAME", help="the file's name, for one job (default: its kind and id)")
+    add("--max-size", type=a_size, metavar="SIZE", help="refuse a larger file: 500000, 20MB, 2GiB (default: no limit)")
     _add_common(parser)
 
 

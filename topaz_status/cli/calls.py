@@ -1,4 +1,4 @@
-"""``get``, ``list``, ``delete`` and ``download``: one thing done, once."""
+"""``get``, ``list`` and ``delete``: one thing done, once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ..client import StatusClient
-from ..errors import ConfigurationError, TopazStatusError
+from ..errors import TopazStatusError
 from ..models import JobStatus
 from ..models.state import JobKind, JobRef, JobState
-from ..results import file_name
 from .exits import FAILED, OK, UNKNOWN, USAGE, CommandError, code_of, explain, require_keys, worst
 from .facts import Told, as_lines, as_object
 from .jobs import all_jobs
@@ -20,8 +19,6 @@ from .screen import Screen
 from .watching import new_client
 from .wording import job_column, json_line, moment, painted, percent, plural
 
-_AT_ONCE: Final = 4
-"""Downloads side by side."""
 _MOST_PER_PAGE: Final = 100
 _BAD_ENDS: Final = frozenset({JobState.FAILED, JobState.CANCELED, JobState.EXPIRED})
 
@@ -41,7 +38,7 @@ async def get(arguments: argparse.Namespace, screen: Screen) -> int:
             screen.out("\n".join(as_lines(status, urls=arguments.urls)))
         return FAILED if status.state in _BAD_ENDS else OK
 
-    return await _each(arguments, jobs, one, screen)
+    return await each(arguments, jobs, one, screen)
 
 
 async def _look(client: StatusClient, job: JobRef) -> JobStatus:
@@ -54,7 +51,7 @@ async def _look(client: StatusClient, job: JobRef) -> JobStatus:
             return await client.try_on.get(job)
 
 
-async def _each(
+async def each(
     arguments: argparse.Namespace, jobs: Sequence[JobRef], one: One, screen: Screen, *, at_once: int = 1
 ) -> int:
     """Do it for each job, in the order given; an error is a line of its own. Gives the exit code for all."""
@@ -124,7 +121,7 @@ async def delete(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.out(json_line({"job": str(job), "deleted": True}) if arguments.json else f"{job_column(job)}  deleted")
         return OK
 
-    return await _each(arguments, arguments.jobs, one, screen)
+    return await each(arguments, arguments.jobs, one, screen)
 
 
 async def _delete_all(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -164,34 +161,3 @@ def prepare_delete(arguments: argparse.Namespace) -> bool:
 
 def _these(jobs: Sequence[JobRef]) -> str:
     return str(jobs[0]) if len(jobs) == 1 else plural(len(jobs), "image job")
-
-
-async def download(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Fetch the result files of finished jobs, a few at a time."""
-    jobs = all_jobs(arguments.jobs)
-    require_keys(jobs)
-    _check_name(arguments.name, jobs)
-
-    async def one(client: StatusClient, job: JobRef) -> int:
-        try:
-            path = await client.save(job, arguments.folder, name=arguments.name)
-        except OSError as error:
-            screen.err(f"{job}: cannot write to {arguments.folder}: {error.strerror or error}")
-            return UNKNOWN
-        told: dict[str, Any] = {"job": str(job), "path": str(path), "bytes": path.stat().st_size}
-        line = f"{job_column(job)}  {path}  ({plural(told['bytes'], 'byte')})"
-        screen.out(json_line(told) if arguments.json else line)
-        return OK
-
-    return await _each(arguments, jobs, one, screen, at_once=_AT_ONCE)
-
-
-def _check_name(name: str | None, jobs: Sequence[JobRef]) -> None:
-    if name is None:
-        return
-    if len(jobs) > 1:
-        raise CommandError("--name is for one job: several files cannot share a name", USAGE)
-    try:
-        file_name(name)
-    except ConfigurationError as error:
-        raise CommandError(str(error), USAGE) from None

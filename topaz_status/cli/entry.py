@@ -61,13 +61,18 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
             return pending(arguments, Screen())
         case name:
-            from . import calls  # noqa: PLC0415
+            from . import calls, downloading  # noqa: PLC0415
 
             if name == "delete" and not calls.prepare_delete(arguments):
                 Screen().err("nothing was deleted")
                 return OK
-            commands = {"get": calls.get, "list": calls.list_, "delete": calls.delete, "download": calls.download}
-            return _run(commands[name], arguments, moving=False)
+            commands = {
+                "get": calls.get,
+                "list": calls.list_,
+                "delete": calls.delete,
+                "download": downloading.download,
+            }
+            return _run(commands[name], arguments, moving=name == "download")
 
 
 def _run(command: Command, arguments: argparse.Namespace, *, moving: bool) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..models import ImageStatus, TryOnStatus, VideoRecord, VideoStatus
-from ..models.base import Unit, scrubbed, without_urls
+from ..models.base import Unit
+from ..models.redact import legible, scrubbed, shown, without_urls
 from .wording import json_line, moment, percent
 
 Told = ImageStatus | VideoStatus | TryOnStatus | VideoRecord
@@ -23,7 +24,7 @@ def as_object(status: Told, *, urls: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
         "job": str(status.job),
         "state": status.state.value,
-        "status": status.status,
+        "status": scrubbed(status.status),
         "progress": getattr(status, "progress", None),
         "reason": status.reason,
         "fields": status.to_dict() if urls else scrubbed(status.to_dict()),
@@ -33,11 +34,11 @@ def as_object(status: Told, *, urls: bool) -> dict[str, Any]:
 
 def as_lines(status: Told, *, urls: bool) -> Iterator[str]:
     """A status for people, a field a line."""
-    pairs = [("state", f"{status.state.value} ({status.status})"), *_facts(status, urls=urls)]
+    pairs = [("state", f"{status.state.value} ({shown(status.status)})"), *_facts(status, urls=urls)]
     width = max(len(name) for name, _ in pairs)
     yield str(status.job)
     for name, text in pairs:
-        yield f"  {name:<{width}}  {text}".rstrip()
+        yield f"  {name:<{width}}  {legible(text)}".rstrip()
 
 
 def _facts(status: Told, *, urls: bool) -> Iterator[tuple[str, str]]:
@@ -51,7 +52,7 @@ def _facts(status: Told, *, urls: bool) -> Iterator[tuple[str, str]]:
         if name not in _SHOWN_ABOVE and value is not None and value not in ((), {}):
             yield name, _shown(wire.unit, value, body.get(key), urls=urls)
     for name, value in status.extra.items():
-        yield name, json_line(value if urls else scrubbed(value))
+        yield legible(name if urls else scrubbed(name)), json_line(value if urls else scrubbed(value))
 
 
 def _shown(unit: Unit, value: Any, sent: Any, *, urls: bool) -> str:

@@ -12,6 +12,7 @@ from ..models.state import JobRef
 from .jobs import STDIN
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
+_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _UNITS: Final = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -54,6 +55,14 @@ def count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
+
+
+def a_size(text: str) -> int:
+    """Read bytes, or a number with its unit: ``500000``, ``20MB``, ``2GiB``."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 500000, 20MB or 2GiB")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " "))
 
 
 def a_span(text: str) -> float:

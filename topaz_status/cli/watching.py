@@ -15,6 +15,7 @@ from ..client import StatusClient
 from ..collect import Completions
 from ..core.policy import PollPolicy
 from ..errors import ConfigurationError
+from ..models.redact import scrubbed
 from ..models.state import JobRef
 from ..watch import Outcome
 from .board import Board
@@ -166,7 +167,7 @@ def as_object(outcome: Outcome, *, urls: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "job": None if outcome.job is None else str(outcome.job),
         "state": None if outcome.state is None else outcome.state.value,
-        "status": None if status is None else status.status,
+        "status": None if status is None else scrubbed(status.status),
         "progress": None if status is None else status.progress,
         "error": None if error is None else {"type": type(error).__name__, "message": message(error, _kind(outcome))},
         "waited": round(outcome.waited, 3),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from ..models.redact import shown
 from .board import Board, state_words
 from .wording import clock, percent, plural
 
@@ -16,6 +17,8 @@ _MOST_BARS: Final = 8
 _CANDIDATES: Final = 64
 """Jobs that are looked through for those that end soonest: a picture must stay cheap, however many there are."""
 _BAR: Final = 24
+_WORD: Final = 40
+"""Characters of a service's own word, at most."""
 
 
 @attrs.frozen
@@ -62,7 +65,7 @@ class WatchPicture:
         for bar in self.bars:
             known = bar.progress is not None
             drawn = ProgressBar(completed=bar.progress or 0.0, width=_BAR) if known else Text("")
-            grid.add_row(Text(bar.job), bar.word, drawn, percent(bar.progress), _eta(bar.left))
+            grid.add_row(Text(bar.job), Text(bar.word), drawn, percent(bar.progress), _eta(bar.left))
         more = [Text(f"… and {plural(self.hidden, 'more job')}", style="dim")] if self.hidden and self.bars else []
         return Group(grid, *more, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
 
@@ -85,4 +88,4 @@ def picture_of(board: Board, now: float, began_at: float, *, reading: bool) -> W
 def _bars(board: Board) -> Iterator[Bar]:
     seen = ((job, watch, watch.status) for job, watch in board.open.items() if watch.status is not None)
     for job, watch, status in itertools.islice(seen, _CANDIDATES):
-        yield Bar(str(job), status.status, status.progress, watch.explain().predicted_end_in)
+        yield Bar(str(job), shown(status.status)[:_WORD], status.progress, watch.explain().predicted_end_in)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ JOB_WIDTH: Final = 43
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+_THOUSAND: Final = 1000.0
 _COLORS: Final = {JobState.COMPLETED: 32, JobState.FAILED: 31, JobState.CANCELED: 33, JobState.EXPIRED: 33}
 
 
@@ -50,6 +52,16 @@ def moment(unix: float) -> str:
         return f"{unix:g}"
 
 
+def size(count: int) -> str:
+    """``512 B``, ``2.5 MB``, ``1.2 GB``."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < _THOUSAND:
+            break
+        value, unit = value / _THOUSAND, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def plural(count: int, word: str) -> str:
     """``1 job``, ``2,000 jobs``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
@@ -66,8 +78,9 @@ def job_column(job: JobRef | None) -> str:
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    """One line of JSON. What is not printable is escaped in it: the line may be shown on a terminal."""
+    text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def painted(text: str, state: JobState | None) -> str:

@@ -25,7 +25,8 @@ from ..models import (
     VideoRecord,
     VideoStatus,
 )
-from ..models.base import ABSENT, Fact, Unit, without_urls
+from ..models.base import ABSENT, Fact, Unit
+from ..models.redact import without_urls
 from .coerce import LENIENT, STRICT, UnreadableError, described
 from .listing import listed, pagination, read_items, usable_cursor
 from .shape import MisshapenError, Problem, Shape, shape_of

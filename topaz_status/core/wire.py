@@ -29,6 +29,7 @@ from ..errors import (
     ServerError,
     ServiceError,
 )
+from ..models.redact import one_line, scrubbed, shortened, without_queries
 from ..models.state import JobKind, JobRef
 from .decode import parse_json
 
@@ -57,8 +58,8 @@ class Response:
     """What came back. Header names are looked up in lower case."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
 
 
 _STATUS_PATHS: Final = {
@@ -163,20 +164,16 @@ def _error_body(body: bytes) -> tuple[str | None, str | int | None, tuple[object
     codes = (data.get(key) for key in ("errorCode", "error_code", "code"))
     code = next((one for one in codes if isinstance(one, str | int) and not isinstance(one, bool)), None)
     errors = data.get("errors")
-    details = tuple(errors[:_MOST_DETAILS]) if isinstance(errors, list) else ()
+    details = tuple(map(scrubbed, errors[:_MOST_DETAILS])) if isinstance(errors, list) else ()
     return (None if message is None else tidy(message)), (tidy(code) if isinstance(code, str) else code), details
 
 
 _MOST_DETAILS: Final = 20
-_LONGEST_MESSAGE: Final = 500
-_QUERY: Final = re.compile(r"(https?://[^\s?#]*)[?#]\S*")
 
 
 def tidy(text: str) -> str:
     """Make a service's words fit to be shown: one line, bounded, no signed query in any URL."""
-    line = "".join(character if character.isprintable() else " " for character in text[: 4 * _LONGEST_MESSAGE])
-    line = _QUERY.sub(r"\1?…", " ".join(line.split()))
-    return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
+    return shortened(without_queries(one_line(text)))
 
 
 def retry_after(headers: Mapping[str, str], *, wall: float) -> float | None:

@@ -7,18 +7,16 @@ writes the body back by it, and ``repr`` hides by it whatever could be a signed 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
 
+from .redact import MOST_READ, MOST_SHOWN, shortened, shown, without_urls
+
 WIRE: Final = "topaz_status.wire"
 ABSENT: Final = ...
 """Stands, among the values as they were sent, for a field that was not sent at all. It pickles as itself."""
-
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
-_REASON_LENGTH: Final = 500
 
 
 class Unit(enum.Enum):
@@ -76,25 +74,11 @@ def required(unit: Unit) -> dict[str, Wire]:
     return {WIRE: Wire(unit, required=True)}
 
 
-def without_urls(text: str) -> str:
-    """Replace each URL by ``<url>``: a text that is shown or logged must not carry a signed one."""
-    return _URL.sub("<url>", text)
-
-
-def scrubbed(value: Any) -> Any:
-    """Give a JSON value back without URLs, however deep."""
-    if isinstance(value, str):
-        return without_urls(value)
-    if isinstance(value, dict):
-        return {key: scrubbed(item) for key, item in value.items()}
-    return [scrubbed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def told_reason(message: str | None, code: str | None) -> str | None:
-    """Join a service's words on a failure and its code, fit for a log: no URL, at most 500 characters."""
-    words = " ".join((message or "").split())
+    """Join a service's words on a failure and its code, fit for a log: one line of 500 characters at most, no URL."""
+    words, code = shown(message or ""), shown(code or "")
     text = f"{words} [{code}]" if words and code else words or code
-    return without_urls(text)[:_REASON_LENGTH] if text else None
+    return text[:MOST_SHOWN] or None
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -169,4 +153,8 @@ def _shown(field: attrs.Attribute[Any], value: Any) -> str | None:
         return f"{field.name}=<url>"
     if wire is not None and wire.unit is Unit.URLS:
         return f"{field.name}=<{len(value)} urls>"
-    return f"{field.name}={without_urls(value)!r}" if isinstance(value, str) else f"{field.name}={value!r}"
+    return (
+        f"{field.name}={shortened(without_urls(value[:MOST_READ]))!r}"
+        if isinstance(value, str)
+        else f"{field.name}={value!r}"
+    )

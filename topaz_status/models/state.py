@@ -9,6 +9,7 @@ from typing import Final, Self
 import attrs
 
 from ..errors import ConfigurationError
+from .redact import quoted
 
 MAX_ID_LENGTH: Final = 256
 
@@ -50,7 +51,7 @@ def _kind(value: str) -> JobKind:
         return JobKind(value)
     except ValueError:
         known = ", ".join(repr(kind.value) for kind in JobKind)
-        raise ConfigurationError(f"unknown kind of job {value!r}: expected one of {known}") from None
+        raise ConfigurationError(f"unknown kind of job {quoted(value)}: expected one of {known}") from None
 
 
 def _text_id(value: str | uuid.UUID) -> str:
@@ -68,7 +69,7 @@ def _check_id(_instance: object, _attribute: object, value: str) -> None:
     if len(value) > MAX_ID_LENGTH:
         raise ConfigurationError(f"a job id has at most {MAX_ID_LENGTH} characters, this one has {len(value)}")
     if not value.isprintable() or " " in value:  # the one space that is printable
-        raise ConfigurationError(f"a job id must not hold spaces or control characters: {value!r}")
+        raise ConfigurationError(f"a job id must not hold spaces or control characters: {quoted(value)}")
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -98,7 +99,7 @@ class JobRef:
         kind, colon, job_id = text.partition(":")
         if not colon:
             kinds = ", ".join(f"'{kind.value}:ID'" for kind in JobKind)
-            raise ConfigurationError(f"{text!r} names no job: expected one of {kinds}")
+            raise ConfigurationError(f"{quoted(text)} names no job: expected one of {kinds}")
         return cls(kind.strip(), job_id)
 
 

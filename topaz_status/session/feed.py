@@ -19,7 +19,7 @@ from .clock import Clock
 from .exchange import Exchange
 from .findings import Findings
 from .gate import Gate
-from .journal import Journal, logger
+from .journal import Journal
 from .poller import Poller
 from .roster import Roster
 from .settings import Settings
@@ -128,8 +128,8 @@ class Feed:
         except TopazStatusError as error:
             self._missed(look, asked_by, error, sent_at)
         except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
-            logger.exception("a look failed in a way that is a bug: %s", look)
-            self._missed(look, asked_by, TransportError(f"internal error: {error!r}"), sent_at)
+            self.journal.bug(look, error)
+            self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
 
     def _missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         self._findings.missed(look, asked_by, error, sent_at)

@@ -35,7 +35,12 @@ class Interrupt:
     ) -> None:
         task, self._task = self._task, None
         if self._struck and task is not None and task.uncancel() <= self._canceling and kind is asyncio.CancelledError:
-            raise self._error() from None
+            failure = self._error()
+            try:
+                raise failure from None
+            finally:
+                failure.__context__ = None  # the cancellation's own traceback goes through the sending of the key
+                del failure
 
     def ring(self) -> None:
         """End it, if it is still under way."""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter, deque
 from typing import Final
 
 import attrs
 
-from ..core.looks import PageLook
+from ..core.looks import Look, PageLook
 from ..errors import ServiceError, TopazStatusError
+from ..models.redact import shown, without_urls
 from ..models.state import JobKind, JobRef, JobState
 from ..models.words import WORDS, state_of
 
 logger: Final = logging.getLogger("topaz_status")
 _MOST_CAUSES: Final = 1000
 _LAGS_KEPT: Final = 10_000
+_LONGEST_WORD: Final = 40
+_LONGEST_TRACE: Final = 20_000
+
+
+def word_of(text: str) -> str:
+    """A service's word as the log shows it."""
+    return shown(text)[:_LONGEST_WORD]
 
 
 @attrs.define(eq=False)
@@ -39,7 +48,8 @@ class Journal:
     def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
         """Note one look, by the service's word or by what went wrong."""
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("look at %s: %s (%.0f ms)", what, answer, 1000 * took)
+            said = word_of(answer) if isinstance(answer, str) else answer
+            logger.debug("look at %s: %s (%.0f ms)", what, said, 1000 * took)
 
     def swept(self, look: PageLook, listed: int, watched: int, took: float) -> None:
         """Note one page."""
@@ -55,14 +65,15 @@ class Journal:
         if before == word:
             return
         if state is JobState.UNKNOWN:
+            said = word_of(word)
             self.warn_once(
-                f"word {job.kind} {word[:40]}",
-                f"{job.kind.value} service says {word[:40]!r}, a state nobody has documented; "
+                f"word {job.kind} {said}",
+                f"{job.kind.value} service says {said!r}, a state nobody has documented; "
                 "such jobs are looked at until their timeout",
             )
         old = None if before is None else state_of(before, WORDS[job.kind])
         if old is not state:
-            logger.info("%s: %s -> %s (%s)", job, old.value if old else "new", state.value, word)
+            logger.info("%s: %s -> %s (%s)", job, old.value if old else "new", state.value, word_of(word))
 
     def ended(self, job: JobRef, error: TopazStatusError | None, lag: float | None) -> None:
         """Note how a watch ended."""
@@ -87,6 +98,11 @@ class Journal:
     def back(self, kind: JobKind, was_down: float) -> None:
         """Note the end of an outage."""
         logger.info("%s service is back after %.0f s", kind.value, was_down)
+
+    def bug(self, look: Look, error: Exception) -> None:
+        """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
+        trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
+        logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
 
     def warn_once(self, cause: str, text: str) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import enum
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
 
 from ..core.policy import PollPolicy, is_number, seconds
 from ..errors import ConfigurationError
 from ..models.state import JobKind
+from .secret import Secret, secret
 
 
 class Account(enum.StrEnum):
@@ -40,9 +42,9 @@ DEFAULT_SERVICE_RATES: Final[Mapping[JobKind, float | None]] = {JobKind.TRY_ON: 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """All that a client was told. Keys are not part of the ``repr``."""
+    """All that a client was told."""
 
-    keys: Mapping[Account, str | None] = attrs.field(repr=False)
+    keys: Mapping[Account, Secret | None]
     urls: Mapping[Account, str]
     rate: float
     burst: float
@@ -51,7 +53,7 @@ class Settings:
     request_timeout: float
     policy: PollPolicy
 
-    def key(self, kind: JobKind) -> str:
+    def key(self, kind: JobKind) -> Secret:
         """The API key for a kind of job.
 
         Raises:
@@ -72,7 +74,7 @@ class Settings:
 
 def make_settings(
     *,
-    keys: Mapping[Account, str | None],
+    keys: Mapping[Account, Secret | None],
     urls: Mapping[Account, str | None],
     allow_plain_http: bool,
     rate: float,
@@ -101,47 +103,70 @@ def make_settings(
     )
 
 
-def _key(account: Account, given: str | None) -> str | None:
+def _key(account: Account, given: Secret | None) -> Secret | None:
     """A key from the argument or the environment; blanks around it go, an empty one is none."""
     source = f"{account.value}_api_key" if given is not None else KEY_VARIABLES[account]
-    key = given if given is not None else os.environ.get(KEY_VARIABLES[account])
+    key = given if given is not None else secret(os.environ.get(KEY_VARIABLES[account]))
     if key is None:
         return None
+    complaint = _complaint(key.reveal())  # out there: an error keeps the variables of each function that it leaves
+    if complaint is not None:
+        raise ConfigurationError(f"{source} {complaint}")
+    return secret(key.reveal().strip() or None)
+
+
+def _complaint(key: object) -> str | None:
+    """What is wrong with a key."""
     if not isinstance(key, str):
-        raise ConfigurationError(f"{source} is a string, not {type(key).__name__}")
-    key = key.strip()
-    if not key.isascii() or not all(character.isprintable() and character != " " for character in key):
-        raise ConfigurationError(f"{source} holds characters that no HTTP header may carry")
-    return key or None
+        return f"is a string, not {type(key).__name__}"
+    if not all("!" <= character <= "~" for character in key.strip()):
+        return "holds characters that no HTTP header may carry"
+    return None
 
 
 def _url(account: Account, given: str | None, *, allow_plain_http: bool) -> str:
     source = f"{account.value}_url" if given is not None else URL_VARIABLES[account]
     text = given if given is not None else os.environ.get(URL_VARIABLES[account]) or PUBLIC_URLS[account]
     try:
-        parts = urlsplit(text.strip())
-        host, _port = parts.hostname, parts.port
+        text = text.strip()
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError):
         raise ConfigurationError(f"{source} is no URL") from None
-    _check_url(source, parts, host)
-    if parts.scheme == "http" and not (allow_plain_http or is_loopback(host or "")):
+    _check_url(source, text, parts)
+    if host is None or not _is_host(host) or port == 0:
+        raise ConfigurationError(f"{source} names no host that can be reached")
+    if parts.scheme == "http" and not (allow_plain_http or is_loopback(host)):
         raise ConfigurationError(
             f"{source} would send the API key in plain text to {host}: use https://, or pass allow_plain_http=True"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _check_url(source: str, parts: SplitResult, host: str | None) -> None:
-    if parts.scheme not in {"http", "https"} or not host:
+def _check_url(source: str, text: str, parts: SplitResult) -> None:
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{source} must be https://host with an optional path prefix")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise ConfigurationError(f"{source} must not hold a user name or password")
-    if parts.query or parts.fragment:
+    if parts.query or parts.fragment or text.endswith(("?", "#")):
         raise ConfigurationError(f"{source} must not hold a query or fragment")
-    if not all("!" <= character <= "~" for character in f"{parts.netloc}{parts.path}"):
+    if not all("!" <= character <= "~" for character in text) or "\\" in text:
         raise ConfigurationError(f"{source} must hold plain ASCII only, without spaces")
-    if any(part in {".", ".."} for part in parts.path.split("/")):
+    if any(part in {".", ".."} for part in unquote(parts.path).replace("\\", "/").split("/")):
         raise ConfigurationError(f"{source} must not hold dotted path segments")
+
+
+_LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+
+
+def _is_host(host: str) -> bool:
+    """True for a name as RFC 1123 has it (with the underscores of local networks), or an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _HOST.fullmatch(host) is not None
+    return True
 
 
 def is_loopback(host: str) -> bool:

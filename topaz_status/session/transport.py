@@ -2,30 +2,34 @@
 
 A key goes to its own host only, set per request. Redirects are not followed. aiohttp itself sends nothing twice: it
 would repeat a GET or DELETE when a kept-alive connection drops unanswered, so that failure leaves :func:`_once` as an
-error aiohttp does not know. aiohttp's own exceptions carry the request with its headers, so none is kept as a cause or
-context.
+error aiohttp does not know. aiohttp's own exceptions carry the request with its headers, and their tracebacks the
+variables of what sent it, so none is kept as a cause or context: what is raised here is made here, and no function that
+it passes has a key or a signed URL in a variable.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Mapping
-from http import HTTPStatus
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
 
 import aiohttp
 import attrs
-from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.connector import AddrInfoType
 from yarl import URL
 
-from ..core.wire import Request, Response, tidy
+from ..core.wire import Request, Response
 from ..errors import ConfigurationError, TopazStatusError, TransportError
+from ..models.download import Download
+from ..models.redact import shown
 from ..models.state import JobKind, JobRef
 from .alarms import Alarms
 from .clock import Clock
 from .interrupt import Deadline
+from .secret import Secret
 from .settings import ACCOUNTS, Account, Settings
 
 KEEP_ALIVE: Final = 330.0
@@ -61,9 +65,7 @@ class _Lost(Exception):  # noqa: N818  # never leaves this file
 
 
 async def _once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send as it stands, once, with nothing on board that a caller's session holds for others."""
-    for header in (aiohttp.hdrs.COOKIE, aiohttp.hdrs.AUTHORIZATION):
-        request.headers.pop(header, None)
+    """Send as it stands, once."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -72,7 +74,27 @@ async def _once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> a
         raise _Lost(type(error).__name__) from None
 
 
-_BY_ITSELF: Final = {"raise_for_status": False, "auto_decompress": True, "timeout": UNBOUNDED, "middlewares": (_once,)}
+_ALWAYS: Final = frozenset({"host", "user-agent", "accept", "accept-encoding"})
+
+
+def _with_these_alone(headers: Iterable[str]) -> ClientMiddlewareType:
+    """Send nothing along that a caller's session holds for others: cookies, credentials, headers of its own."""
+    known = _ALWAYS | {name.lower() for name in headers}
+
+    async def send(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        for name in [name for name in request.headers if name.lower() not in known]:
+            request.headers.popall(name, None)
+        return await _once(request, handler)
+
+    return send
+
+
+_BY_ITSELF: Final = {
+    "raise_for_status": False,
+    "auto_decompress": True,
+    "timeout": UNBOUNDED,
+    "middlewares": (_with_these_alone([KEY_HEADER]),),
+}
 """What a request in a caller's session sets for itself, whatever the session would have it be."""
 
 
@@ -82,8 +104,8 @@ class _Door:
 
     session: aiohttp.ClientSession
     base: URL
-    key: bytes
-    options: Mapping[str, Any]
+    key: Secret
+    options: Mapping[str, Any] = attrs.field(repr=False)
 
     def url(self, path: str) -> URL:
         """The URL of a path, which is percent-encoded and may hold a query."""
@@ -124,7 +146,7 @@ class Transport:
             self._pool = aiohttp.TCPConnector(
                 limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
             )
-            self._storage = self._session({})
+            self._storage = self._session(None)
 
     async def close(self) -> None:
         """Close the pool and every connection in it."""
@@ -151,30 +173,34 @@ class Transport:
         if door.session.closed:
             raise ConfigurationError(_CLOSED)
         try:
-            with Deadline(TimeoutError, self._alarms, self._settings.request_timeout):
-                async with door.session.request(
-                    request.method, door.url(request.path), allow_redirects=False, **door.options
-                ) as answer:
-                    body = await _read(answer, request.max_bytes)
+            return await self._exchange(door, request)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job)
-        else:
-            if answer.status != HTTPStatus.OK and len(door.key) >= SHORTEST_SECRET:
-                body = body.replace(door.key, b"[key]")
-            return Response(answer.status, answer.headers, body)
         raise failure
 
+    async def _exchange(self, door: _Door, request: Request) -> Response:
+        """Make one exchange. Whatever this raises stays in :meth:`send`."""
+        with Deadline(TimeoutError, self._alarms, self._settings.request_timeout):
+            async with door.session.request(
+                request.method, door.url(request.path), allow_redirects=False, **door.options
+            ) as answer:
+                body = await _read(answer, request.max_bytes)
+        key: bytes = door.key.reveal()
+        if key in body and len(key) >= SHORTEST_SECRET:
+            body = body.replace(key, b"[key]")
+        return Response(answer.status, answer.headers, body)
+
     def _open_door(self, kind: JobKind) -> _Door:
-        key = self._settings.key(kind)
-        headers = {KEY_HEADER: key, "Accept": "application/json"}
-        session, options = self._theirs, _BY_ITSELF | {"headers": headers}
+        key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
         if session is None:
-            session, options = self._session(headers), {}
-        door = _Door(session, URL(self._settings.url(kind), encoded=True), key.encode(), options)
-        self._doors[ACCOUNTS[kind]] = door
+            session, options = self._session(key), {}
+        else:
+            options["headers"] = _headers(key)
+        base = URL(self._settings.url(kind), encoded=True)
+        door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options)
         return door
 
-    def _session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    def _session(self, key: Secret | None) -> aiohttp.ClientSession:
         """One more session on the pool, for requests that set nothing for themselves."""
         if self._pool is None:
             raise ConfigurationError("the client is not open")
@@ -182,7 +208,7 @@ class Transport:
             connector=self._pool,
             connector_owner=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
+            headers=None if key is None else _headers(key),
             timeout=UNBOUNDED,
             middlewares=(_once,),
         )
@@ -190,7 +216,7 @@ class Transport:
         return session
 
     @contextlib.asynccontextmanager
-    async def stream(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
+    async def stream(self, link: Download, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
         """Fetch a result file. No key goes along; redirects between storage hosts are followed.
 
         ``request_timeout`` bounds each silence, not the whole.
@@ -204,27 +230,38 @@ class Transport:
         silence = self._settings.request_timeout
         failure: TransportError | None = None
         try:
-            answer = await session.get(
-                URL(url, encoded=True),
-                headers={"Accept-Encoding": "identity", **headers},
-                raise_for_status=False,
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence),
-                middlewares=(_once,),
+            stream = Stream(
+                await session.get(
+                    URL(link.url, encoded=True),
+                    headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
+                    raise_for_status=False,
+                    auto_decompress=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence),
+                    middlewares=(_with_these_alone(headers),),
+                )
             )
         except Exception as error:  # noqa: BLE001  # as above
             failure = _translate(error, None)
         if failure is not None:
             raise failure
-        async with answer:
-            yield Stream(answer)
+        async with stream:
+            yield stream
 
 
 @attrs.define(eq=False)
 class Stream:
     """The answer to :meth:`Transport.stream`: its status and headers, and the body piece by piece."""
 
-    _answer: aiohttp.ClientResponse
+    _answer: aiohttp.ClientResponse = attrs.field(repr=False)
+    """Not to be shown: it knows its URL."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._answer.__aexit__(kind, error, traceback)
 
     @property
     def status(self) -> int:
@@ -274,8 +311,17 @@ def _translate(error: Exception, job: JobRef | None) -> TransportError:
             return TransportError("no complete answer in time", job=job)
         case aiohttp.ClientConnectorError():
             return TransportError(f"cannot connect to {error.host}: {error.os_error}", maybe_sent=False, job=job)
-    return TransportError(f"no usable answer ({type(error).__name__}: {tidy(_text(error))})", job=job)
+    return TransportError(f"no usable answer ({type(error).__name__}: {shown(_text(error)) or 'no details'})", job=job)
 
 
 def _text(error: Exception) -> str:
-    return str(getattr(error, "message", "")) or str(error) or "no details"
+    """What an error says of itself, but for the URL that it is about."""
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return ""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message
+    return str(getattr(error, "message", "")) or str(error)
+
+
+def _headers(key: Secret) -> dict[str, str]:
+    return {KEY_HEADER: key.reveal(), "Accept": "application/json"}

@@ -14,7 +14,8 @@ from ..core.decode import decode_status, parse_json
 from ..core.verdict import failure
 from ..errors import ConfigurationError, DecodeError, JobLostError, ServiceError, TopazStatusError
 from ..models import JobStatus
-from ..models.base import Fact, Unit, scrubbed
+from ..models.base import Fact, Unit
+from ..models.redact import scrubbed
 from ..models.state import JobRef
 
 _LINKS: Final = frozenset({Unit.URL, Unit.URLS})
