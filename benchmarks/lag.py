@@ -12,7 +12,8 @@ Policies:
 - eta:          the same, asleep until the end that the service foretells;
 - sweep:        all pages of the list every 5 s, and fixed loops for what no list holds;
 - library:      StatusClient as it comes;
-- no-…:         StatusClient without one of its ideas: pages, learned lifetimes, the ETA, all hints (--ablations);
+- no-…:         StatusClient without one of its ideas (--ablations): pages, learned lifetimes, the ETA, all hints, the
+                guard, doubt of what repeats itself, the price of a page, the chance that a new job is over already;
 - bound-single: knows when each job ends, and looks at one at a time;
 - bound-pages:  knows that and every cursor, and reads the page with most news: a yardstick for means, not a proof.
 
@@ -86,7 +87,7 @@ def play(task: Task) -> Run:
     """Run one task."""
     trace = task.made()
     if task.policy in library.VARIANTS:
-        return library.play(trace, task.seed, library.VARIANTS[task.policy], task.policy)
+        return library.play(trace, task.seed, task.policy)
     services = model.Services.of(trace, task.seed)
     return model.play(trace, task.seed, rivals.RIVALS[task.policy](services), services, task.policy)
 

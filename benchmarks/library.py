@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 from model import EPOCH, RTT, Run
@@ -14,34 +15,27 @@ from traces import Trace
 from topaz_status import JobRef, PollPolicy, StatusClient
 from topaz_status.core.lifetimes import LifeTable, Lifetimes
 from topaz_status.core.looks import Look
-from topaz_status.core.predict import Source
 from topaz_status.core.schedule import Schedule
 from topaz_status.core.sighting import Sighting
 from topaz_status.models.state import JobKind
+from topaz_status.session.engine import Engine
 from topaz_status.testing import Simulator, run_virtual
 
 
-@attrs.frozen
-class Variant:
-    """The library, or what is left of it without one of its ideas."""
-
-    policy: PollPolicy = attrs.field(factory=PollPolicy)
-    cripple: Callable[[Schedule], None] | None = None
+def play(trace: Trace, seed: int, name: str) -> Run:
+    """Wait for a trace's jobs with a client of the variant ``name``, and measure from outside."""
+    return run_virtual(_play(trace, seed, name), epoch=EPOCH)
 
 
-def play(trace: Trace, seed: int, variant: Variant, name: str) -> Run:
-    """Wait for a trace's jobs with a client, and measure from outside."""
-    return run_virtual(_play(trace, seed, variant, name), epoch=EPOCH)
-
-
-async def _play(trace: Trace, seed: int, variant: Variant, name: str) -> Run:
+async def _play(trace: Trace, seed: int, name: str) -> Run:
     burst = max(trace.rate, 1.0)
     simulator = Simulator(seed=seed, order=trace.order, delay=RTT, rate=trace.rate, burst=burst)
     simulator.clock.follow_running_loop()
     refs = simulator.add_jobs(trace.population)
     async with (
         simulator.session() as session,
-        StatusClient(
+        Altered(
+            VARIANTS[name],
             topaz_url=simulator.base_url,
             pixelcut_url=simulator.base_url,
             topaz_api_key="sim",
@@ -49,12 +43,9 @@ async def _play(trace: Trace, seed: int, variant: Variant, name: str) -> Run:
             rate=trace.rate,
             burst=burst,
             service_rates={JobKind.TRY_ON: None},
-            policy=variant.policy,
             session=session,
         ) as client,
     ):
-        if variant.cripple is not None:
-            variant.cripple(_schedule(client))
         lags = await _wait(client, simulator, refs)
         stats = simulator.stats()
     pages = stats.by_endpoint.get("image.list", 0) + stats.by_endpoint.get("video.history", 0)
@@ -84,10 +75,18 @@ async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRe
 # -- ablations --------------------------------------------------------------------------------------------------------
 
 
-def _schedule(client: StatusClient) -> Schedule:
-    engine = client._engine  # noqa: SLF001  # an ablation reaches where no caller should
-    assert engine is not None
-    return engine.feed.schedule
+class Altered(StatusClient):
+    """A client with a schedule of its own."""
+
+    def __init__(self, plan: Callable[[PollPolicy], Schedule], **arguments: Any) -> None:
+        """Take what makes the schedule, and what any client takes."""
+        super().__init__(**arguments)
+        self._plan = plan
+
+    async def open(self) -> Self:
+        """See :meth:`StatusClient.open`."""
+        self._engine = await Engine.start(self._settings, self._transport, None, plan=self._plan)
+        return self
 
 
 class Blinkered(Schedule):
@@ -130,32 +129,38 @@ class FrozenLifetimes(Lifetimes):
 
     __slots__ = ()
 
-    def table(self, kind: JobKind, source: Source, remaining: float) -> LifeTable:
-        """As ever, and frozen."""
-        table = super().table(kind, source, remaining)
-        table.__class__ = FrozenTable
-        return table
+    table_type = FrozenTable
 
     def first_look(self, kind: JobKind, over: float) -> None:
         """Learn nothing."""
 
 
-def _without_eta(schedule: Schedule) -> None:
-    schedule.__class__ = WithoutEta
+class Trusting(Lifetimes):
+    """Believes a source that repeats itself for ever."""
+
+    __slots__ = ()
+
+    doubt = math.inf
 
 
-def _without_hints(schedule: Schedule) -> None:
-    schedule.__class__ = WithoutHints
+class Unhurried(Lifetimes):
+    """Holds no job to be over before its watch begins."""
+
+    __slots__ = ()
+
+    def over_at_first(self, kind: JobKind) -> float:  # noqa: ARG002
+        """Hardly a chance."""
+        return 1e-9
 
 
-def _without_learning(schedule: Schedule) -> None:
-    schedule._lifetimes.__class__ = FrozenLifetimes  # noqa: SLF001
-
-
-VARIANTS: Final[Mapping[str, Variant]] = {
-    "library": Variant(),
-    "no-pages": Variant(PollPolicy(sweep=False)),
-    "no-learning": Variant(cripple=_without_learning),
-    "no-eta": Variant(cripple=_without_eta),
-    "no-hints": Variant(cripple=_without_hints),
+VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
+    "library": Schedule,
+    "no-pages": partial(Schedule, pages={}),
+    "no-learning": lambda policy: Schedule(policy, lifetimes=FrozenLifetimes()),
+    "no-eta": WithoutEta,
+    "no-hints": WithoutHints,
+    "no-guard": partial(Schedule, guard=math.inf),
+    "no-doubt": lambda policy: Schedule(policy, lifetimes=Trusting()),
+    "no-price": partial(Schedule, gets=0.0),
+    "no-over": lambda policy: Schedule(policy, lifetimes=Unhurried()),
 }

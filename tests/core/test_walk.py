@@ -206,3 +206,47 @@ def test_pages_are_forgotten_with_their_jobs() -> None:
         assert len(world.found) == start * 0.4 + 40
         assert not [look for at, look in world.log if at > world.now - 70.0]
     assert any(isinstance(look, PageLook) for at, look in world.log if at > 100.0)
+
+
+def _walking(flight: float) -> tuple[Schedule, PageLook, float]:
+    """A thousand images are walked to, each page ``flight`` seconds after the one before; the third is on the wire."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    refs = [job(number, JobKind.IMAGE) for number in range(1_000)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+    now, shown = 20.0, 0
+    while True:
+        look = schedule.pick(now, KINDS)
+        assert look is not None
+        if not isinstance(look, PageLook):
+            schedule.saw(look, now, [alive(look.job)])
+        elif shown == 200:
+            return schedule, look, now
+        else:
+            now += flight
+            shown += 100
+            schedule.saw(look, now, [alive(ref) for ref in refs[shown - 100 : shown]], next_cursor=str(shown))
+
+
+def test_no_token_is_spent_just_before_the_page_that_a_long_walk_waits_for() -> None:
+    """50 ms before it should arrive looks begin to wait, and it goes on with the very token they left."""
+    schedule, look, sent_at = _walking(0.2)
+    soon = sent_at + 0.2
+    assert schedule.next_at(soon - 0.06, KINDS) == soon - 0.06
+    assert schedule.next_at(soon - 0.04, KINDS) == pytest.approx(soon + 0.05)
+    assert schedule.pick(soon - 0.04, KINDS) is None
+    schedule.saw(look, soon - 0.01, [], next_cursor="300")
+    following = schedule.pick(soon - 0.01, KINDS)
+    assert isinstance(following, PageLook)
+    assert following.cursor == "300"
+
+
+def test_a_page_that_does_not_come_in_time_is_not_waited_for() -> None:
+    """50 ms after it should have come others go, and other kinds were never kept."""
+    schedule, _, sent_at = _walking(0.2)
+    schedule.add(job(0), 0.0)
+    soon = sent_at + 0.2
+    assert schedule.pick(soon, KINDS) == JobLook(job(0))
+    at = schedule.next_at(soon, [JobKind.IMAGE])
+    assert at == pytest.approx(soon + 0.05)
+    assert schedule.pick(at, [JobKind.IMAGE]) is not None

@@ -11,6 +11,8 @@ import pytest
 from harness import client_of, until, virtual
 
 from topaz_status import JobKind, JobState, PollPolicy, ServerError, TopazStatusError
+from topaz_status.session import engine
+from topaz_status.session.retry import Jitter
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
@@ -87,10 +89,14 @@ async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert len([record for record in caplog.records if "is back after" in record.getMessage()]) == 2
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "seed"), [*((fault, 1) for fault in FAULTS), ("503", 14), ("503", 30), ("503", 32)])
 @virtual
-async def test_an_outage_that_lasts_ends_every_watch(fault: str) -> None:
-    """Watches of a service that stays down end about ``give_up_after`` later, also those whose looks were withheld."""
+async def test_an_outage_that_lasts_ends_every_watch(fault: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches of a service that stays down end about ``give_up_after`` later, also those whose looks were withheld.
+
+    By some dice a job is the one to be probed when its look has long been due: that time counts as well.
+    """
+    monkeypatch.setattr(engine, "Jitter", lambda: Jitter(seed))
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=300, duration=5000))
     simulator.add_fault(fault, since=100)
@@ -131,7 +137,7 @@ async def test_a_direct_call_is_not_held_up() -> None:
         with pytest.raises(ServerError):
             await client.video.get(jobs[0])
         assert simulator.now < 180
-        await asyncio.sleep(201 - simulator.now)
+        await asyncio.sleep(200.0001 - simulator.now)  # back, and no probe has had the time to find out
         assert client.stats().down[JobKind.VIDEO]
         await client.video.get(jobs[0])
         await asyncio.sleep(0.5)

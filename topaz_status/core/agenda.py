@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from ..models.state import JobKind
 from .looks import Look
 
 TICKS: Final = 16.0
@@ -49,6 +50,11 @@ class Entry:
     due_at: float
     rung: int
     urgent: bool
+
+    @property
+    def kind(self) -> JobKind:
+        """Whose budget a look comes out of."""
+        raise NotImplementedError
 
     def send(self) -> Look:
         """Give the look; it is on the wire from now on."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -47,6 +47,8 @@ OVER_AT_FIRST: Final = 0.8, 4.0
 """At first, one job in five is held to be over before its watch begins, on the strength of four."""
 FIRST_LOOKS: Final = 200.0
 """First looks that are remembered."""
+DOUBT: Final = 8.0
+"""When a source has said "about so much longer" for so many times as long, it is not believed."""
 
 
 def bin_of(x: float) -> int:
@@ -165,6 +167,10 @@ class Lifetimes:
 
     __slots__ = ("_over", "_tables")
 
+    doubt: ClassVar[float] = DOUBT
+    """How many times a source may repeat itself (see :data:`DOUBT`)."""
+    table_type: ClassVar[type[LifeTable]] = LifeTable
+
     def __init__(self) -> None:
         self._tables: dict[tuple[JobKind, Source, int], LifeTable] = {}
         self._over = dict.fromkeys(JobKind, OVER_AT_FIRST)
@@ -175,7 +181,7 @@ class Lifetimes:
         key = kind, source, 0 if source >= Source.QUEUE else size_class(remaining)
         table = self._tables.get(key)
         if table is None:
-            table = self._tables[key] = LifeTable(*_BELIEFS.get(source, (_ratios, 4.0)))
+            table = self._tables[key] = self.table_type(*_BELIEFS.get(source, (_ratios, 4.0)))
         return table
 
     def over_at_first(self, kind: JobKind) -> float:

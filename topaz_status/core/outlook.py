@@ -8,9 +8,13 @@ which the gap costs. Per end it is::
 
 which is half the gap where jobs end at any time alike, and less where the look comes right after the likely time. Over
 many jobs both sides are summed, each divided by its gap: at any moment long gaps are met more often than short ones.
-A gap is the one that was planned and the wait for the budget, which by Little's law (1961) is on average the number of
-looks that are due over the rate at which they are served. The most worthwhile wait less than that, so the estimate is
-on the high side where the budget is short and much is known. The time that an answer takes is not in it.
+A gap is the one that was planned and the wait for the budget: until the look is worth what looks have been worth of
+late when they were sent, and no longer than, by Little's law (1961), the looks that are due over the rate at which they
+are served, where a page counts once for all whom it should show. The time that an answer takes is not in it.
+
+It speaks of one moment, for an end that would come right then. Where few jobs are watched and their ends are foretold,
+at most moments no end is likely, and one that came all the same would be met late: there the mean of the estimates over
+time is up to five times the mean lag of the ends, which come when they are waited for.
 """
 
 from __future__ import annotations
@@ -28,6 +32,29 @@ STEPS: Final = 8
 UNLIKELY: Final = 1e-9
 """The hazard that goes for none: where nothing is likely, all moments are alike."""
 SHORTEST: Final = 1e-3
+LATELY: Final = 1.0 / 32.0
+"""The weight of the newest look in what looks are worth of late."""
+
+
+@attrs.frozen
+class Queue:
+    """What waits for one kind's budget."""
+
+    wait: float
+    """Seconds that a look waits once it is due, on average."""
+    going: float
+    """The worth at which looks are served, in seconds of waiting: what is worth more does not wait."""
+
+
+@attrs.define
+class GoingRate:
+    """What looks were worth when they were sent, of late; ``price`` where there is no queue."""
+
+    worth: float
+
+    def served(self, worth: float) -> None:
+        """Learn from a look that is sent because it is the most worthwhile."""
+        self.worth += LATELY * (worth - self.worth)
 
 
 @attrs.frozen

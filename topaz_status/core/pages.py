@@ -32,6 +32,8 @@ CHANCE: Final = 0.8
 """At first, the chance that a drifting job is met."""
 FULL: Final = 0.9
 """The share of placed jobs from which a page has no room for drifting ones."""
+LIKELY: Final = 0.5
+"""With this chance to meet a job on a page, the page will do in its place."""
 SLIM: Final = 0.5
 """A page expected to show fewer drifting jobs than this is not worth walking to."""
 SHORTEST: Final = 0.05
@@ -39,6 +41,7 @@ NOTHING: Final = 1e-9
 STRIDE: Final = 3.0
 """How much longer each gap is at which the worth of a page is worked out."""
 STRIDES: Final = 12
+MOST_OCTAVES: Final = 64.0
 _STRIDES_LOG: Final = 1.0 / math.log(STRIDE)
 _LAST: Final = BINS - 1
 
@@ -74,6 +77,7 @@ class Page(Entry):
     """One place in the walk through a list."""
 
     __slots__ = (
+        "_kind",
         "asked",
         "cursor",
         "drifting",
@@ -81,8 +85,8 @@ class Page(Entry):
         "far_gap",
         "far_worth",
         "follower",
+        "gets",
         "keeps",
-        "kind",
         "last_at",
         "near_gap",
         "near_worth",
@@ -99,15 +103,16 @@ class Page(Entry):
     )
 
     def __init__(
-        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, weight: float = 1.0
+        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, gets: float, weight: float
     ) -> None:
         self.due_at = now
         self.rung = PARKED
         self.urgent = False
-        self.kind = kind
+        self._kind = kind
         self.cursor = cursor
         self.size = size
         self.price = price
+        self.gets = gets
         self.weight = weight
         self.seen_at = now
         self.not_before = now
@@ -134,6 +139,11 @@ class Page(Entry):
     def __len__(self) -> int:
         return len(self.placed.members) + len(self.drifting.members)
 
+    @property
+    def kind(self) -> JobKind:
+        """See :attr:`Entry.kind`."""
+        return self._kind
+
     def send(self) -> PageLook:
         """See :meth:`Entry.send`."""
         self.asked = self.drifting
@@ -153,7 +163,7 @@ class Page(Entry):
     @property
     def extra(self) -> float:
         """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
-        return max(GETS - len(self), 0.0) * self.price
+        return max(self.gets - len(self), 0.0) * self.price
 
     def expected(self) -> Iterable[Tracked]:
         """Give the jobs it should show: the drifting as well, while they are worth walking to.
@@ -195,6 +205,13 @@ class Page(Entry):
                 reach = self.near_gap * math.pow(worth / self.near_worth, 1.0 / self.power)
             gap = max(gap, reach)
         return self.seen_at + gap
+
+    def gap_worth(self, worth: float, most: float) -> float:
+        """Give about the gap after which a look is worth that much, ``most`` at most, by what is worked out so far."""
+        if not 0.0 < self.near_worth < worth:
+            return min(self.near_gap, most)
+        octaves = math.log2(worth / self.near_worth) / self.power
+        return min(self.near_gap * math.pow(2.0, min(octaves, MOST_OCTAVES)), most)
 
     def _reach_out(self, gap: float) -> None:
         """Work out the worth one stride farther; between two gaps it goes as a power of the gap, about the square."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from .agenda import FLYING, PARKED, Entry
 from .looks import Explanation
-from .outlook import Outlook
+from .outlook import Outlook, Queue
 from .pages import Page
 from .policy import PollPolicy
 from .predict import Source
 from .tracked import Tracked
 
 
-def outlook(tracked: Tracked, now: float, wait: float) -> Outlook:
-    """Sum up the gap between the last look at a job and the next one, ``wait`` seconds after it is due."""
-    entry = _page_of(tracked) or tracked
-    at = now if entry.rung == FLYING else max(entry.due_at + wait, now)
+def outlook(tracked: Tracked, now: float, queue: Queue) -> Outlook:
+    """Sum up the gap between the last look at a job and the next one, in its turn."""
+    page = _page_of(tracked)
+    entry: Page | Tracked = page or tracked
+    at = now
+    if entry.rung != FLYING:
+        gap = entry.gap_worth(queue.going, max(entry.due_at + queue.wait - entry.seen_at, 0.0))
+        at = max(entry.seen_at + gap, entry.due_at, now)
     return Outlook.of(lambda after: tracked.spent_by(tracked.seen_at + after), at - tracked.seen_at)
 
 
-def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, wait: float) -> Explanation:
-    """Tell what is known of a job's next look; looks that are due wait ``wait`` seconds for the budget on average."""
+def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, queue: Queue) -> Explanation:
+    """Tell what is known of a job's next look; what is due waits in ``queue``."""
     page = _page_of(tracked)
     entry: Entry = page or tracked
     in_flight = entry.rung == FLYING
@@ -35,7 +39,7 @@ def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, 
         via_page=page is not None,
         source=tracked.source.words,
         tokens=tokens,
-        expected_lag=outlook(tracked, now, wait).lag,
+        expected_lag=outlook(tracked, now, queue).lag,
     )
 
 

@@ -24,7 +24,8 @@ from ..models.state import JobKind, JobRef
 from .agenda import FLYING, PARKED, TOP, Agenda, Entry
 from .lifetimes import Lifetimes
 from .looks import Explanation, Look, PageLook
-from .outlook import SAMPLE, mean_lag
+from .outlook import SAMPLE, GoingRate, Queue, mean_lag
+from .pages import GETS, LIKELY, Page
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
 from .reasons import explain, outlook
@@ -35,23 +36,39 @@ from .walk import Walk
 
 GUARD: Final = 8
 """When more is due than can be served, one token in so many goes to the longest overdue."""
-LIKELY: Final = 0.5
-"""With this chance to meet a job on a page, the page will do in its place."""
+SAMPLED: Final = 4
+"""One look in so many, where there is no choice, tells what looks are worth of late."""
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
 """Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
 the end of a job that it tells is confirmed by a look at the job."""
 
 
 class Schedule:
-    """Watched jobs, what is known of them, and the order of looks."""
+    """Watched jobs, what is known of them, and the order of looks.
 
-    def __init__(self, policy: PollPolicy, *, pages: Mapping[JobKind, int] = PAGE_SIZES) -> None:
+    Parts of it can be exchanged, to measure what each is worth: ``lifetimes`` for what is learned, one in ``guard``
+    tokens for the longest overdue, ``gets`` for what a page costs (see :data:`.pages.GETS`).
+    """
+
+    def __init__(
+        self,
+        policy: PollPolicy,
+        *,
+        pages: Mapping[JobKind, int] = PAGE_SIZES,
+        lifetimes: Lifetimes | None = None,
+        guard: float = GUARD,
+        gets: float = GETS,
+    ) -> None:
         self._policy = policy
+        self._guard = guard
         self._jobs: dict[JobRef, Tracked] = {}
         self._agendas = {kind: Agenda(policy.price, self._last_at) for kind in JobKind}
-        self._walks = {kind: Walk(kind, size, policy, bare=kind in BARE_LISTS) for kind, size in pages.items()}
-        self._lifetimes = Lifetimes()
+        self._walks = {
+            kind: Walk(kind, size, policy, bare=kind in BARE_LISTS, gets=gets) for kind, size in pages.items()
+        }
+        self._lifetimes = lifetimes or Lifetimes()
         self._turn = 0
+        self._going = {kind: GoingRate(policy.price) for kind in JobKind}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -99,7 +116,9 @@ class Schedule:
             return None
         agenda, entry = self._choose(agendas, now)
         agenda.remove(entry, FLYING)
-        if isinstance(entry, Tracked) and (walk := self._walks.get(entry.job.kind)):
+        if isinstance(entry, Page):
+            self._walks[entry.kind].sent(entry, now)
+        elif isinstance(entry, Tracked) and (walk := self._walks.get(entry.job.kind)):
             walk.looked(entry)
         for other in agendas:
             other.settle(now)
@@ -107,13 +126,7 @@ class Schedule:
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
-        at = math.inf
-        for kind in kinds:
-            if walk := self._walks.get(kind):
-                self._settle(walk, now)
-                at = min(at, walk.agenda.next_at())
-            at = min(at, self._agendas[kind].next_at())
-        return max(at, now)
+        return min((self._next_of(kind, now) for kind in kinds), default=math.inf)
 
     def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
         """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
@@ -151,7 +164,7 @@ class Schedule:
         """
         tracked = self._jobs.get(job)
         return (
-            explain(tracked, self._policy, now, tokens=tokens, wait=self._waits(rates)[job.kind]) if tracked else None
+            explain(tracked, self._policy, now, tokens=tokens, queue=self._queues(rates)[job.kind]) if tracked else None
         )
 
     def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
@@ -159,17 +172,19 @@ class Schedule:
 
         A sample of the jobs speaks for all; see :mod:`.outlook`.
         """
-        waits = self._waits(rates)
+        for walk in self._walks.values():
+            self._settle(walk, now)
+        queues = self._queues(rates)
         sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
-        return mean_lag(outlook(tracked, now, waits[tracked.job.kind]) for tracked in sample)
+        return mean_lag(outlook(tracked, now, queues[tracked.job.kind]) for tracked in sample)
 
-    def _waits(self, rates: Mapping[JobKind, float]) -> dict[JobKind, float]:
+    def _queues(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
         """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""
-        due = {kind: len(agenda) for kind, agenda in self._agendas.items()}
+        due: dict[JobKind, float] = {kind: len(agenda) for kind, agenda in self._agendas.items()}
         for kind, walk in self._walks.items():
-            due[kind] += len(walk.agenda)
+            due[kind] += len(walk.agenda) - min(walk.to_be_met(), due[kind]) * (1.0 - 1.0 / walk.size)
         shared = sum(due.values()) / max(rates.values())
-        return {kind: max(count / rates[kind], shared) for kind, count in due.items()}
+        return {kind: Queue(max(count / rates[kind], shared), self._going[kind].worth) for kind, count in due.items()}
 
     def due_now(self, now: float) -> int:
         """Count the looks, at jobs and at pages, that are due."""
@@ -190,6 +205,11 @@ class Schedule:
             entry = tracked.group.page
         return math.inf if entry.rung in {FLYING, PARKED} else entry.due_at
 
+    def was_due_at(self, job: JobRef) -> float:
+        """Give the time at which the look at a job that flies came due; infinite where none does."""
+        tracked = self._jobs.get(job)
+        return tracked.due_at if tracked is not None and tracked.rung == FLYING else math.inf
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _all_agendas(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Agenda]:
@@ -202,11 +222,21 @@ class Schedule:
             return math.inf
         return entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
 
+    def _next_of(self, kind: JobKind, now: float) -> float:
+        """Give the time at which a look of one kind is to be sent."""
+        walk = self._walks.get(kind)
+        if walk is None:
+            return max(self._agendas[kind].next_at(), now)
+        self._settle(walk, now)
+        return walk.gives_way_at(max(min(walk.agenda.next_at(), self._agendas[kind].next_at()), now))
+
     def _due(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
         due = []
         for kind in kinds:
             if walk := self._walks.get(kind):
                 self._settle(walk, now)
+                if walk.gives_way_at(now) > now:
+                    continue
                 if walk.agenda.due_by(now):
                     due.append(walk.agenda)
             agenda = self._agendas[kind]
@@ -222,11 +252,14 @@ class Schedule:
     def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
         """Take the greatest worth, and when there is a choice every so often the longest overdue."""
         self._turn += 1
-        if self._turn % GUARD == 0 and (late := self._latest(agendas, now)):
+        if self._turn % self._guard == 0 and (late := self._latest(agendas, now)):
             return late
-        if len(agendas) == 1:
+        if len(agendas) == 1 and self._turn % SAMPLED:
             return agendas[0], agendas[0].best()
-        return max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+        agenda, entry = max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+        if entry.rung < TOP:
+            self._going[entry.kind].served(entry.worth_at(now))
+        return agenda, entry
 
     def _latest(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry] | None:
         """Give the entry whose longest gap was first to end, or the page on which such a job is likely to be met."""

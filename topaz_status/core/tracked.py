@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from ..models.state import JobRef
+from ..models.state import JobKind, JobRef
 from .agenda import PARKED, SOONEST_CLIMB, Entry
 from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, LifeTable, Lifetimes
 from .looks import JobLook
@@ -24,8 +24,6 @@ WHOLE_SECONDS: Final = 4.0
 FARTHEST_CLIMB: Final = 4.0
 """How many times the present gap ahead an entry climbs, at most."""
 PROBABLY: Final = 0.5
-DOUBT: Final = 8.0
-"""When a source has said "about so much longer" for so many times as long, it is not believed."""
 DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
 """Sources that can repeat themselves for ever: an ``eta`` that moves with the clock, progress that stalls at 99 %."""
 LATE: Final = 0.25
@@ -102,6 +100,11 @@ class Tracked(Entry):
         k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
         self.before = curve.total[k] + (x - EDGES[k]) * curve.slope[k]
 
+    @property
+    def kind(self) -> JobKind:
+        """Whose budget a look comes out of."""
+        return self.job.kind
+
     def send(self) -> JobLook:
         """See :meth:`Entry.send`."""
         self.urgent = False
@@ -158,7 +161,7 @@ class Tracked(Entry):
         if source < Source.QUEUE:
             if source in DOUBTED:
                 stuck = self._stuck_for(remaining, now)
-                if stuck > DOUBT * remaining:
+                if stuck > lifetimes.doubt * remaining:
                     source, remaining = Source.OVERDUE, LATE * stuck
             self.believe(source, remaining, now, lifetimes)
         elif self.source >= Source.QUEUE:

@@ -115,7 +115,8 @@ class Case:
         Gives what it had come to when the look was sent: trouble that passes while a look hangs has passed.
         """
         if self.failures:
-            self.outage += max(0.0, min(self.retry_at, sent_at) - self._failed_at) + withheld
+            self.outage += max(0.0, min(self.retry_at, sent_at) - self._failed_at)
+        self.outage += withheld
         silence = self.outage
         self.outage += now - sent_at
         self.failures += 1

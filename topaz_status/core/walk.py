@@ -11,7 +11,7 @@ from typing import Final
 from ..models.state import JobKind
 from .agenda import FLYING, PARKED, Agenda
 from .looks import PageLook
-from .pages import CHANCE, SLIM, Group, Page
+from .pages import CHANCE, GETS, LIKELY, SLIM, Group, Page
 from .policy import PollPolicy
 from .tracked import Tracked
 
@@ -25,6 +25,8 @@ FIRST_PAUSE: Final = 4.0
 """Seconds until a job is looked for again that the list did not show; each further time it is so many times longer."""
 HOPE: Final = 0.125
 """How far cursors are trusted, at least, when jobs are looked for again."""
+PATIENCE: Final = 0.05
+"""Seconds before and after the time at which the next cursor of a long walk should arrive: other looks wait for it."""
 
 
 class Walk:
@@ -35,6 +37,10 @@ class Walk:
         "_changed",
         "_count",
         "_depth",
+        "_flight",
+        "_gets",
+        "_leader",
+        "_led_at",
         "_pages",
         "_policy",
         "_strays",
@@ -44,10 +50,11 @@ class Walk:
         "size",
     )
 
-    def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False) -> None:
+    def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False, gets: float = GETS) -> None:
         self.kind = kind
         self.size = size
         self._weight = BARE if bare else 1.0
+        self._gets = gets
         self.agenda = Agenda(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
         self._pages: dict[str | None, Page] = {}
@@ -59,6 +66,12 @@ class Walk:
         self._strays: list[tuple[float, int, list[Tracked]]] = []
         """Jobs that were not found, and when they are to be looked for again: lists lag, and fail for a while."""
         self._count = 0
+        self._leader: Page | None = None
+        """The page on the wire whose answer names the cursor that many more jobs wait for."""
+        self._led_at = -math.inf
+        """When it was sent."""
+        self._flight = 0.0
+        """Seconds until such a page arrives, learned."""
 
     def presume(self, job: Tracked, now: float) -> None:
         """Expect a new job on the first page."""
@@ -87,6 +100,28 @@ class Walk:
         """Note that a look at a job was sent or has landed: where a page has few jobs, that changes its worth."""
         if job.group is not None and job.group.page.extra:
             self._changed[job.group.page] = None
+
+    def sent(self, page: Page, now: float) -> None:
+        """Note that a page is about to be sent."""
+        if len(page.drifting.members) > page.room:
+            self._leader, self._led_at = page, now
+
+    def gives_way_at(self, at: float) -> float:
+        """Give the time, ``at`` at the earliest, at which another look does not hold up a long walk.
+
+        A list is walked one cursor after the other, so with thousands yet to be met the next page is worth more than
+        what else there is, and a token that is spent just before it is known keeps it for the time of one more token.
+        """
+        if self._leader is None or not self._flight:
+            return at
+        patience = min(PATIENCE, self._flight / 2.0)
+        arrives_at = self._led_at + self._flight
+        return arrives_at + patience if arrives_at - patience <= at < arrives_at + patience else at
+
+    def to_be_met(self) -> int:
+        """Count the jobs that pages are likely to show before their own turn comes."""
+        drifts = (page.drifting for page in self._pages.values())
+        return sum(len(drift.members) for drift in drifts if drift.chance >= LIKELY)
 
     def settle(self, now: float) -> list[Tracked]:
         """Work out when the pages are due whose members have changed.
@@ -177,12 +212,17 @@ class Walk:
         return page
 
     def _new(self, cursor: str | None, now: float) -> Page:
-        return Page(self.kind, cursor, self.size, now, price=self._policy.price, weight=self._weight)
+        price = self._policy.price
+        return Page(self.kind, cursor, self.size, now, price=price, gets=self._gets, weight=self._weight)
 
     def _landed(self, look: PageLook, now: float) -> Page:
         page = self._pages.get(look.cursor)
         if page is None:
             page = self._pages[look.cursor] = self._new(look.cursor, now)
+        if page is self._leader:
+            flight = now - self._led_at
+            self._flight += LEARNING * (flight - self._flight) if self._flight else flight
+            self._leader = None
         if page.rung == FLYING:
             self.agenda.remove(page)
         return page

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Self
 
 import attrs
 
 from ..core.budget import LocalBudget
+from ..core.policy import PollPolicy
 from ..core.schedule import Schedule
 from ..core.sweep import PAGE_SIZES
 from ..store.base import WatchStore
@@ -26,6 +28,10 @@ from .settings import Settings
 from .transport import Transport
 
 
+def _plan(policy: PollPolicy) -> Schedule:
+    return Schedule(policy, pages=PAGE_SIZES if policy.sweep else {})
+
+
 @attrs.frozen(eq=False)
 class Engine:
     """What works between opening and closing."""
@@ -40,8 +46,15 @@ class Engine:
     _closing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     @classmethod
-    async def start(cls, settings: Settings, transport: Transport, store: WatchStore | None) -> Self:
-        """Build everything on the running loop.
+    async def start(
+        cls,
+        settings: Settings,
+        transport: Transport,
+        store: WatchStore | None,
+        *,
+        plan: Callable[[PollPolicy], Schedule] = _plan,
+    ) -> Self:
+        """Build everything on the running loop; ``plan`` makes the schedule.
 
         Raises:
             StoreError: the store cannot be used; nothing is open then.
@@ -54,7 +67,7 @@ class Engine:
         transport.open(clock)
         circuits = Circuits(budget, journal, jitter, settings.policy.give_up_after)
         exchange = Exchange(clock, gate, transport, journal, jitter, circuits.hurry)
-        schedule = Schedule(settings.policy, pages=PAGE_SIZES if settings.policy.sweep else {})
+        schedule = plan(settings.policy)
         roster = Roster(clock, schedule, keeper)
         findings = Findings(clock, settings, roster, schedule, journal, jitter, circuits)
         feed = Feed(clock, settings, gate, journal, schedule, roster, circuits, exchange, findings)

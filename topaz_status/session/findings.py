@@ -156,7 +156,8 @@ class Findings:
             self._give_up(poller, error)
             return
         policy = self._settings.policy
-        withheld = self._circuits.trouble_since(look.kind, poller.case.retry_at)
+        due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
+        withheld = self._circuits.trouble_since(look.kind, due_at)
         verdict = poller.fail(error, policy, sent_at=sent_at, now=now, withheld=withheld)
         if verdict is not None:
             self._give_up(poller, about(verdict, poller.job))

@@ -70,7 +70,9 @@ class Stats:
     expected_lag: float | None
     """How late ends will be known on average at this load, the time an answer takes aside; ``None`` with no watch.
 
-    An estimate from the looks that are planned and the budget there is (:mod:`topaz_status.core.outlook`).
+    An estimate, for an end that comes right now, from the looks that are planned and the budget there is. While no end
+    is likely, because a few jobs are watched and all are foretold to last, it is several times what ends will show
+    (:mod:`topaz_status.core.outlook`).
     """
     sweeps: Mapping[JobKind, int]
     """Pages read, of the kinds that have a list."""
