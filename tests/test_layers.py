@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import topaz_status
 ROOT = Path(topaz_status.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
-EDGES = ("testing/", "cli/demo")
+EDGES = ("testing/", "cli/demo", "examples/")
 INSIDE = [name for name in NAMES if not name.startswith(EDGES)]
 
 LAYERS = (
@@ -22,9 +24,9 @@ LAYERS = (
     {"core"},
     {"store"},
     {"session"},
-    {"watch", "collect", "durable", "endpoints", "results", "files", "notice"},
+    {"watch", "collect", "durable", "endpoints", "results", "files", "notice", "fleet"},
     {"client"},
-    {"cli", "testing", "__main__"},
+    {"cli", "fastapi", "testing", "examples", "__main__"},
 )
 IMPURE = {"asyncio", "aiohttp", "time", "random", "logging"}
 
@@ -95,6 +97,20 @@ def test_one_file_imports_sqlite() -> None:
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
     assert loads <= {"store/sqlite.py", "cli/pending.py", "cli/watching.py"}
     assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
+
+
+def test_one_folder_imports_fastapi() -> None:
+    """Only the edge for web apps knows FastAPI and what comes with it; whoever serves none never loads it."""
+    for package in ("fastapi", "starlette", "pydantic", "uvicorn"):
+        assert not [
+            name for name in NAMES if package in outside(name) and not name.startswith(("fastapi/", "examples/"))
+        ]
+    asks = [name for name in NAMES if "pydantic_core" in outside(name) and not name.startswith("fastapi/")]
+    assert asks == ["models/shown.py", "models/state.py"]
+    everything = "import sys, topaz_status as t; [getattr(t, n) for n in t.__all__]; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
+    assert "topaz_status.client" in run.stdout.split()
+    assert not {"fastapi", "starlette", "pydantic", "pydantic_core"} & set(run.stdout.split())
 
 
 def test_one_file_reads_the_wall_clock() -> None:

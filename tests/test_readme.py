@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 from types import CodeType, FunctionType
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from topaz_status import JobKind, StatusClient
 from topaz_status.testing import Simulator
@@ -36,6 +38,15 @@ def run(example: str, names: dict[str, object]) -> str:
     return out.getvalue()
 
 
+async def asked(app: FastAPI, process_id: str) -> str:
+    """What an app of an example answers, in its own way and through the routes it includes."""
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+        answers = [await http.get(path) for path in (f"/images/{process_id}", f"/jobs/image/{process_id}")]
+    assert [(answer.status_code, answer.json()["state"]) for answer in answers] == [(200, "completed")] * 2
+    return "asked"
+
+
 @pytest.mark.parametrize("example", [pytest.param(example, id=str(n)) for n, example in enumerate(EXAMPLES)])
 async def test_every_example_runs_and_prints(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copied from the page, with the jobs' names filled in, each example works against the services as documented."""
@@ -48,6 +59,7 @@ async def test_every_example_runs_and_prints(example: str, tmp_path: Path, monke
         "request_id": video.id,
         "job_id": try_on.id,
         "folder": tmp_path,
+        "signed_in": lambda: None,
         "webhook_body": b'{"process_id": "%s", "status": "Completed"}' % image.id.encode(),
     }
     async with simulator.serve() as url:
@@ -56,6 +68,8 @@ async def test_every_example_runs_and_prints(example: str, tmp_path: Path, monke
         for variable in ("TOPAZ_API_KEY", "PIXELCUT_API_KEY"):
             monkeypatch.setenv(variable, "test")
         out = await asyncio.to_thread(run, example, names)
+        if isinstance(app := names.get("app"), FastAPI):
+            out += await asked(app, image.id)
     assert out.strip()
     assert "error" not in out.lower()
 

@@ -15,6 +15,7 @@ from .core.wire import Request, Response
 from .durable import Durable
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
+from .fleet import Fleet
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
 from .notice import named_jobs
@@ -278,6 +279,25 @@ class StatusClient:
         if job is not None:
             engine.clock.soon(engine.feed.notify, job)
         return job
+
+    def last_status(self, job: JobRef | str) -> JobStatus | None:
+        """What is known of a job that is being watched, by whoever; ``None`` for any other, and before its first look.
+
+        Costs no request.
+
+        Raises:
+            ConfigurationError: the client is not open, or ``job`` names none.
+        """
+        poller = self._live().feed.roster.find(as_ref(job))
+        return None if poller is None else poller.status
+
+    def fleet(self, *, limit: int = 1000) -> Fleet:
+        """All jobs that are being watched, by whoever, for one who only wants to see them; at most ``limit`` at a time.
+
+        Raises:
+            ConfigurationError: the client is not open.
+        """
+        return Fleet(self._live().feed, limit)
 
     def stats(self) -> Stats:
         """What the client is doing, in numbers.

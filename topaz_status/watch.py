@@ -14,6 +14,7 @@ from .core.looks import Explanation
 from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
 from .models.redact import shown
+from .models.shown import Shown
 from .models.state import JobRef, JobState
 from .session.alarms import Alarm, Alarms
 from .session.feed import Feed
@@ -26,7 +27,7 @@ S = TypeVar("S", bound=JobStatus)
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(Shown):
     """What became of one watch, as a value: nothing about a job is raised here."""
 
     job: JobRef | None

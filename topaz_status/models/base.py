@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from .redact import MOST_READ, MOST_SHOWN, shortened, shown, without_urls
+from .shown import Shown
 
 WIRE: Final = "topaz_status.wire"
 ABSENT: Final = ...
@@ -82,7 +83,7 @@ def told_reason(message: str | None, code: str | None) -> str | None:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Fact:
+class Fact(Shown):
     """One object as a service sent it."""
 
     wires: ClassVar[tuple[tuple[str, str, Wire], ...]] = ()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import attrs
 
+from .shown import Shown
+
 
 def _hidden(value: str | None) -> str:
     return "None" if value is None else "<url>"
 
 
 @attrs.frozen
-class Download:
+class Download(Shown):
     """A link to a result. Whoever holds it may read the file: ``repr`` does not show it, and no log should.
 
     For images it comes from ``GET /image/v1/download/{id}`` (``DownloadResponse``), otherwise from the status itself.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from .base import Fact, Unit, required, sent
+from .shown import Shown
 from .state import JobKind, JobRef, JobState
 from .words import IMAGE_WORDS, state_of
 
@@ -80,7 +81,7 @@ class ImageStatus(Fact):
 
 
 @attrs.frozen(kw_only=True)
-class ImagePage:
+class ImagePage(Shown):
     """One page of the list of image jobs."""
 
     statuses: tuple[ImageStatus, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import uuid
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Any, Final, Self
 
 import attrs
 
@@ -101,6 +102,23 @@ class JobRef:
             kinds = ", ".join(f"'{kind.value}:ID'" for kind in JobKind)
             raise ConfigurationError(f"{quoted(text)} names no job: expected one of {kinds}")
         return cls(kind.strip(), job_id)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """For a web framework: in JSON, in a query or a path it is its text."""
+        from pydantic_core import core_schema  # noqa: PLC0415  # no dependency: pydantic is who asks
+
+        text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), text]),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Callable[[Any], Any]) -> dict[str, Any]:
+        kinds = "|".join(JobKind)
+        return {"type": "string", "title": "JobRef", "pattern": f"^({kinds}):[^\\s]{{1,{MAX_ID_LENGTH}}}$"}
 
 
 def key_of(job: JobRef) -> str:

@@ -9,12 +9,13 @@ import attrs
 
 from ..core.looks import Explanation
 from ..core.sweep import PAGE_SIZES
+from ..models.shown import Shown
 from ..models.state import JobKind, JobRef
 from .feed import Feed
 
 
 @attrs.frozen(kw_only=True)
-class Lag:
+class Lag(Shown):
     """Seconds between the look that saw a job's end and the look before: upper bounds of how late the end was known.
 
     Over the last 10,000 ended jobs. A job that had ended before its first look counts for nothing.
@@ -48,7 +49,7 @@ class Lag:
 
 
 @attrs.frozen(kw_only=True)
-class Stats:
+class Stats(Shown):
     """A moment of one client. Times are seconds, rates requests/s."""
 
     watches: Mapping[JobKind, int]

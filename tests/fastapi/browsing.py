@@ -1,0 +1,190 @@
+"""A real browser, and a stage whose stream of events a test directs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final
+
+import anyio
+import attrs
+import pytest
+import uvicorn
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi.responses import StreamingResponse
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from topaz_status.fastapi.page import add_page
+
+REQUIRED: Final = "TOPAZ_STATUS_REQUIRE_CHROMIUM"
+"""With this in the environment a missing browser is a failure: for a gate that is to have one."""
+PATIENCE: Final = 60
+"""Seconds until something that should show is taken not to."""
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[webdriver.Chrome]:
+    """Run a headless Chromium; where there is none the test is skipped, or fails if one is required."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if browser is None or driver is None:
+        reason = "needs Chromium and its driver (Debian: apt install chromium chromium-driver)"
+        if os.environ.get(REQUIRED):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("unhandledPromptBehavior", "ignore")
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield window
+    finally:
+        window.quit()
+
+
+@attrs.define
+class Page:
+    """What a reader sees of the live page."""
+
+    window: webdriver.Chrome
+
+    def open(self, url: str) -> None:
+        """Open it anew, in light colours."""
+        self.window.get("about:blank")
+        self._console()  # what earlier pages left
+        self.window.get(url)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something shows."""
+        WebDriverWait(self.window, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
+
+    def text(self, selector: str) -> str:
+        """The text of the first such element, empty where there is none."""
+        return "".join(str(text) for text in self.texts(selector)[:1])
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all such elements that show, read at one moment."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).map(e => e.innerText)"
+        )
+        return list(self.window.execute_script(script, selector))
+
+    def value(self, selector: str) -> float:
+        """The value of a progress bar."""
+        script = "return document.querySelector(arguments[0])?.value ?? -1"
+        return float(self.window.execute_script(script, selector))
+
+    def jobs(self) -> list[str]:
+        """The rows' jobs, from the top."""
+        return self.texts("#jobs .job")
+
+    def click(self, selector: str) -> None:
+        """Press something."""
+        self.window.find_element(By.CSS_SELECTOR, selector).click()
+
+    def type(self, selector: str, text: str) -> None:
+        """Write into a field."""
+        self.window.find_element(By.CSS_SELECTOR, selector).send_keys(text)
+
+    def complaints(self) -> list[str]:
+        """What the browser's console complains of: scripts that failed, and what the security policy refused."""
+        return [entry["message"] for entry in self._console() if entry["source"] != "network"]
+
+    def _console(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.window.get_log("browser")  # type: ignore[no-untyped-call]
+        return entries
+
+
+@attrs.define
+class Stage:
+    """A server with the live page whose events are the test's own; it may be stopped and come back on its port."""
+
+    token: str | None = None
+    port: int = 0
+    heard: list[str | None] = attrs.field(factory=list)
+    """The ``Authorization`` of each request for events."""
+    _streams: list[queue.SimpleQueue[str | None]] = attrs.field(factory=list)
+    _servers: contextlib.ExitStack = attrs.field(factory=contextlib.ExitStack)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.port}/status/"
+
+    def start(self) -> None:
+        """Serve, on the port of the last time if there was one."""
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(self._app(), log_config=None, lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            self.hang_up()
+            thread.join()
+            listening.close()
+
+        self._servers.callback(stop)
+
+    def stop(self) -> None:
+        """End every stream and the server."""
+        self._servers.close()
+
+    def hang_up(self) -> None:
+        """End every stream."""
+        for stream in self._streams:
+            stream.put(None)
+        self._streams.clear()
+
+    def tell(self, event: str, **data: Any) -> None:
+        """Send an event to whoever listens."""
+        self.send(f"event: {event}\ndata: {json.dumps(data)}\n\n")
+
+    def send(self, text: str) -> None:
+        """Send anything to whoever listens."""
+        for stream in self._streams:
+            stream.put(text)
+
+    @property
+    def listeners(self) -> int:
+        """Streams that were opened and not ended by this side."""
+        return len(self._streams)
+
+    def _app(self) -> FastAPI:
+        router = APIRouter(prefix="/status")
+        add_page(router)
+
+        @router.get("/jobs/events")
+        async def events(request: Request) -> StreamingResponse:
+            given = request.headers.get("authorization")
+            self.heard.append(given)
+            if self.token is not None and given != f"Bearer {self.token}":
+                raise HTTPException(401)
+            stream: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+            self._streams.append(stream)
+            return StreamingResponse(_told(stream), media_type="text/event-stream")
+
+        app = FastAPI()
+        app.include_router(router)
+        return app
+
+
+async def _told(stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
+    yield ": hello\n\n"
+    while (text := await anyio.to_thread.run_sync(stream.get)) is not None:
+        yield text

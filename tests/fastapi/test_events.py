@@ -1,0 +1,69 @@
+"""What a stream has yet to send, and what its events' ids say of what it has sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+from harness import settle, virtual
+
+from topaz_status import JobKind, JobRef, JobState
+from topaz_status.fastapi.events import Told
+from topaz_status.fastapi.mailbox import Mailbox
+from topaz_status.fleet import View
+
+A, B = JobRef(JobKind.IMAGE, "a"), JobRef(JobKind.VIDEO, "b")
+RUNNING = View(
+    job=A, state=JobState.RUNNING, status="Processing", progress=1.0, expected_end=None, error=None, updated_at=1.0
+)
+ENDED = attrs.evolve(RUNNING, state=JobState.COMPLETED, status="Completed", ended=True)
+
+
+def test_an_id_says_what_was_told_of_each_job() -> None:
+    """Whoever reads it, in this process or another, goes on from there."""
+    told = Told.read([A, B], None)
+    assert told.open == [A, B]
+    first = told.tell(RUNNING)
+    again = Told.read([A, B], first)
+    assert again.tell(attrs.evolve(RUNNING, updated_at=2.0, expected_end=9.0)) is None
+    assert again.tell(attrs.evolve(RUNNING, job=B)) is not None
+    last = again.tell(ENDED)
+    assert Told.read([A, B], last).open == [B]
+
+
+@pytest.mark.parametrize(
+    "event_id", ["", "!", "x!", "00000000!", "-.-.-", "00000000.0000000g", "\U0001f600.-", "-" * 99]
+)
+def test_an_id_that_is_none_tells_nothing(event_id: str) -> None:
+    """It comes from outside: everything is told anew then."""
+    assert Told.read([A, B], event_id).open == [A, B]
+    assert Told.read([A, B], event_id).tell(RUNNING) == Told.read([A, B], None).tell(RUNNING)
+
+
+@virtual
+async def test_a_slow_reader_is_given_the_newest_of_each_subject() -> None:
+    """However much is put in, no more waits than there are subjects, and none of them starves."""
+    mailbox = Mailbox[int](heartbeat=60.0)
+    for number in range(1000):
+        mailbox.put("even" if number % 2 == 0 else "odd", number)
+    mailbox.close()
+    assert [letter async for letter in mailbox.letters()] == [998, 999]
+
+
+@virtual
+async def test_silence_is_broken_by_heartbeats() -> None:
+    """One for each stretch of silence, and none while there is something to read."""
+    mailbox, read = Mailbox[str](heartbeat=10.0), []
+
+    async def reader() -> None:
+        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in mailbox.letters()])
+
+    task, began = asyncio.create_task(reader()), asyncio.get_running_loop().time()
+    await asyncio.sleep(15.0)
+    mailbox.put("x", "news")
+    await settle()
+    await asyncio.sleep(5.0)
+    mailbox.close()
+    await task
+    assert [(at - began, letter) for at, letter in read] == [(10.0, None), (15.0, "news")]

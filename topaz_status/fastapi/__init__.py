@@ -1,0 +1,42 @@
+"""Jobs in a FastAPI app: ``pip install "topaz-status[fastapi]"``.
+
+::
+
+    app = FastAPI(lifespan=status_lifespan())
+    add_exception_handlers(app)
+    app.include_router(status_router(authorize=signed_in), prefix="/status")
+
+    @app.get("/images/{process_id}")
+    async def image(process_id: str, request: Request, client: ClientDep) -> ImageStatus:
+        return await wait_or_disconnect(request, client.image.watch(process_id, timeout=30))
+
+One client for each app (:mod:`.lifespan`), statuses and outcomes as response models
+(:mod:`topaz_status.models.shown`), routes for a status, a long poll and server-sent events (:mod:`.router`), errors as
+problem details (:mod:`.problems`), a receiver of webhooks (:mod:`.webhooks`), a live page (:mod:`.page`). Whoever waits
+is let go of when its client leaves (:mod:`.waiting`), or when the process is told to end (:mod:`.signals`).
+"""
+
+from __future__ import annotations
+
+from .lifespan import ClientDep, client_of, end_streams, get_client, status_lifespan
+from .page import add_page
+from .problems import Problem, add_exception_handlers
+from .router import PUBLIC, status_router
+from .waiting import ClientLeftError, wait_or_disconnect
+from .webhooks import webhook_router
+
+__all__ = [
+    "PUBLIC",
+    "ClientDep",
+    "ClientLeftError",
+    "Problem",
+    "add_exception_handlers",
+    "add_page",
+    "client_of",
+    "end_streams",
+    "get_client",
+    "status_lifespan",
+    "status_router",
+    "wait_or_disconnect",
+    "webhook_router",
+]

@@ -1,0 +1,116 @@
+"""One client for each app: opened with the app, closed with it, and found by every handler.
+
+::
+
+    app = FastAPI(lifespan=status_lifespan(rate=20))
+
+    @app.get("/orders/{order_id}")
+    async def order(order_id: str, client: ClientDep) -> ImageStatus:
+        return await client.image.get(process_id_of(order_id))
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI
+from fastapi.requests import HTTPConnection
+
+from ..client import StatusClient
+from ..errors import ConfigurationError
+from .lobby import Lobby
+from .signals import on_signal
+
+STATE: Final = "topaz_status"
+"""What the app's state calls its lobby."""
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+def status_lifespan(
+    factory: Callable[..., StatusClient] = StatusClient, *, inner: Lifespan | None = None, **settings: Any
+) -> Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Make a lifespan that opens one client for the app: ``FastAPI(lifespan=status_lifespan(rate=20))``.
+
+    The client is there before the app's own lifespan begins and until it has ended. When the process is told to end,
+    by SIGTERM or SIGINT, streams and long polls end by themselves, so that the server's wait for its connections is
+    over at once, with or without a limit of its own. A server that ends in another way (from a thread that is not the
+    main one, by a flag) is to call :func:`end_streams` first.
+
+    Args:
+        factory: makes the client each time the app starts; by default :class:`StatusClient`.
+        inner: the app's own lifespan; the state it yields is the app's.
+        settings: what ``factory`` is called with; what is not there comes from the environment, as always.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with factory(**settings) as client:
+            lobby = Lobby(client)
+            setattr(app.state, STATE, lobby)
+            try:
+                with on_signal(lobby.close):
+                    async with _inner(inner, app) as state:
+                        yield {**state, STATE: lobby}
+            finally:
+                lobby.close()
+                delattr(app.state, STATE)
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _inner(lifespan: Lifespan | None, app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+    if lifespan is None:
+        yield {}
+        return
+    async with lifespan(app) as state:
+        yield state or {}
+
+
+def lobby_of(where: HTTPConnection | FastAPI) -> Lobby:
+    """The lobby of an app, or of the one that serves a request, or in which that is mounted.
+
+    Raises:
+        ConfigurationError: the app's lifespan is another, or has not begun.
+    """
+    states = (where.state,) if isinstance(where, FastAPI) else (where.app.state, where.state)
+    for state in states:
+        if isinstance(lobby := getattr(state, STATE, None), Lobby):
+            return lobby
+    raise ConfigurationError("the app has no client: give it lifespan=status_lifespan(…)")
+
+
+def client_of(where: HTTPConnection | FastAPI) -> StatusClient:
+    """The client of an app, or of the one that serves a request: for what is no handler, such as an inner lifespan.
+
+    Raises:
+        ConfigurationError: as for :func:`lobby_of`.
+    """
+    return lobby_of(where).client
+
+
+async def get_client(connection: HTTPConnection) -> StatusClient:
+    """The dependency behind :data:`ClientDep`; ``app.dependency_overrides[get_client]`` puts another in its place."""
+    return client_of(connection)
+
+
+async def get_lobby(connection: HTTPConnection) -> Lobby:
+    """The dependency behind :data:`LobbyDep`."""
+    return lobby_of(connection)
+
+
+def end_streams(app: FastAPI) -> None:
+    """End the app's streams and long polls, and let no new one last: for a server that is stopped without a signal.
+
+    On the app's loop only. Does nothing where the lifespan has ended already.
+    """
+    if isinstance(lobby := getattr(app.state, STATE, None), Lobby):
+        lobby.close()
+
+
+ClientDep = Annotated[StatusClient, Depends(get_client)]
+"""The app's client, as a handler's parameter: ``async def handler(client: ClientDep)``."""
+LobbyDep = Annotated[Lobby, Depends(get_lobby)]

@@ -1,0 +1,190 @@
+"""What goes wrong, as problem details (RFC 9457): ``application/problem+json``, and never a secret in it.
+
+=========================================  ======  =====================================================
+error                                      status  why
+=========================================  ======  =====================================================
+``BadRequestError``                        400     the service finds the id malformed
+``NotFoundError``                          404     the service knows no such job
+``ConflictError``                          409     the job's state does not allow it
+``JobFailedError``, ``…Canceled``,         409     the job ended without a result; ``state`` tells how
+``…Expired``, ``ResultUnavailableError``
+``JobLostError``                           410     its record was deleted
+``RateLimitedError``                       429     with ``Retry-After``
+other ``ServiceError``, ``DecodeError``,   502     the service is in trouble, or refuses this server's key
+``TransportError``
+``WatchTimeoutError``                      504     the watch's timeout ran out
+``ClientClosedError``, ``WatchCanceled…``  503     this server is going away; with ``Retry-After``
+``StoreError``                             503     the store cannot be written to
+``ConfigurationError``                     500     this server is set up wrongly; details are in its log
+=========================================  ======  =====================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
+from fastapi.requests import Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+
+from ..errors import (
+    BadRequestError,
+    ClientClosedError,
+    ConfigurationError,
+    ConflictError,
+    DecodeError,
+    JobError,
+    JobLostError,
+    NotFoundError,
+    RateLimitedError,
+    ResultTooLargeError,
+    ResultUnavailableError,
+    ServiceError,
+    StoreError,
+    TopazStatusError,
+    TransportError,
+    WatchCanceledError,
+    WatchTimeoutError,
+)
+from ..models.redact import without_urls
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER: Final = 1
+"""Seconds after which to come back where nothing better is known."""
+
+SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": ["urn:topaz-status:not-found"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "job": {"type": "string"},
+        "state": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+"""RFC 9457, with members of ours: the job, its state, and what is wrong with each part of a request."""
+
+_STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
+    (BadRequestError, 400, "bad-request"),
+    (NotFoundError, 404, "not-found"),
+    (ConflictError, 409, "conflict"),
+    (RateLimitedError, 429, "rate-limited"),
+    (ServiceError, 502, "service-error"),
+    (TransportError, 502, "no-answer"),
+    (DecodeError, 502, "undecodable-answer"),
+    (JobLostError, 410, "job-lost"),
+    (ResultUnavailableError, 409, "no-result"),
+    (ResultTooLargeError, 409, "result-too-large"),
+    (JobError, 409, "job-ended-without-result"),
+    (WatchTimeoutError, 504, "timeout"),
+    (ClientClosedError, 503, "going-away"),
+    (WatchCanceledError, 503, "watch-canceled"),
+    (StoreError, 503, "store-unavailable"),
+    (ConfigurationError, 500, "misconfigured"),
+    (TopazStatusError, 500, "internal"),
+)
+_UNTOLD: Final[Mapping[int, str]] = {
+    401: "the service refuses this server's key",
+    402: "the service refuses this server's account",
+    403: "the service refuses this server's account",
+}
+
+
+class Problem(HTTPException):
+    """An answer of this server's own making; without :func:`add_exception_handlers` FastAPI answers it, too."""
+
+    def __init__(self, status: int, name: str, detail: str, *, retry_after: int | None = None) -> None:
+        headers = None if retry_after is None else {"Retry-After": str(retry_after)}
+        super().__init__(status, detail, headers)
+        self.name = name
+
+
+def add_exception_handlers(app: FastAPI) -> None:
+    """Answer this library's errors, wherever a handler of ``app`` lets them through, with problem details."""
+    app.add_exception_handler(TopazStatusError, _handle)
+    app.add_exception_handler(Problem, _handle)
+
+
+async def _handle(_request: Request, error: Exception) -> Response:
+    return problem_of(error)
+
+
+def problem_of(error: Exception) -> Response:
+    """Describe an error of this library, a :class:`Problem`, or a request that is not valid."""
+    match error:
+        case Problem():
+            return _answer(error.status_code, error.name, str(error.detail), headers=error.headers)
+        case RequestValidationError():
+            wrong = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+            return _answer(422, "invalid-request", "the request is not valid", errors=wrong)
+        case TopazStatusError():
+            status, name = next((status, name) for kind, status, name in _STATUS if isinstance(error, kind))
+            return _answer(status, name, _detail(error), headers=_headers(error, status), **_members(error))
+        case _:
+            raise error
+
+
+def _detail(error: TopazStatusError) -> str:
+    """Tell what may be told: nothing of this server's keys, files and settings."""
+    if isinstance(error, ConfigurationError):
+        return "this server cannot do that"
+    if isinstance(error, StoreError):
+        return "this server cannot keep watches at the moment"
+    if isinstance(error, ServiceError) and error.status_code in _UNTOLD:
+        return _UNTOLD[error.status_code]
+    return without_urls(str(error))
+
+
+def _headers(error: TopazStatusError, status: int) -> dict[str, str] | None:
+    wait = error.retry_after if isinstance(error, ServiceError) else None
+    if wait is None and status not in {429, 503}:
+        return None
+    return {"Retry-After": str(max(RETRY_AFTER, math.ceil(wait or 0.0)))}
+
+
+def _members(error: TopazStatusError) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if (job := getattr(error, "job", None)) is not None:
+        members["job"] = str(job)
+    if isinstance(error, JobError) and error.status is not None:
+        members["state"] = error.status.state.value
+    return members
+
+
+def _answer(
+    status: int, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> Response:
+    phrase = HTTPStatus(status).phrase
+    body = {"type": f"urn:topaz-status:{name}", "title": phrase, "status": status, "detail": detail, **members}
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+class ProblemRoute(APIRoute):
+    """A route that answers with problem details in any app, whether or not it has handlers for them."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (Problem, RequestValidationError, TopazStatusError) as error:
+                return problem_of(error)
+
+        return handled
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the ``responses`` of a route for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": dict(SCHEMA)}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

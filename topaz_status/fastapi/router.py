@@ -1,0 +1,186 @@
+"""Routes by which an app's own clients, browsers above all, learn how jobs fare.
+
+=================================  ====================================================================================
+``GET /jobs/{kind}/{id}``          the status now: from the watch if there is one, else by one request to the service
+``GET /jobs/{kind}/{id}/wait``     a long poll: 200 with the terminal status; 202 with the last one and ``Retry-After``
+                                   when ``timeout`` runs out or the server goes away
+``GET /jobs/{kind}/{id}/events``   server-sent events: each change, until the end (see :mod:`.events`)
+``GET /jobs/events?job=…&job=…``   the same for many jobs on one stream; 204 where ``Last-Event-ID`` says that all ends
+                                   have been told, by which a browser stops to connect again
+``GET /jobs/events``               everything this client watches, and ``event: stats`` with its numbers every 2 s
+``GET /stats``                     the numbers
+``GET /``                          the live page, fed by ``jobs/events``
+=================================  ====================================================================================
+
+A browser's ``EventSource`` cannot send an ``Authorization`` header: let ``authorize`` take a cookie, or use ``fetch``.
+"""
+
+# No postponed annotations here: the limits in them are those of each router.
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, params
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from ..errors import ConfigurationError
+from ..models import ImageStatus, TryOnStatus, VideoStatus
+from ..models.state import JobKind, JobRef
+from ..session.statistics import Stats
+from .lifespan import LobbyDep
+from .page import add_page
+from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
+from .streams import Limits, fleet_stream, job_stream
+from .waiting import Cut, attend, get_status, going_away
+
+AnyStatus = ImageStatus | VideoStatus | TryOnStatus
+Events = AsyncIterator[ServerSentEvent]
+JobId = Annotated[str, Path(pattern=r"^[!-~]{1,256}$", description="the service's own id of the job")]
+LastEventId = Annotated[str | None, Header(description="the id of the last event that was received")]
+
+_LOOK: Final = documented(400, 404, 422, 429, 500, 502, 503, 504)
+_STREAM: Final = {204: {"description": "Nothing is left to tell"}, **documented(422, 500, 503)}
+
+
+async def PUBLIC() -> None:  # noqa: N802  # it stands in a call like the constant that it is
+    """Authorize anyone: ``status_router(authorize=PUBLIC)``."""
+
+
+def status_router(
+    *,
+    authorize: Callable[..., Any] | params.Depends,
+    max_jobs: int = 100,
+    max_fleet: int = 1000,
+    max_waiting: int = 10_000,
+    max_wait: float = 60.0,
+    max_stream: float = 3600.0,
+    heartbeat: float = 15.0,
+    page: bool = True,
+) -> APIRouter:
+    """Make the routes, for the client of the app's lifespan: ``app.include_router(status_router(authorize=…))``.
+
+    Args:
+        authorize: the dependency that lets a request in or raises, such as an ``HTTPException`` 401 or 403. What it
+            takes is its own affair: a cookie, the request, the path's ``kind`` and ``id`` in ``request.path_params``,
+            the ``job`` of its query. :data:`PUBLIC` lets everybody in: each look costs a request of the budget, and
+            statuses have links to results in them.
+        max_jobs: jobs on one stream; more are a 422.
+        max_fleet: jobs on a stream of everything: those that have been watched for longest.
+        max_waiting: streams, long polls and looks at once, in the whole app; more are a 503.
+        max_wait: seconds of a long poll; a longer one is a 422. A look that takes longer is a 504.
+        max_stream: seconds after which a stream ends; browsers connect again by themselves.
+        heartbeat: seconds of silence after which a stream shows that it is alive.
+        page: serve the live page at ``/`` as well (see :mod:`.page`). It holds no data, and ``authorize`` is not asked
+            for it: a browser opens a page without an ``Authorization`` header.
+
+    Raises:
+        ConfigurationError: an argument is unusable.
+    """
+    limits = Limits(max_jobs, max_fleet, max_waiting, max_wait, max_stream, heartbeat)
+    for name, value in (("max_jobs", max_jobs), ("max_fleet", max_fleet), ("max_waiting", max_waiting)):
+        if not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name} is a whole number above 0, not {value!r}")
+    for name, seconds in (("max_wait", max_wait), ("max_stream", max_stream), ("heartbeat", heartbeat)):
+        if not seconds > 0:
+            raise ConfigurationError(f"{name} is a number of seconds above 0, not {seconds!r}")
+    guarded = APIRouter(dependencies=[_dependency(authorize)], route_class=ProblemRoute, tags=["jobs"])
+    _add_status(guarded, limits)
+    _add_events(guarded, limits)
+    _add_stats(guarded)
+    router = APIRouter()
+    if page:
+        add_page(router)
+    router.include_router(guarded)
+    return router
+
+
+def _dependency(authorize: Callable[..., Any] | params.Depends) -> Any:
+    if isinstance(authorize, params.Depends):
+        return authorize
+    if not callable(authorize):
+        raise ConfigurationError(f"authorize is a dependency, or PUBLIC for anyone, not {authorize!r}")
+    return Depends(authorize)
+
+
+def _add_status(router: APIRouter, limits: Limits) -> None:
+    @router.get("/jobs/{kind}/{id}", response_model=AnyStatus, responses=_LOOK)
+    async def status_now(kind: JobKind, id: JobId, request: Request, lobby: LobbyDep) -> Any:  # noqa: A002
+        """How a job fares now."""
+        job = JobRef(kind, id)
+        if (known := lobby.client.last_status(job)) is not None:
+            return known
+        look = lambda: get_status(lobby.client, job)  # noqa: E731  # short, and used once
+        found = await attend(request, lobby, look, timeout=limits.wait, most=limits.waiting)
+        if found is Cut.LATE:
+            raise Problem(504, "timeout", f"the service has not told of {job} within {limits.wait:g} s")
+        return going_away() if found is Cut.CLOSING else found
+
+    @router.get(
+        "/jobs/{kind}/{id}/wait",
+        response_model=AnyStatus | None,
+        responses=_LOOK
+        | documented(410)
+        | {202: {"description": "The job goes on; its last status, null before the first", "model": AnyStatus | None}},
+    )
+    async def wait(
+        *,
+        kind: JobKind,
+        id: JobId,  # noqa: A002
+        request: Request,
+        response: Response,
+        lobby: LobbyDep,
+        timeout: Annotated[float, Query(ge=0, le=limits.wait, description="seconds")] = min(25.0, limits.wait),
+    ) -> Any:
+        """Wait for the end of a job."""
+        watch = lobby.client.watch(JobRef(kind, id))
+        async with watch:
+            found = await attend(request, lobby, watch.outcome, timeout=timeout, most=limits.waiting)
+            if isinstance(found, Cut):
+                response.status_code = 202
+                response.headers["Retry-After"] = str(RETRY_AFTER)
+                return watch.status
+        if found.state is None and found.error is not None:
+            raise found.error
+        return found.status
+
+
+def _add_events(router: APIRouter, limits: Limits) -> None:
+    async def of_one(
+        kind: JobKind,
+        id: JobId,  # noqa: A002
+        lobby: LobbyDep,
+        last_event_id: LastEventId = None,
+    ) -> AsyncIterator[Events]:
+        async with job_stream(lobby, limits, [JobRef(kind, id)], last_event_id) as events:
+            yield events
+
+    async def of_many(
+        lobby: LobbyDep,
+        job: Annotated[list[JobRef], Query(max_length=limits.jobs, description="KIND:ID; none for all")] = [],  # noqa: B006
+        last_event_id: LastEventId = None,
+    ) -> AsyncIterator[Events]:
+        if job:
+            opened = job_stream(lobby, limits, list(dict.fromkeys(job)), last_event_id)
+        else:
+            opened = fleet_stream(lobby, limits)
+        async with opened as events:
+            yield events
+
+    @router.get("/jobs/{kind}/{id}/events", response_class=EventSourceResponse, responses=_STREAM)
+    async def events_of_one(events: Annotated[Events, Depends(of_one)]) -> AsyncIterable[ServerSentEvent]:
+        """Each change of one job, until its end."""
+        async for event in events:
+            yield event
+
+    @router.get("/jobs/events", response_class=EventSourceResponse, responses=_STREAM)
+    async def events_of_many(events: Annotated[Events, Depends(of_many)]) -> AsyncIterable[ServerSentEvent]:
+        """Each change of some jobs, until all have ended; or of everything that is watched, with the numbers."""
+        async for event in events:
+            yield event
+
+
+def _add_stats(router: APIRouter) -> None:
+    @router.get("/stats", responses=documented(503))
+    async def stats(lobby: LobbyDep) -> Stats:
+        """What this client is doing, in numbers."""
+        return lobby.client.stats()

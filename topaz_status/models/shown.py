@@ -1,0 +1,71 @@
+"""How facts look to pydantic: schemas for JSON and OpenAPI, so that a web framework's handlers may return them.
+
+The field names are Python's, times are seconds, an error is its text, and what is worked out of the fields stands
+beside them (see :data:`WORKED_OUT`). Links to results are in it, as they are in the fact. ``pydantic_core`` is imported
+when pydantic itself asks for a schema, and never otherwise.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+WORKED_OUT: Final = ("job", "state", "is_terminal", "progress", "result_url", "reason", "total_requests")
+"""Properties that are shown where a class has them: the same questions answered alike for every kind of job."""
+
+
+class Shown:
+    """A frozen attrs class that pydantic can write as JSON, as one named component of an OpenAPI document.
+
+    It is written and never read: where input is expected, instances alone are taken.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        from pydantic_core import PydanticSerializationUnexpectedValue, core_schema  # noqa: PLC0415  # no dependency
+
+        hints = dict(_shown(cls))
+        fields = {name: core_schema.typed_dict_field(handler.generate_schema(hint)) for name, hint in hints.items()}
+
+        def written(fact: Any) -> dict[str, Any]:
+            if not isinstance(fact, cls):  # one of a union: it is another one's turn
+                raise PydanticSerializationUnexpectedValue(f"expected {cls.__name__}")
+            return {name: _plain(getattr(fact, name)) for name in hints}
+
+        return core_schema.is_instance_schema(
+            cls,
+            ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                written, return_schema=core_schema.typed_dict_schema(fields)
+            ),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Mapping[str, Any], handler: Callable[[Any], Any]) -> dict[str, Any]:
+        shape: dict[str, Any] = handler(schema["serialization"]["return_schema"])
+        first, _, _ = (cls.__doc__ or "").partition("\n\n")
+        return {**shape, "title": cls.__name__, "description": " ".join(first.split())}
+
+
+def _shown(cls: type[Any]) -> Iterator[tuple[str, Any]]:
+    """Names and types of what is shown of a class: all that ``repr`` names, and what is worked out of it."""
+    hints = typing.get_type_hints(cls)
+    fields = [field.name for field in attrs.fields(cls) if field.repr and not field.name.startswith("_")]
+    for name in fields:
+        yield name, str | None if _holds_error(hints[name]) else hints[name]
+    for name in WORKED_OUT:
+        if name not in fields and isinstance(found := getattr(cls, name, None), property):
+            yield name, typing.get_type_hints(found.fget)["return"]
+
+
+def _holds_error(hint: Any) -> bool:
+    return any(isinstance(one, type) and issubclass(one, Exception) for one in typing.get_args(hint))
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Exception) else value
