@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import jsonschema
 import pytest
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from topaz_status import (
 )
 from topaz_status.fastapi import ClientDep
 from topaz_status.models import TryOnError, VideoChunk, VideoDownload
+from topaz_status.models.shown import Shown
 
 IMAGE = ImageStatus(process_id="a", status="Processing", progress=12.5, eta=1000.5, extra={"new": [1, {"x": None}]})
 VIDEO = VideoStatus(
@@ -92,6 +94,23 @@ def test_pages_links_and_lists_are_shown() -> None:
     assert written(ImagePage, PAGE)["statuses"][0]["job"] == "image:a"
     assert written(Download, LINK) == {"url": "https://storage/y", "head_url": None, "expires_at": 4.0}
     assert [one["job"] for one in written(list[Any_], [TRY_ON, VIDEO, IMAGE])] == ["try-on:t", "video:v", "image:a"]
+
+
+@attrs.frozen
+class Few(Shown):
+    a: int
+
+
+@attrs.frozen
+class More(Shown):
+    a: int
+    b: int
+
+
+def test_one_of_several_is_written_as_what_it_is() -> None:
+    """Also where an earlier one of the union has all of its fields in common with it."""
+    assert written(Few | More, More(1, 2)) == {"a": 1, "b": 2}
+    assert written(Few | More, Few(1)) == {"a": 1}
 
 
 def test_a_job_is_its_text() -> None:
