@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from topaz_status import (
     ServiceError,
     TopazStatusError,
 )
-from topaz_status.core.decode import decode_status
+from topaz_status.core.decode import decode_status, parse_json
 from topaz_status.store.record import read_error, read_status, read_tag, write_error, write_status, write_tag
 
 
@@ -82,7 +83,7 @@ def test_whatever_a_service_sends_can_be_kept(found: tuple[JobRef, dict[str, Any
     """A status that could be read once can be written and read again, with the same state."""
     job, body = found
     try:
-        status = decode_status(job, body)
+        status = decode_status(job, parse_json(json.dumps(body).encode()))
     except DecodeError:
         return
     again = read_status(job, write_status(status))
