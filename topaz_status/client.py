@@ -307,7 +307,22 @@ class StatusClient:
         """
         return take_stats(self._live().feed)
 
-    # -- results ------------------------------------------------------------------------------------------------------
+    # -- direct calls for a job of any kind ---------------------------------------------------------------------------
+
+    async def get(self, job: JobRef | str) -> JobStatus:
+        """Ask for the status of a job of any kind, once.
+
+        Raises:
+            TopazStatusError: as for the endpoints.
+        """
+        ref = as_ref(job)
+        match ref.kind:
+            case JobKind.IMAGE:
+                return await self.image.get(ref)
+            case JobKind.VIDEO:
+                return await self.video.get(ref)
+            case JobKind.TRY_ON:
+                return await self.try_on.get(ref)
 
     async def result(self, job: JobRef | str) -> Download:
         """Where the result of a finished job of any kind lies.

@@ -10,7 +10,6 @@ from typing import Final
 
 from ..client import StatusClient
 from ..errors import TopazStatusError
-from ..models import JobStatus
 from ..models.state import JobKind, JobRef, JobState
 from .exits import FAILED, OK, UNKNOWN, USAGE, CommandError, code_of, explain, require_keys, worst
 from .facts import Told, as_lines, as_object
@@ -31,7 +30,7 @@ async def get(arguments: argparse.Namespace, screen: Screen) -> int:
     require_keys(jobs)
 
     async def one(client: StatusClient, job: JobRef) -> int:
-        status = await _look(client, job)
+        status = await client.get(job)
         if arguments.json:
             screen.out(json_line(as_object(status, urls=arguments.urls)))
         else:
@@ -39,16 +38,6 @@ async def get(arguments: argparse.Namespace, screen: Screen) -> int:
         return FAILED if status.state in _BAD_ENDS else OK
 
     return await each(arguments, jobs, one, screen)
-
-
-async def _look(client: StatusClient, job: JobRef) -> JobStatus:
-    match job.kind:
-        case JobKind.IMAGE:
-            return await client.image.get(job)
-        case JobKind.VIDEO:
-            return await client.video.get(job)
-        case JobKind.TRY_ON:
-            return await client.try_on.get(job)
 
 
 async def each(

@@ -13,7 +13,7 @@ from .tracked import Tracked
 
 def outlook(tracked: Tracked, now: float, queue: Queue) -> Outlook:
     """Sum up the gap between the last look at a job and the next one, in its turn."""
-    page = _page_of(tracked)
+    page = page_of(tracked)
     entry: Page | Tracked = page or tracked
     at = now
     if entry.rung != FLYING:
@@ -24,7 +24,7 @@ def outlook(tracked: Tracked, now: float, queue: Queue) -> Outlook:
 
 def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, queue: Queue) -> Explanation:
     """Tell what is known of a job's next look; what is due waits in ``queue``."""
-    page = _page_of(tracked)
+    page = page_of(tracked)
     entry: Entry = page or tracked
     in_flight = entry.rung == FLYING
     return Explanation(
@@ -43,7 +43,8 @@ def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, 
     )
 
 
-def _page_of(tracked: Tracked) -> Page | None:
+def page_of(tracked: Tracked) -> Page | None:
+    """Give the page that answers for a job in its place."""
     return tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None
 
 

@@ -28,7 +28,7 @@ from .outlook import SAMPLE, GoingRate, Queue, mean_lag
 from .pages import GETS, LIKELY, Page
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
-from .reasons import explain, outlook
+from .reasons import explain, outlook, page_of
 from .sighting import Sighting
 from .sweep import PAGE_SIZES
 from .tracked import Tracked
@@ -200,9 +200,7 @@ class Schedule:
         tracked = self._jobs.get(job)
         if tracked is None:
             return math.inf
-        entry: Entry = tracked
-        if tracked.rung == PARKED and tracked.group is not None:
-            entry = tracked.group.page
+        entry: Entry = page_of(tracked) or tracked
         return math.inf if entry.rung in {FLYING, PARKED} else entry.due_at
 
     def was_due_at(self, job: JobRef) -> float:
@@ -324,10 +322,9 @@ class Schedule:
         """Work out when a job's next look is due, unless a page answers for it or one is on the wire."""
         if tracked.rung == FLYING:
             return
-        policy, agenda = self._policy, self._agendas[tracked.job.kind]
-        shortest = policy.min_interval if tracked.known else 0.0
+        agenda = self._agendas[tracked.job.kind]
         if tracked.urgent:
-            agenda.put(tracked, max(now, tracked.seen_at + shortest, tracked.not_before))
+            agenda.put(tracked, max(now, tracked.seen_at + self._shortest(tracked), tracked.not_before))
             return
         if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
             agenda.remove(tracked)
@@ -337,10 +334,13 @@ class Schedule:
     def _plan_alone(self, tracked: Tracked, now: float) -> None:
         """Work out when a look at a job by itself is due."""
         policy = self._policy
-        shortest = policy.min_interval if tracked.known else 0.0
         longest = policy.longest_gap(now - tracked.born_at)
-        due_at = tracked.seen_at + max(tracked.gap_worth(policy.price, longest), shortest)
+        due_at = tracked.seen_at + max(tracked.gap_worth(policy.price, longest), self._shortest(tracked))
         self._agendas[tracked.job.kind].put(tracked, max(due_at, tracked.not_before))
+
+    def _shortest(self, tracked: Tracked) -> float:
+        """Give the shortest gap before the next look; there is none before the first."""
+        return self._policy.min_interval if tracked.known else 0.0
 
     def _forget(self, tracked: Tracked) -> None:
         self._agendas[tracked.job.kind].remove(tracked)

@@ -31,7 +31,7 @@ from .lifespan import LobbyDep
 from .page import add_page
 from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
 from .streams import Limits, fleet_stream, job_stream
-from .waiting import Cut, attend, get_status, going_away
+from .waiting import Cut, attend, going_away
 
 AnyStatus = ImageStatus | VideoStatus | TryOnStatus
 Events = AsyncIterator[ServerSentEvent]
@@ -109,7 +109,7 @@ def _add_status(router: APIRouter, limits: Limits) -> None:
         job = JobRef(kind, id)
         if (known := lobby.client.last_status(job)) is not None:
             return known
-        look = lambda: get_status(lobby.client, job)  # noqa: E731  # short, and used once
+        look = lambda: lobby.client.get(job)  # noqa: E731  # short, and used once
         found = await attend(request, lobby, look, timeout=limits.wait, most=limits.waiting)
         if found is Cut.LATE:
             raise Problem(504, "timeout", f"the service has not told of {job} within {limits.wait:g} s")

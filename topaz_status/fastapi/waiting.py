@@ -13,9 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from fastapi import HTTPException
 from fastapi.requests import Request
 
-from ..client import StatusClient
 from ..models import JobStatus
-from ..models.state import JobKind, JobRef
 from ..watch import Watch
 from .lifespan import lobby_of
 from .lobby import Lobby
@@ -70,17 +68,6 @@ def going_away() -> NoReturn:
         Problem: 503.
     """
     raise Problem(503, "going-away", "this server is going away", retry_after=RETRY_AFTER)
-
-
-async def get_status(client: StatusClient, job: JobRef) -> JobStatus:
-    """Ask for one status."""
-    match job.kind:
-        case JobKind.IMAGE:
-            return await client.image.get(job)
-        case JobKind.VIDEO:
-            return await client.video.get(job)
-        case JobKind.TRY_ON:
-            return await client.try_on.get(job)
 
 
 async def attend(
