@@ -207,7 +207,7 @@ async def test_a_probe_whose_task_is_canceled() -> None:
         assert client.stats().down[JobKind.VIDEO]
         await until(lambda: client.stats().in_flight == 1)
         for task in asyncio.all_tasks():
-            if "_look" in str(task.get_coro()):
+            if "Feed._work" in str(task.get_coro()):
                 task.cancel()
         outcomes = await collecting
     assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from itertools import pairwise
 from typing import Any
@@ -239,7 +240,7 @@ async def test_closing_during_a_sweep(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("sweep", [False, True])
-@pytest.mark.parametrize("steps", [0, 1, 2, 5, 20])
+@pytest.mark.parametrize("steps", [0, 1, 2, 5, 20, 40, 80])
 @virtual
 async def test_looks_that_are_canceled(steps: int, sweep: bool) -> None:
     """A look's task that somebody cancels, even before it began, costs neither its slot nor its jobs their next look."""
@@ -249,7 +250,7 @@ async def test_looks_that_are_canceled(steps: int, sweep: bool) -> None:
 
     def factory(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
-        if getattr(work, "__qualname__", "") == "Feed._look" and len(struck) < 20:
+        if getattr(work, "__qualname__", "") == "Feed._work" and len(struck) < 20:
             struck.append(task)
             _after(loop, steps, task)
         return task
@@ -269,3 +270,25 @@ def _after(loop: asyncio.AbstractEventLoop, steps: int, task: asyncio.Task[Any])
         loop.call_soon(_after, loop, steps - 1, task)
     else:
         task.cancel()
+
+
+@virtual
+async def test_a_task_goes_on_with_the_next_look() -> None:
+    """Where every slot is wanted, what finished one look makes the next: tasks are as many as slots, not as looks."""
+    simulator = Simulator(delay=0.5)
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=300, duration=20))
+    begun = Counter[str]()
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:
+        begun[getattr(work, "__qualname__", "")] += 1
+        return asyncio.Task(work, loop=loop, **more)
+
+    policy = PollPolicy(sweep=False)
+    async with client_of(simulator, max_in_flight=4, policy=policy, rate=1000.0, burst=10.0) as client:
+        asyncio.get_running_loop().set_task_factory(factory)  # type: ignore[arg-type]
+        outcomes = await client.outcomes(jobs)
+        asyncio.get_running_loop().set_task_factory(None)
+        assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
+        assert client.stats().peak_in_flight == 4
+        assert client.stats().total_requests > 400
+    assert begun["Feed._work"] < 40

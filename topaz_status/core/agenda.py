@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -89,6 +90,7 @@ class Agenda:
         "_rungs_an_octave",
         "_ticks",
         "_wheel",
+        "_worths",
     )
 
     def __init__(self, price: float, last_at: Callable[[Entry], float], *, exact: bool = False) -> None:
@@ -99,11 +101,14 @@ class Agenda:
         """
         self._exact = exact
         self._rungs_an_octave = 2.0 if exact else 1.0
+        self._worths = [price * 2.0 ** (rung / self._rungs_an_octave) for rung in range(TOP)]
+        """From which worth on an entry belongs on a rung; on the lowest, whatever its worth."""
         self._price = price
         self._last_at = last_at
         self._wheel: dict[int, list[Entry]] = {}
         self._ticks: list[int] = []
-        self._near: list[tuple[float, int, Entry]] = []
+        self._near: list[tuple[float, Entry]] = []
+        """The ticks at hand, from the last to become due to the first: who came first goes first."""
         self._near_tick = -math.inf
         self._hurried: list[tuple[float, int, Entry]] = []
         """The urgent ones that wait: nobody's burst is before them."""
@@ -132,8 +137,7 @@ class Agenda:
             return
         tick = int(at * TICKS)
         if tick <= self._near_tick:
-            self._count += 1
-            heapq.heappush(self._near, (at, self._count, entry))
+            self._near.insert(bisect_left(self._near, -at, key=_backwards), (at, entry))
             return
         waiting = self._wheel.get(tick)
         if waiting is None:
@@ -152,20 +156,20 @@ class Agenda:
         """Give the time at which something is due, at the earliest; minus infinity when something is."""
         if self._due:
             return -math.inf
-        heads = [heap[0][0] for heap in (_top(self._hurried), self._next()) if heap]
-        return min(heads, default=math.inf)
+        hurried_at = self._first_hurried_at() if self._hurried else math.inf
+        return min(self._first_near_at(math.inf), hurried_at)
 
     def due_by(self, now: float) -> bool:
         """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
         if not (self._due or self._near or self._ticks or self._hurried):
             return False
         for _ in range(ADMITTED):
-            head = _top(self._hurried)
-            if not head or head[0][0] > now:
-                head = self._next()
-            if not head or head[0][0] > now:
+            if self._hurried and self._first_hurried_at() <= now:
+                entry = heapq.heappop(self._hurried)[2]
+            elif self._first_near_at(now) <= now:
+                entry = self._near.pop()[1]
+            else:
                 break
-            entry = heapq.heappop(head)[2]
             self._due += 1
             self._step_on(entry, now)
             self._fresh.append(entry)
@@ -216,31 +220,49 @@ class Agenda:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _next(self) -> list[tuple[float, int, Entry]]:
-        """Give the heap at hand, on top of which the next to become due is; an empty one when nobody waits."""
-        near = _top(self._near)
-        while self._ticks and not near:
+    def _first_near_at(self, by: float) -> float:
+        """Give the time at which the first in the wheel becomes due, if that is ``by`` then; else any later one."""
+        near = self._near
+        while True:
+            while near:
+                at, entry = near[-1]
+                if entry.rung == WAITING and entry.due_at == at:
+                    return at
+                near.pop()
+            if not self._ticks or self._ticks[0] > by * TICKS:
+                return math.inf
             self._turn()
-            _top(near)
-        return near
+            near = self._near
 
     def _turn(self) -> None:
-        """Bring the next tick of the wheel at hand."""
+        """Bring the next tick of the wheel at hand, where nothing is left of those before."""
         tick = heapq.heappop(self._ticks)
-        for entry in self._wheel.pop(tick):
-            if entry.rung == WAITING and int(entry.due_at * TICKS) == tick:
-                self._count += 1
-                heapq.heappush(self._near, (entry.due_at, self._count, entry))
+        waiting = self._wheel.pop(tick)
+        near = [(e.due_at, e) for e in waiting if e.rung == WAITING and int(e.due_at * TICKS) == tick]
+        near.sort(key=_at)
+        near.reverse()
+        self._near = near
         self._near_tick = tick
+
+    def _first_hurried_at(self) -> float:
+        """Give the time at which the first of the urgent becomes due."""
+        hurried = self._hurried
+        while hurried:
+            at, _, entry = hurried[0]
+            if entry.rung == WAITING and entry.due_at == at:
+                return at
+            heapq.heappop(hurried)
+        return math.inf
 
     def _step_on(self, entry: Entry, now: float) -> None:
         if entry.urgent:
             rung = TOP
         else:
-            worth = entry.worth_at(now)
+            worth = entry.worth_at(now) / self._price
             rung = 0
-            if worth > self._price:
-                rung = min(int(math.log2(worth / self._price) * self._rungs_an_octave), TOP - 1)
+            if worth > 1.0:
+                rung = int(math.log2(worth) * self._rungs_an_octave)
+                rung = rung if rung < TOP else TOP - 1
         entry.rung = rung
         self._rungs[rung][entry] = None
         self._filled |= 1 << rung
@@ -256,21 +278,24 @@ class Agenda:
         self._due -= 1
 
     def _plan_climb(self, entry: Entry, now: float) -> None:
-        if entry.rung >= TOP - 1:
-            return
         rung = entry.rung + 1
+        if rung >= TOP:
+            return
         if not self._exact:
-            rung = max(rung, (self._filled & _BELOW_TOP).bit_length() - 1)
-        at = entry.reaches_at(self._price * 2.0 ** (rung / self._rungs_an_octave), now)
+            served = (self._filled & _BELOW_TOP).bit_length() - 1
+            rung = rung if rung > served else served
+        at = entry.reaches_at(self._worths[rung], now)
+        soonest = now + SOONEST_CLIMB
         self._count += 1
-        heapq.heappush(self._climbs, (max(at, now + SOONEST_CLIMB), self._count, entry, entry.due_at))
+        heapq.heappush(self._climbs, (at if at > soonest else soonest, self._count, entry, entry.due_at))
 
 
-def _top(heap: list[tuple[float, int, Entry]]) -> list[tuple[float, int, Entry]]:
-    """Rid a heap of what no longer waits at its top."""
-    while heap and (heap[0][2].rung != WAITING or heap[0][2].due_at != heap[0][0]):
-        heapq.heappop(heap)
-    return heap
+def _at(item: tuple[float, Entry]) -> float:
+    return item[0]
+
+
+def _backwards(item: tuple[float, Entry]) -> float:
+    return -item[0]
 
 
 def _live(heap: list[tuple[float, int, Entry, float]]) -> list[tuple[float, int, Entry, float]]:

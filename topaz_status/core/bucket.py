@@ -2,7 +2,7 @@
 
 It is kept as one time, ``full_at``: when the bucket would be full again if nobody took a token (the "theoretical
 arrival time" of the generic cell rate algorithm, ITU-T I.371). A token is there from ``full_at - (burst - 1) / rate``
-on, and that is the very expression that :meth:`TokenBucket.take` checks: whoever jumps to the time it named gets a
+on, and that is the very number that :meth:`TokenBucket.take` checks: whoever jumps to the time it named gets a
 token, and no float residue ever asks for a wait of 1e-14 s.
 """
 
@@ -19,14 +19,11 @@ class TokenBucket:
 
     rate: float
     burst: float
-    _full_at: float = attrs.field(default=-math.inf, init=False)
+    ready_at: float = attrs.field(default=-math.inf, init=False)
+    """The time from which a token is there; in the past when one is there now."""
     held_until: float = attrs.field(default=-math.inf, init=False)
     """The end of the latest hold."""
-
-    @property
-    def ready_at(self) -> float:
-        """The time from which a token is there; in the past when one is there now."""
-        return max(self._full_at - (self.burst - 1.0) / self.rate, self.held_until)
+    _full_at: float = attrs.field(default=-math.inf, init=False)
 
     @property
     def slack(self) -> float:
@@ -41,24 +38,30 @@ class TokenBucket:
         """
         if now < self.ready_at:
             raise ValueError(f"no token before {self.ready_at}, and it is {now}")
-        self._full_at = max(self._full_at, now) + 1.0 / self.rate
+        full_at = self._full_at
+        self._be_full_at((now if now > full_at else full_at) + 1.0 / self.rate)
 
     def give_back(self) -> None:
         """Put back a token that was taken and not used."""
-        self._full_at -= 1.0 / self.rate
+        self._be_full_at(self._full_at - 1.0 / self.rate)
 
     def hold(self, until: float) -> None:
         """Give nothing before ``until``, and then one token, not a burst of those saved up meanwhile."""
         self.held_until = max(self.held_until, until)
-        self._full_at = max(self._full_at, until + (self.burst - 1.0) / self.rate)
+        self._be_full_at(max(self._full_at, until + (self.burst - 1.0) / self.rate))
 
     def retune(self, now: float, *, rate: float, burst: float) -> None:
         """Change the figures; tokens already there stay, as far as the new ``burst`` keeps them."""
         at = max(now, self.held_until)
         level = min(self.level(at), burst)
         self.rate, self.burst = rate, burst
-        self._full_at = at + (burst - level) / rate
+        self._be_full_at(at + (burst - level) / rate)
 
     def level(self, now: float) -> float:
         """Tokens there at ``now``; below zero while a hold lasts."""
         return self.burst - max(0.0, self._full_at - now) * self.rate
+
+    def _be_full_at(self, at: float) -> None:
+        self._full_at = at
+        ready_at = at - (self.burst - 1.0) / self.rate
+        self.ready_at = ready_at if ready_at > self.held_until else self.held_until

@@ -66,7 +66,8 @@ class LocalBudget:
 
     def ready_at(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
-        return max(self._shared.ready_at, self._limits[kind].bucket.ready_at)
+        shared, own = self._shared.ready_at, self._limits[kind].bucket.ready_at
+        return shared if shared > own else own
 
     def ready(self, now: float) -> Collection[JobKind]:
         """See :class:`Budget`."""

@@ -26,7 +26,7 @@ _NUMBERS: Final = frozenset({int, float})
 """``True`` is none."""
 
 
-@attrs.frozen
+@attrs.define
 class Glimpse:
     """The service's word, its progress (0 to 100, or ``None``), and what the schedule learns."""
 

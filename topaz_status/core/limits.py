@@ -36,17 +36,17 @@ class SendRate:
 
     def sent(self, now: float) -> None:
         """Count one request."""
-        self._roll(now)
+        if now - self._started_at >= WINDOW:
+            self._roll(now)
         self._count += 1
 
     def measured(self, now: float) -> float:
         """Requests a second."""
-        self._roll(now)
+        if now - self._started_at >= WINDOW:
+            self._roll(now)
         return max(self._count, self._previous) / WINDOW
 
     def _roll(self, now: float) -> None:
-        if now - self._started_at < WINDOW:
-            return
         self._previous = self._count if now - self._started_at < 2 * WINDOW else 0
         self._started_at, self._count = now, 0
 
@@ -81,7 +81,7 @@ class KindLimit:
         """Spend one token, then let the rate recover: the token was there at the rate that held before."""
         self.bucket.take(now)
         self._sends.sent(now)
-        if self.learned:
+        if self._estimate < self.ceiling:
             self._set(self.rate(now), now)
 
     def too_many(self, now: float) -> None:

@@ -7,7 +7,7 @@ import attrs
 from ..models.state import JobKind, JobRef
 
 
-@attrs.frozen
+@attrs.define  # not frozen, as is whatever is made for each look: that would cost half a microsecond a field
 class JobLook:
     """Ask for one job by itself."""
 

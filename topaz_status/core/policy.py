@@ -10,6 +10,8 @@ import attrs
 from ..errors import ConfigurationError
 
 DAY: Final = 86_400.0
+LEAST_LONG: Final = 15.0
+"""Seconds that the longest gap has at first."""
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -79,4 +81,5 @@ class PollPolicy:
 
     def longest_gap(self, age: float) -> float:
         """The longest gap allowed between two looks at a job that is ``age`` seconds old."""
-        return min(max(15.0, age / 4.0), self.max_interval)
+        gap = age / 4.0 if age > LEAST_LONG * 4.0 else LEAST_LONG
+        return gap if gap < self.max_interval else self.max_interval

@@ -252,9 +252,12 @@ class Schedule:
         self._turn += 1
         if self._turn % self._guard == 0 and (late := self._latest(agendas, now)):
             return late
-        if len(agendas) == 1 and self._turn % SAMPLED:
-            return agendas[0], agendas[0].best()
-        agenda, entry = max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+        agenda = agendas[0]
+        entry = agenda.best()
+        if len(agendas) > 1:
+            agenda, entry = max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+        elif self._turn % SAMPLED:
+            return agenda, entry
         if entry.rung < TOP:
             self._going[entry.kind].served(entry.worth_at(now))
         return agenda, entry
@@ -324,7 +327,8 @@ class Schedule:
             return
         agenda = self._agendas[tracked.job.kind]
         if tracked.urgent:
-            agenda.put(tracked, max(now, tracked.seen_at + self._shortest(tracked), tracked.not_before))
+            shortest = self._policy.min_interval if tracked.known else 0.0
+            agenda.put(tracked, max(now, tracked.seen_at + shortest, tracked.not_before))
             return
         if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
             agenda.remove(tracked)
@@ -334,13 +338,11 @@ class Schedule:
     def _plan_alone(self, tracked: Tracked, now: float) -> None:
         """Work out when a look at a job by itself is due."""
         policy = self._policy
-        longest = policy.longest_gap(now - tracked.born_at)
-        due_at = tracked.seen_at + max(tracked.gap_worth(policy.price, longest), self._shortest(tracked))
-        self._agendas[tracked.job.kind].put(tracked, max(due_at, tracked.not_before))
-
-    def _shortest(self, tracked: Tracked) -> float:
-        """Give the shortest gap before the next look; there is none before the first."""
-        return self._policy.min_interval if tracked.known else 0.0
+        gap = tracked.gap_worth(policy.price, policy.longest_gap(now - tracked.born_at))
+        if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first look
+            gap = policy.min_interval
+        due_at = tracked.seen_at + gap
+        self._agendas[tracked.job.kind].put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
 
     def _forget(self, tracked: Tracked) -> None:
         self._agendas[tracked.job.kind].remove(tracked)

@@ -7,7 +7,7 @@ import attrs
 from ..models.state import JobRef
 
 
-@attrs.frozen
+@attrs.define
 class Sighting:
     """One job as one answer showed it. Every time is a span in seconds as of the moment the service spoke."""
 

@@ -122,20 +122,27 @@ class Tracked(Entry):
         return self.curve.hazard_before((now - self.basis_at) * self.rate) - self.before
 
     def worth_at(self, now: float) -> float:
-        """See :meth:`Entry.worth_at`."""
-        return worth_of(now - self.seen_at, self.spent_by(now))
+        """See :meth:`Entry.worth_at`; :meth:`spent_by` written out, as in :meth:`reaches_at`: these are the busiest."""
+        x = (now - self.basis_at) * self.rate
+        k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
+        k = k if k < _LAST else _LAST
+        curve = self.curve
+        return worth_of(now - self.seen_at, curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before)
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`: carried on by the present growth, as a power of the gap."""
         gap = now - self.seen_at
         x = (now - self.basis_at) * self.rate
-        k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
-        slope = self.curve.slope[k]
-        spent = self.curve.total[k] + (x - EDGES[k]) * slope - self.before
+        k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
+        k = k if k < _LAST else _LAST
+        curve = self.curve
+        slope = curve.slope[k]
+        spent = curve.total[k] + (x - EDGES[k]) * slope - self.before
         if gap <= 0.0 or spent <= 0.0:
             return now + SOONEST_CLIMB
         power = 1.0 + gap * slope * self.rate / spent if spent < MOST_SPENT else 1.0
-        return self.seen_at + gap * min(math.pow(worth / worth_of(gap, spent), 1.0 / power), FARTHEST_CLIMB)
+        times = math.pow(worth / worth_of(gap, spent), 1.0 / power)
+        return self.seen_at + gap * (times if times < FARTHEST_CLIMB else FARTHEST_CLIMB)
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""

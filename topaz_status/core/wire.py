@@ -42,7 +42,7 @@ LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds; a longer ``Retry-After`` is cut to this."""
 
 
-@attrs.frozen
+@attrs.define
 class Request:
     """One exchange to be made: the path is percent-encoded and holds its query."""
 
@@ -53,7 +53,7 @@ class Request:
     max_bytes: int = STATUS_BYTES
 
 
-@attrs.frozen
+@attrs.define
 class Response:
     """What came back. Header names are looked up in lower case."""
 

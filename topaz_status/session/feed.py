@@ -29,6 +29,16 @@ KEPT: Final = 8
 
 
 @attrs.define(eq=False)
+class _Hand:
+    """What a task does: one look, and when it has landed the next, if that may go at once."""
+
+    look: Look | None
+    """``None`` between two looks, and after the last."""
+    asked_by: Poller | None
+    sent_at: float
+
+
+@attrs.define(eq=False)
 class Feed:
     """The gate's source of polls."""
 
@@ -41,7 +51,9 @@ class Feed:
     circuits: Circuits
     _exchange: Exchange
     _findings: Findings
-    _looks: dict[asyncio.Task[None], tuple[Look, Poller | None]] = attrs.field(factory=dict, init=False)
+    _hands: dict[asyncio.Task[None], _Hand] = attrs.field(factory=dict, init=False)
+    _free_hand: _Hand | None = attrs.field(default=None, init=False)
+    """One whose look has just landed: a task costs as much as the decoding of an answer."""
     _flying: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
     """Looks on the wire."""
     _minded_at: float = attrs.field(default=-math.inf, init=False)
@@ -54,11 +66,11 @@ class Feed:
 
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
-        for task in self._looks:
+        for task in self._hands:
             task.cancel()
         await self.roster.close()
-        while self._looks:
-            await asyncio.wait(self._looks)
+        while self._hands:
+            await asyncio.wait(self._hands)
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
@@ -75,34 +87,50 @@ class Feed:
         self.circuits.sent(look, now)
         self._mind_the_budget(now)
         asked_by = self.roster.find(look.job) if isinstance(look, JobLook) else None
-        task = self.clock.loop.create_task(self._look(look, asked_by, now))
-        self._looks[task] = look, asked_by
         self._flying[look.kind] += 1
-        task.add_done_callback(self._landed)
+        if (hand := self._free_hand) is not None:
+            self._free_hand = None
+            hand.look, hand.asked_by, hand.sent_at = look, asked_by, now
+            return look.kind
+        hand = _Hand(look, asked_by, now)
+        task = self.clock.loop.create_task(self._work(hand))
+        self._hands[task] = hand
+        task.add_done_callback(self._put_down)
         return look.kind
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
-        gate, flying, roster = self.gate, self._flying, self.roster
+        gate = self.gate
         kept = gate.slots // KEPT
         free = gate.slots - gate.in_flight
-        if free > len(flying) * kept:
+        if free > len(JobKind) * kept or len(watched := self.roster.kinds()) < 2:  # noqa: PLR2004  # no other service
             return kinds
-        lacking = {kind: max(0, kept - flying[kind]) if roster.count(kind) else 0 for kind in flying}
+        lacking = {kind: max(0, kept - self._flying[kind]) for kind in watched}
         wanted = sum(lacking.values())
-        found = [kind for kind in kinds if free > wanted - lacking[kind]]
+        found = [kind for kind in kinds if free > wanted - lacking.get(kind, 0)]
         gate.crowded = gate.crowded or len(found) < len(kinds)
         return found
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        """Give the slot back; a look that was canceled, perhaps before it began, is as good as never sent."""
-        look, asked_by = self._looks.pop(task)
+    async def _work(self, hand: _Hand) -> None:
+        """Make one look after the other, and give the slot back after each."""
+        while (look := hand.look) is not None:
+            await self._look(look, hand.asked_by, hand.sent_at)
+            hand.look = None
+            self._flying[look.kind] -= 1
+            self._free_hand = hand
+            self.gate.pass_on(look.kind)
+            self._free_hand = None
+
+    def _put_down(self, task: asyncio.Task[None]) -> None:
+        """Give back the slot of a look that was canceled, perhaps before it began: it is as good as never sent."""
+        hand = self._hands.pop(task)
+        if (look := hand.look) is None:
+            return
         self._flying[look.kind] -= 1
-        if task.cancelled():
-            self.circuits.unsent(look)
-            if not isinstance(look, JobLook) or self.roster.is_watched(asked_by):
-                now = self.clock.now()
-                self.schedule.missed(look, now, now)
+        self.circuits.unsent(look)
+        if not isinstance(look, JobLook) or self.roster.is_watched(hand.asked_by):
+            now = self.clock.now()
+            self.schedule.missed(look, now, now)
         self.gate.release(look.kind)
 
     def _mind_the_budget(self, now: float) -> None:

@@ -95,14 +95,20 @@ class Gate:
             raise
 
     def release(self, kind: JobKind) -> None:
-        """Give a slot back, after a request of that kind.
+        """Give a slot back, after a request of that kind."""
+        if self._may_let_go(kind):
+            self.wake()
 
-        Nothing may go because of it unless it was the last slot, or more of the kind is wanted than was.
-        """
+    def pass_on(self, kind: JobKind) -> None:
+        """Give a slot back as :meth:`release` does, and grant it at once."""
+        if self._may_let_go(kind):
+            self._pump()
+
+    def _may_let_go(self, kind: JobKind) -> bool:
+        """Take a slot back: something may go because of it if it was the last, or more of the kind is wanted."""
         full = self.crowded or self.in_flight >= self.slots
         self.in_flight -= 1
-        if not self._soon and (full or self._goes_at(kind, self.clock.now()) < self._armed_for):
-            self.wake()
+        return not self._soon and (full or self._goes_at(kind, self.clock.now()) < self._armed_for)
 
     def wake(self) -> None:
         """Look anew, once, at what may go: as soon as whatever is happening now has happened."""

@@ -55,6 +55,10 @@ class Roster:
         """Jobs of one kind."""
         return len(self._pollers[kind])
 
+    def kinds(self) -> list[JobKind]:
+        """The kinds of which there are jobs."""
+        return [kind for kind, pollers in self._pollers.items() if pollers]
+
     def find(self, job: JobRef) -> Poller | None:
         """The poller of a job."""
         pollers = self._pollers[job.kind]

@@ -289,7 +289,7 @@ class Stream:
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """The body, decompressed as it comes, never more than ``max_bytes`` of it."""
     content = answer.content
-    body = await content.readany()
+    body = content.read_nowait() if content.is_eof() else await content.readany()
     pieces, size = [body], len(body)
     while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
         pieces.append(piece)
