@@ -67,6 +67,7 @@ _STATUS_PATHS: Final = {
     JobKind.VIDEO: ("/video/", "/status"),
     JobKind.TRY_ON: ("/v1/try-on/job/", ""),
 }
+_OK: Final = int(HTTPStatus.OK)
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")
 """What stands in a path as it is (RFC 3986, 2.3)."""
 
@@ -117,10 +118,11 @@ def check(request: Request, response: Response, *, wall: float) -> None:
         ServiceError: for any other status, as the exception that is its own.
         DecodeError: for a 2xx that a GET does not get.
     """
-    if response.status == HTTPStatus.OK or (request.method == "DELETE" and response.status == HTTPStatus.NO_CONTENT):
+    status = response.status
+    if status == _OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
         return
-    if HTTPStatus.OK < response.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise DecodeError([("$", f"answered {response.status}, which carries no status")], job=request.job)
+    if _OK < status < HTTPStatus.MULTIPLE_CHOICES:
+        raise DecodeError([("$", f"answered {status}, which carries no status")], job=request.job)
     raise service_error(request, response, wall=wall)
 
 

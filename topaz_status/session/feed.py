@@ -100,10 +100,13 @@ class Feed:
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
+        watched = self.roster.kinds()
+        if len(watched) == 1:
+            return kinds
         gate = self.gate
         kept = gate.slots // KEPT
         free = gate.slots - gate.in_flight
-        if free > len(JobKind) * kept or len(watched := self.roster.kinds()) < 2:  # noqa: PLR2004  # no other service
+        if free > len(watched) * kept:
             return kinds
         lacking = {kind: max(0, kept - self._flying[kind]) for kind in watched}
         wanted = sum(lacking.values())
