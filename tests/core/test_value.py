@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from topaz_status.core.lifetimes import LifeTable, Lifetimes
 from topaz_status.core.predict import Source
+from topaz_status.core.tracked import FARTHEST_CLIMB, Tracked
 from topaz_status.core.value import MOST_SPENT, gap_worth, worth
-from topaz_status.models.state import JobKind
+from topaz_status.models.state import JobKind, JobRef
 
 
 @given(st.floats(0.001, 1.0), st.floats(0.02, 1.0))
@@ -57,3 +58,18 @@ def test_worth_is_bounded_by_the_wait() -> None:
     """One job that is certainly over is worth a few of its gaps, not any number of other jobs."""
     assert worth(10.0, 1e9) == worth(10.0, MOST_SPENT * 1.001)
     assert worth(10.0, 1e9) < 40.0
+
+
+@pytest.mark.parametrize("source", [Source.ETA, Source.OVERDUE, Source.AGE])
+@pytest.mark.parametrize("now", [0.5, 2.0, 5.0, 9.0, 40.0])
+def test_the_time_at_which_a_look_has_a_worth_is_foreseen(source: Source, now: float) -> None:
+    """Also where the hazard rises steeply: whoever waits for a token is not left behind, nor asked again for nothing."""
+    tracked = Tracked(JobRef(JobKind.IMAGE, "1"), 0.0, 0.0)
+    tracked.believe(source, 1.0 if source is Source.AGE else 10.0, 0.0, Lifetimes())
+    wanted = 2.0 * max(tracked.worth_at(now), 0.01)
+    at = tracked.reaches_at(wanted, now)
+    assert now < at <= FARTHEST_CLIMB * now
+    if at < FARTHEST_CLIMB * now:
+        assert tracked.worth_at(at) == pytest.approx(wanted, rel=0.2)
+    else:
+        assert tracked.worth_at(at) <= wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from world import KINDS, POLICY, World, alive, ended, job
+from world import KINDS, POLICY, World, alive, ended, explain, job
 
 from topaz_status.core.looks import JobLook, PageLook
 from topaz_status.core.schedule import Schedule
@@ -250,3 +250,49 @@ def test_a_page_that_does_not_come_in_time_is_not_waited_for() -> None:
     at = schedule.next_at(soon, [JobKind.IMAGE])
     assert at == pytest.approx(soon + 0.05)
     assert schedule.pick(at, [JobKind.IMAGE]) is not None
+
+
+def _read_page(schedule: Schedule, now: float) -> PageLook:
+    """Spend tokens until a page is asked for."""
+    while not isinstance(look := schedule.pick(now, KINDS), PageLook):
+        assert look is not None
+    return look
+
+
+def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
+    """The page may wait for long: it is worth little more than one of them."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    jobs = [job(number, JobKind.IMAGE) for number in range(4)]
+    for ref in jobs:
+        schedule.add(ref, 0.0)
+    page = _read_page(schedule, 20.0)
+    told_of = zip(jobs[:2], (5.0, 1000.0), strict=True)
+    answer = [*(alive(ref, remaining=left) for ref, left in told_of), *(ended(ref) for ref in jobs[2:])]
+    schedule.saw(page, 20.1, answer)
+    schedule.nudge(jobs[0], 30.0)
+    assert schedule.due_now(30.0) == 2
+    look = schedule.pick(30.0, KINDS)
+    assert look == JobLook(jobs[0])
+    schedule.saw(look, 30.1, [alive(jobs[0], remaining=0.0)])
+    schedule.next_at(30.1, KINDS)
+    told = explain(schedule, jobs[0], 30.1)
+    assert told is not None
+    assert not told.via_page
+
+
+def test_a_look_that_lands_counts_for_the_page_that_was_planned_without_it() -> None:
+    """The page was read while a look at one of its jobs was on the wire; now it answers for that one, too."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    jobs = [job(number, JobKind.IMAGE) for number in range(6)]
+    for ref in jobs:
+        schedule.add(ref, 0.0)
+    answer = [alive(jobs[0], remaining=2.0), *(alive(ref, remaining=1000.0) for ref in jobs[1:])]
+    schedule.saw(_read_page(schedule, 10.0), 10.1, answer)
+    schedule.nudge(jobs[0], 12.0)
+    look = schedule.pick(12.0, KINDS)
+    assert look == JobLook(jobs[0])
+    page = _read_page(schedule, 30.0)
+    schedule.saw(page, 30.1, answer)
+    assert schedule.next_at(30.1, KINDS) > 35.0
+    schedule.saw(look, 30.2, [alive(jobs[0], remaining=2.0)])
+    assert schedule.next_at(30.2, KINDS) < 33.0

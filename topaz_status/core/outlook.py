@@ -6,15 +6,15 @@ which the gap costs. Per end it is::
 
     lag = integral of over(t) from 0 to gap / over(gap)
 
-which is half the gap where jobs end at any time alike, and less where the look comes right after the likely time. Over
-many jobs both sides are summed, each divided by its gap: at any moment long gaps are met more often than short ones.
-A gap is the one that was planned and the wait for the budget: until the look is worth what looks have been worth of
+which is half the gap where jobs end at any time alike, and less where the look comes right after the likely time. A
+gap is the one that is planned and the wait for the budget: until the look is worth what looks have been worth of
 late when they were sent, and no longer than, by Little's law (1961), the looks that are due over the rate at which they
 are served, where a page counts once for all whom it should show. The time that an answer takes is not in it.
 
-It speaks of one moment, for an end that would come right then. Where few jobs are watched and their ends are foretold,
-at most moments no end is likely, and one that came all the same would be met late: there the mean of the estimates over
-time is up to five times the mean lag of the ends, which come when they are waited for.
+Of a job the lag is the mean over the gaps ahead of it, each by the chance that the job ends in it: see
+:mod:`.prospect`. Of many it is the mean over the ends that come in a second: at any moment long jobs are met more often
+than short ones, each as often as it lasts, so each counts by one over that. Jobs that never end are not told from long
+ones, so where hardly anything else is left they make it too high.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import Final, Self
 
 import attrs
 
-SAMPLE: Final = 128
+SAMPLE: Final = 32
 """Jobs that speak for all, about."""
-STEPS: Final = 8
+STEPS: Final = 4
 """Moments of a gap that are looked at to sum it up."""
 UNLIKELY: Final = 1e-9
 """The hazard that goes for none: where nothing is likely, all moments are alike."""
@@ -84,10 +84,21 @@ class Outlook:
         return min(self.waiting / self.ended, self.gap)
 
 
-def mean_lag(outlooks: Iterable[Outlook]) -> float | None:
+@attrs.frozen
+class Prospect:
+    """What is to be expected of one job. Times are seconds."""
+
+    lag: float
+    """How late its end will be known, on average."""
+    lasts: float
+    """From its birth to its end."""
+
+
+def mean_lag(prospects: Iterable[Prospect]) -> float | None:
     """Give how late the ends to come will be known, on average; ``None`` for none."""
-    waiting = ended = 0.0
-    for one in outlooks:
-        waiting += one.waiting / one.gap
-        ended += one.ended / one.gap
-    return waiting / ended if ended else None
+    lag = pace = 0.0
+    for one in prospects:
+        share = 1.0 / max(one.lasts, SHORTEST)
+        lag += share * one.lag
+        pace += share
+    return lag / pace if pace else None

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from .agenda import FLYING, PARKED, Entry
+from .agenda import FLYING, Entry
 from .looks import Explanation
-from .outlook import Outlook, Queue
+from .outlook import Queue
 from .pages import Page
 from .policy import PollPolicy
 from .predict import Source
+from .prospect import page_of, present_gap
 from .tracked import Tracked
-
-
-def outlook(tracked: Tracked, now: float, queue: Queue) -> Outlook:
-    """Sum up the gap between the last look at a job and the next one, in its turn."""
-    page = page_of(tracked)
-    entry: Page | Tracked = page or tracked
-    at = now
-    if entry.rung != FLYING:
-        gap = entry.gap_worth(queue.going, max(entry.due_at + queue.wait - entry.seen_at, 0.0))
-        at = max(entry.seen_at + gap, entry.due_at, now)
-    return Outlook.of(lambda after: tracked.spent_by(tracked.seen_at + after), at - tracked.seen_at)
 
 
 def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, queue: Queue) -> Explanation:
@@ -39,13 +29,8 @@ def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, 
         via_page=page is not None,
         source=tracked.source.words,
         tokens=tokens,
-        expected_lag=outlook(tracked, now, queue).lag,
+        expected_lag=present_gap(tracked, now, queue).lag,
     )
-
-
-def page_of(tracked: Tracked) -> Page | None:
-    """Give the page that answers for a job in its place."""
-    return tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None
 
 
 def _reason(tracked: Tracked, page: Page | None, now: float) -> str:

@@ -28,7 +28,8 @@ from .outlook import SAMPLE, GoingRate, Queue, mean_lag
 from .pages import GETS, LIKELY, Page
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
-from .reasons import explain, outlook, page_of
+from .prospect import page_of, prospect
+from .reasons import explain
 from .sighting import Sighting
 from .sweep import PAGE_SIZES
 from .tracked import Tracked
@@ -176,7 +177,9 @@ class Schedule:
             self._settle(walk, now)
         queues = self._queues(rates)
         sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
-        return mean_lag(outlook(tracked, now, queues[tracked.job.kind]) for tracked in sample)
+        return mean_lag(
+            prospect(tracked, now, queues[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
+        )
 
     def _queues(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
         """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""

@@ -11,7 +11,7 @@ from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, L
 from .looks import JobLook
 from .predict import Source, predict
 from .sighting import Sighting
-from .value import MOST_SPENT, gap_worth
+from .value import gap_worth
 from .value import worth as worth_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Tracked(Entry):
         return self.curve.hazard_before((now - self.basis_at) * self.rate) - self.before
 
     def worth_at(self, now: float) -> float:
-        """See :meth:`Entry.worth_at`; :meth:`spent_by` written out, as in :meth:`reaches_at`: these are the busiest."""
+        """See :meth:`Entry.worth_at`; :meth:`spent_by` is written out: nothing is asked for as often."""
         x = (now - self.basis_at) * self.rate
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
         k = k if k < _LAST else _LAST
@@ -130,19 +130,9 @@ class Tracked(Entry):
         return worth_of(now - self.seen_at, curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before)
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """See :meth:`Entry.reaches_at`: carried on by the present growth, as a power of the gap."""
+        """See :meth:`Entry.reaches_at`: no farther than a few times the present gap."""
         gap = now - self.seen_at
-        x = (now - self.basis_at) * self.rate
-        k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
-        k = k if k < _LAST else _LAST
-        curve = self.curve
-        slope = curve.slope[k]
-        spent = curve.total[k] + (x - EDGES[k]) * slope - self.before
-        if gap <= 0.0 or spent <= 0.0:
-            return now + SOONEST_CLIMB
-        power = 1.0 + gap * slope * self.rate / spent if spent < MOST_SPENT else 1.0
-        times = math.pow(worth / worth_of(gap, spent), 1.0 / power)
-        return self.seen_at + gap * (times if times < FARTHEST_CLIMB else FARTHEST_CLIMB)
+        return self.seen_at + self.gap_worth(worth, max(gap, SOONEST_CLIMB) * FARTHEST_CLIMB)
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""

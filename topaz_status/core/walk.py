@@ -98,7 +98,7 @@ class Walk:
 
     def looked(self, job: Tracked) -> None:
         """Note that a look at a job was sent or has landed: where a page has few jobs, that changes its worth."""
-        if job.group is not None and job.group.page.extra:
+        if job.group is not None and (job.group.placed or job.group.page.extra):
             self._changed[job.group.page] = None
 
     def sent(self, page: Page, now: float) -> None:
@@ -134,7 +134,7 @@ class Walk:
         for page in self._changed:
             if not page and page.rung != FLYING:
                 self._remove(page)
-            elif page.rung < 0:
+            elif page.rung != FLYING:
                 self._plan(page, now)
                 if page.extra:
                     aside += page.placed.members

@@ -69,12 +69,9 @@ class Stats(Shown):
     """For how long each service has been found down and probed by single looks; 0 for one that is not."""
     lag: Lag | None
     expected_lag: float | None
-    """How late ends will be known on average at this load, the time an answer takes aside; ``None`` with no watch.
-
-    An estimate, for an end that comes right now, from the looks that are planned and the budget there is. While no end
-    is likely, because a few jobs are watched and all are foretold to last, it is several times what ends will show
-    (:mod:`topaz_status.core.outlook`).
-    """
+    """How late the ends to come will be known on average at this load, the time an answer takes aside; ``None`` with
+    no watch. An estimate, from what is known of a sample of the jobs, the looks that will be planned for them and the
+    budget there is (:mod:`topaz_status.core.outlook`)."""
     sweeps: Mapping[JobKind, int]
     """Pages read, of the kinds that have a list."""
     swept_statuses: int
