@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, Self
 
@@ -94,7 +94,7 @@ class Blinkered(Schedule):
 
     hidden: ClassVar[Mapping[str, Any]] = {}
 
-    def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
+    def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
         """As ever, with less."""
         less = [attrs.evolve(seen, **self.hidden) for seen in sightings]
         super().saw(look, now, less, next_cursor=next_cursor)

@@ -233,7 +233,8 @@ class Watch(Generic[S]):
 
     def changed(self) -> None:
         """The poller has news: wake the readers."""
-        _wake(self._reading)
+        if self._reading:
+            _wake(self._reading)
 
     def settle(self, ending: Ending) -> None:
         """The poller has ended: wake everybody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from documented_bodies import IMAGE
 from hypothesis import given
@@ -13,6 +14,7 @@ from topaz_status import JobKind, JobRef
 from topaz_status.core.decode import decode_image, pack, parse_json
 from topaz_status.core.glimpse import glimpse
 from topaz_status.core.sight import sight
+from topaz_status.core.sighting import Sighting
 
 JOB = JobRef(JobKind.IMAGE, "d7b3e7a1-0000-4000-8000-00000000000a")
 NOW = 1_740_000_000.0
@@ -24,6 +26,7 @@ PROMISED: dict[str, Any] = {
     "creation_time": NOW - 30,
     "modification_time": NOW - 1,
 }
+FIELDS = [field.name for field in attrs.fields(Sighting)]
 values = st.one_of(
     st.none(),
     st.booleans(),
@@ -46,9 +49,10 @@ def test_a_glimpse_is_what_decoding_would_have_told(changes: dict[str, Any], wit
     if glimpsed is None:
         return
     status = decode_image(parse_json(pack(body)), JOB)
-    assert (glimpsed.word, glimpsed.progress) == (status.status, status.progress)
+    assert (glimpsed.word, glimpsed.percent) == (status.status, status.progress)
     assert not status.is_terminal
-    assert glimpsed.seen == sight(status, job=JOB, service_now=NOW)
+    seen = sight(status, job=JOB, service_now=NOW)
+    assert {name: getattr(glimpsed, name) for name in FIELDS} == {name: getattr(seen, name) for name in FIELDS}
 
 
 @given(st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=5))

@@ -23,7 +23,7 @@ from typing import ClassVar, Final
 import attrs
 
 from ..models.state import JobKind
-from .predict import Source, size_class
+from .predict import Source, class_bounds, size_class
 
 BINS_AN_OCTAVE: Final = 4
 FIRST_OCTAVE: Final = -6
@@ -77,7 +77,8 @@ class LifeTable:
     """Deaths and exposure by bin, and the curve drawn from them."""
 
     __slots__ = (
-        "_deaths", "_died", "_expected", "_partly", "_patience", "_seen", "_starts", "_weight", "curve", "unread",
+        "_deaths", "_died", "_expected", "_partly", "_patience", "_seen", "_starts", "_weight",
+        "curve", "least", "most", "unread",
     )  # fmt: skip
 
     def __init__(self, alive: Callable[[float], float], weight: float) -> None:
@@ -92,14 +93,26 @@ class LifeTable:
         """Differences between neighbours of the number of jobs that lived a bin through: one look changes two."""
         self._died = 0.0
         self.unread = 0
+        self.least, self.most = math.inf, 0.0
+        """The predictions that it speaks for, from the least up to the most, in seconds; none where nothing is."""
         self._seen = 0.0
         self._patience = REBUILD_AFTER
         self.curve = self._drawn()
 
     def lived(self, x0: float, x1: float) -> None:
         """Learn that a job alive at ``x0`` was alive at ``x1``."""
+        if x1 < FIRST_EDGE:  # most of those whose end is predicted are seen again this soon
+            self._partly[0] += (x1 - x0) / FIRST_EDGE
+        else:
+            self._spread(x0, x1)
+        self.unread += 1
+        if self.unread >= self._patience:
+            self._redraw()
+
+    def _spread(self, x0: float, x1: float) -> None:
+        """Count a life for the bins that it went through."""
         first = 0 if x0 < FIRST_EDGE else min(int(math.log2(x0) * BINS_AN_OCTAVE + OFFSET), _LAST)
-        last = 0 if x1 < FIRST_EDGE else min(int(math.log2(x1) * BINS_AN_OCTAVE + OFFSET), _LAST)
+        last = min(int(math.log2(x1) * BINS_AN_OCTAVE + OFFSET), _LAST)
         if first == last:
             self._partly[first] += (x1 - x0) / _WIDTHS[first]
         else:
@@ -107,9 +120,6 @@ class LifeTable:
             self._partly[last] += (x1 - EDGES[last]) / _WIDTHS[last]
             self._starts[first + 1] += 1.0
             self._starts[last] -= 1.0
-        self.unread += 1
-        if self.unread >= self._patience:
-            self._redraw()
 
     def died(self, x0: float, x1: float) -> None:
         """Learn that a job alive at ``x0`` ended at ``x1``."""
@@ -182,6 +192,8 @@ class Lifetimes:
         table = self._tables.get(key)
         if table is None:
             table = self._tables[key] = self.table_type(*_BELIEFS.get(source, (_ratios, 4.0)))
+            if source < Source.QUEUE:
+                table.least, table.most = class_bounds(key[2])
         return table
 
     def over_at_first(self, kind: JobKind) -> float:

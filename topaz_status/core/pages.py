@@ -14,16 +14,16 @@ in the walk, its cursor is whatever its predecessor named last, and being absent
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from itertools import chain, islice
+from collections.abc import Callable, Iterable
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import FLYING, PARKED, Entry
-from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET
+from .agenda import PARKED, Entry
 from .looks import PageLook
+from .sums import worth_of_all
 from .tracked import Tracked
-from .value import LITTLE, MOST_FACTOR, MOST_SPENT
 
 GETS: Final = 3.5
 """A page is about as much work as so many looks at one job: a query of a list, and dozens of statuses on the wire. It
@@ -40,10 +40,15 @@ SHORTEST: Final = 0.05
 NOTHING: Final = 1e-9
 STRIDE: Final = 3.0
 """How much longer each gap is at which the worth of a page is worked out."""
+CLOSE: Final = 1.25
+"""How much longer than before the gap may be for the worth to be told from one."""
+NEARLY: Final = 2.0
+"""What is worth so many times the price is about worth it."""
 STRIDES: Final = 12
 MOST_OCTAVES: Final = 64.0
 _STRIDES_LOG: Final = 1.0 / math.log(STRIDE)
-_LAST: Final = BINS - 1
+_SEEN_AT: Final = attrgetter("seen_at")
+_BORN_AT: Final = attrgetter("born_at")
 
 
 class Group:
@@ -91,6 +96,7 @@ class Page(Entry):
         "near_gap",
         "near_worth",
         "not_before",
+        "place",
         "placed",
         "planned_for",
         "power",
@@ -120,6 +126,8 @@ class Page(Entry):
         """When the longest gap of one of its members ends."""
         self.failures = 0
         self.near_gap = self.far_gap = self.near_worth = self.far_worth = self.power = 0.0
+        self.place = 0.0
+        """The gap after which a look was worth about its price, the last time that it was worked out; 0 for unknown."""
         self.planned_for = 0
         self.settled = False
         """True once it was read at its present cursor."""
@@ -165,20 +173,39 @@ class Page(Entry):
         """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
         return max(self.gets - len(self), 0.0) * self.price
 
-    def expected(self) -> Iterable[Tracked]:
-        """Give the jobs it should show: the drifting as well, while they are worth walking to.
+    def expected_drifting(self) -> Iterable[Tracked]:
+        """Give the drifting jobs it should show: none, unless they are worth walking to.
 
         Of these no more than a page holds, first those who came first: thousands of new jobs drift at once, and each
         has a place of its own in the agenda beside.
         """
         drifting = self.drifting
         if drifting.chance * min(len(drifting.members), self.room) < SLIM:
-            return self.placed.members
-        return chain(self.placed.members, islice(drifting.members, self.size))
+            return ()
+        return islice(drifting.members, self.size)
+
+    def first_late_at(self, now: float, longest_gap: Callable[[float], float]) -> float:
+        """Give the time at which, at the earliest, the longest gap of a job that it should show ends.
+
+        The placed were all seen when it was read, but for the few that were looked at since: the gap of the youngest
+        is the first to end.
+        """
+        at = math.inf
+        if placed := self.placed.members:
+            at = min(map(_SEEN_AT, placed)) + longest_gap(now - max(map(_BORN_AT, placed)))
+        for job in self.expected_drifting():
+            at = min(at, job.seen_at + longest_gap(now - job.born_at))
+        return at
 
     def changed(self) -> None:
-        """Forget what was worked out: there are other members, or they were seen."""
-        self.near_gap = self.far_gap = 0.0
+        """Forget what was worked out: there are other members, or they were seen.
+
+        Where a look was worth its price is remembered as long as the gaps of all members begin with the page's own:
+        as theirs grows, so does the worth, smoothly.
+        """
+        self.far_gap = 0.0
+        if self.drifting.members or self.extra:
+            self.place = 0.0
         self.planned_for = len(self)
 
     def differs(self) -> bool:
@@ -188,69 +215,88 @@ class Page(Entry):
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`: read off between two gaps at which it was worked out."""
         gap = max(now - self.seen_at, SHORTEST)
-        while gap > self.far_gap:
-            self._reach_out(gap)
+        self._work_out(gap)
         return self.near_worth * math.pow(gap / self.near_gap, self.power)
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """See :meth:`Entry.reaches_at`."""
+        """See :meth:`Entry.reaches_at`; the worth is no less than the price."""
         gap = max(now - self.seen_at, SHORTEST)
         if self.worth_at(now) < worth:
             for _ in range(STRIDES):
                 if self.far_worth >= worth:
                     break
-                self._reach_out(self.far_gap * STRIDE)
-            reach = self.far_gap
-            if self.near_worth < worth < self.far_worth:
-                reach = self.near_gap * math.pow(worth / self.near_worth, 1.0 / self.power)
-            gap = max(gap, reach)
+                self._stride_out()
+            reached = min(self._gap_of(worth), self.far_gap)
+            if worth <= self.price * NEARLY:
+                self.place = reached
+            gap = max(gap, reached)
         return self.seen_at + gap
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give about the gap after which a look is worth that much, ``most`` at most, by what is worked out so far."""
-        if not 0.0 < self.near_worth < worth:
-            return min(self.near_gap, most)
-        octaves = math.log2(worth / self.near_worth) / self.power
-        return min(self.near_gap * math.pow(2.0, min(octaves, MOST_OCTAVES)), most)
+        return min(self._gap_of(worth) if worth > 0.0 and self.near_worth > 0.0 else self.near_gap, most)
 
-    def _reach_out(self, gap: float) -> None:
-        """Work out the worth one stride farther; between two gaps it goes as a power of the gap, about the square."""
-        if self.far_gap and gap <= self.far_gap * STRIDE:
+    def _gap_of(self, worth: float) -> float:
+        octaves = math.log2(worth / self.near_worth) / self.power
+        return self.near_gap * math.pow(2.0, min(octaves, MOST_OCTAVES))
+
+    # -- working it out -----------------------------------------------------------------------------------------------
+    # The worth is summed up at two gaps only, one stride apart; between them it goes as a power of the gap, about the
+    # square. After a reading it is summed up where it was worth the price the last time: as a rule it is so again, give
+    # or take a little, and as far as that the power is as it was. A gap that is shorter goes by the same power unless a
+    # look is worth much more than the price already.
+
+    def _work_out(self, gap: float) -> None:
+        """See that the two gaps are right for ``gap``."""
+        if not self.far_gap:
+            if gap <= self.place * CLOSE:
+                self._return()
+            else:
+                self._begin(gap)
+        while gap > self.far_gap:
+            if gap <= self.far_gap * STRIDE:
+                self._stride_out()
+            else:
+                self._begin(gap)
+        while gap < self.near_gap and self.near_worth > self.price * NEARLY:
+            self._stride_in()
+
+    def _return(self) -> None:
+        self.near_gap, self.near_worth = self.place, self._worth_after(self.place)
+        self.far_gap, self.far_worth = self.near_gap * CLOSE, self.near_worth * math.pow(CLOSE, self.power)
+
+    def _begin(self, gap: float) -> None:
+        self.near_gap, self.near_worth = gap, self._worth_after(gap)
+        self._look_far()
+
+    def _stride_out(self) -> None:
+        if self.far_gap == self.near_gap * STRIDE:
             self.near_gap, self.near_worth = self.far_gap, self.far_worth
-        else:
-            self.near_gap, self.near_worth = gap, max(self._worth_after(gap), NOTHING)
+        self._look_far()
+
+    def _look_far(self) -> None:
         self.far_gap = self.near_gap * STRIDE
-        self.far_worth = max(self._worth_after(self.far_gap), self.near_worth * 1.01)
+        self._between(self._worth_after(self.far_gap))
+
+    def _stride_in(self) -> None:
+        far_worth = self.near_worth
+        self.near_gap /= STRIDE
+        self.far_gap = self.near_gap * STRIDE
+        self.near_worth = self._worth_after(self.near_gap)
+        self._between(far_worth)
+
+    def _between(self, far_worth: float) -> None:
+        """Draw the power through the worth at both gaps."""
+        self.far_worth = max(far_worth, self.near_worth * 1.01)
         self.power = math.log(self.far_worth / self.near_worth) * _STRIDES_LOG
 
     def _worth_after(self, gap: float) -> float:
         """Sum the looks at the members, as far as they are likely to be met."""
         now = self.seen_at + gap
         placed = self.placed.members
-        value = self.keeps * _worth(islice(placed, self.size), now)
+        value = self.keeps * worth_of_all(islice(placed, self.size), now)
         drifting = self.drifting.members
         room = self.room
         if drifting and room > 0:
-            value += self.drifting.chance * _worth(islice(reversed(drifting), room), now)
-        return value * self.weight - self.extra
-
-
-def _worth(jobs: Iterable[Tracked], now: float) -> float:
-    """Sum what looks at jobs are worth: :func:`.value.worth` of each, written out because pages are long."""
-    total, log2, expm1, edges = 0.0, math.log2, math.expm1, EDGES
-    for job in jobs:
-        gap = now - job.seen_at
-        if gap <= 0.0 or job.rung == FLYING:
-            continue
-        x = (now - job.basis_at) * job.rate
-        k = 0 if x < FIRST_EDGE else int(log2(x) * BINS_AN_OCTAVE + OFFSET)
-        k = min(k, _LAST)
-        curve = job.curve
-        spent = curve.total[k] + (x - edges[k]) * curve.slope[k] - job.before
-        if spent > MOST_SPENT:
-            total += gap * MOST_FACTOR
-        elif spent > LITTLE:
-            total += gap * (expm1(spent) / spent - 1.0)
-        elif spent > 0.0:
-            total += gap * spent / 2.0
-    return total
+            value += self.drifting.chance * worth_of_all(islice(reversed(drifting), room), now)
+        return max(value * self.weight - self.extra, NOTHING)

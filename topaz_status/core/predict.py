@@ -18,7 +18,9 @@ FARTHEST: Final = 7 * 86_400.0
 """What is predicted beyond this is no prediction: the services keep nothing longer."""
 STEP: Final = 0.02
 """The least progress between two looks from which a pace is taken."""
-_LOG_CLASS: Final = 1.0 / math.log(6.0)
+CLASS: Final = 6.0
+"""How many times longer the predictions of one size are than those of the size below."""
+_LOG_CLASS: Final = 1.0 / math.log(CLASS)
 
 
 class Source(enum.IntEnum):
@@ -59,6 +61,11 @@ _WORDS: Final = {
 def size_class(remaining: float) -> int:
     """Tell apart predictions of seconds, minutes and hours: they err differently."""
     return math.floor(math.log(remaining) * _LOG_CLASS)
+
+
+def class_bounds(size: int) -> tuple[float, float]:
+    """Give the shortest prediction of a size, and what all are shorter than, in seconds."""
+    return max(math.pow(CLASS, size), SOONEST), min(math.pow(CLASS, size + 1), FARTHEST)
 
 
 def predict(seen: Sighting, age: float, since: float, progress0: float) -> tuple[Source, float]:

@@ -15,7 +15,7 @@ The same observations give the same decisions: nothing here reads a clock or rol
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from itertools import islice
 from operator import itemgetter
 from typing import Final
@@ -129,7 +129,7 @@ class Schedule:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
         return min((self._next_of(kind, now) for kind in kinds), default=math.inf)
 
-    def saw(self, look: Look, now: float, sightings: Sequence[Sighting], *, next_cursor: str | None = None) -> None:
+    def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
         """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
@@ -291,7 +291,7 @@ class Schedule:
             walk.looked(tracked)
             walk.retry(now)
 
-    def _saw_page(self, look: PageLook, now: float, sightings: Sequence[Sighting], next_cursor: str | None) -> None:
+    def _saw_page(self, look: PageLook, now: float, sightings: Collection[Sighting], next_cursor: str | None) -> None:
         alive, ended = self._learn_page(sightings, now)
         loose = self._walks[look.kind].read(look, alive, ended, next_cursor, now)
         if look.kind in BARE_LISTS:
@@ -308,7 +308,7 @@ class Schedule:
             if tracked.rung == PARKED:
                 self._plan(tracked, now)
 
-    def _learn_page(self, sightings: Sequence[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
+    def _learn_page(self, sightings: Collection[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
         """Give the watched jobs that a page showed alive, and those that it showed over."""
         alive, ended = [], []
         jobs, lifetimes = self._jobs, self._lifetimes

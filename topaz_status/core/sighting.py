@@ -9,7 +9,10 @@ from ..models.state import JobRef
 
 @attrs.define
 class Sighting:
-    """One job as one answer showed it. Every time is a span in seconds as of the moment the service spoke."""
+    """One job as one answer showed it. Every time is a span in seconds as of the moment the service spoke.
+
+    A fact, though not frozen: one is made for each status, and it takes four times as long to make one that is.
+    """
 
     job: JobRef
     terminal: bool

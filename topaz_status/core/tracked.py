@@ -32,6 +32,8 @@ UNSAID: Final = math.inf
 NOTHING: Final = 0.0
 """One object for all jobs that need no number of their own."""
 _LAST: Final = BINS - 1
+_ETA: Final = Source.ETA
+_QUEUE: Final = Source.QUEUE
 
 
 class Tracked(Entry):
@@ -144,8 +146,8 @@ class Tracked(Entry):
     def saw_alive(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
         """Learn from a look that found the job alive, and predict anew."""
         self.over = False
-        basis_at = self.basis_at
-        self.table.lived((self.seen_at - basis_at) * self.rate, (now - basis_at) * self.rate)
+        basis_at, table = self.basis_at, self.table
+        table.lived((self.seen_at - basis_at) * self.rate, (now - basis_at) * self.rate)
         if not self.known:
             self.known = True
             lifetimes.first_look(self.job.kind, 0.0)
@@ -153,15 +155,30 @@ class Tracked(Entry):
         self.seen_at = now
         if seen.progress is not None and seen.running and not self.progress0 <= seen.progress:
             self.running_at, self.progress0 = now, seen.progress
+        eta, said = seen.remaining, self.said
+        if (
+            eta is not None
+            and self.source is _ETA
+            and table.least <= eta < table.most
+            and said / 2.0 <= eta <= said * 2.0
+            and now - self.said_at <= lifetimes.doubt * eta
+        ):  # as most of the time: :meth:`_predict` would come to the same
+            self.basis_at, self.rate = now, 1.0 / eta
+            self.curve, self.before = table.curve, NOTHING
+        else:
+            self._predict(seen, now, lifetimes)
+
+    def _predict(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+        """Predict anew, by the best source there is."""
         age = now - self.born_at
         source, remaining = predict(seen, age, now - self.running_at, self.progress0)
-        if source < Source.QUEUE:
+        if source < _QUEUE:
             if source in DOUBTED:
                 stuck = self._stuck_for(remaining, now)
                 if stuck > lifetimes.doubt * remaining:
                     source, remaining = Source.OVERDUE, LATE * stuck
             self.believe(source, remaining, now, lifetimes)
-        elif self.source >= Source.QUEUE:
+        elif self.source >= _QUEUE:
             self.believe(source, 1.0, self.born_at, lifetimes)
         else:
             self.refresh()

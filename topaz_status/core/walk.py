@@ -150,14 +150,17 @@ class Walk:
         page.failures, page.seen_at, page.not_before = 0, now, now
         was, drift = len(page.placed.members), page.asked
         expected = min(len(drift.members), page.room)
-        kept = sum(job.group is page.placed for job in alive) + sum(job.group is page.placed for job in ended)
+        placed, kept = page.placed, 0
         for job in ended:
+            kept += job.group is placed
             self.leave(job)
         for job in alive:
             job.vain = 0
-            if job.group is not page.placed:
+            if job.group is placed:
+                kept += 1
+            else:
                 before = None if job.group is None else job.group.page
-                page.placed.add(job)
+                placed.add(job)
                 if before is not None:
                     self._touch(before)
         hits = len(alive) + len(ended) - kept
@@ -168,7 +171,7 @@ class Walk:
         elif expected:
             weight = min(expected, 10) / 10 * LEARNING
             self._chance += weight * (min(hits / expected, 1.0) - self._chance)
-        astray = [job for job in page.placed.members if job.seen_at != now]
+        astray = [] if kept == was else [job for job in placed.members if job.seen_at != now]
         page.settled = True
         self._move_on(page, astray, cursor, now, found=hits / expected if expected else drift.chance)
         self._changed[page] = None
@@ -248,6 +251,8 @@ class Walk:
         if follower is None or follower is page:
             self._dissolve(drift, now)
             return
+        if not (astray or drift.members):
+            return
         follower = _with_room(follower)
         for job in astray:
             drift.add(job)
@@ -256,9 +261,8 @@ class Walk:
             drift, other = other, drift
         for job in list(other.members):
             drift.add(job)
-        if drift.members:
-            drift.page, follower.drifting = follower, drift
-            self._changed[follower] = None
+        drift.page, follower.drifting = follower, drift
+        self._changed[follower] = None
 
     def _follow(self, page: Page, cursor: str | None, now: float, *, wanted: bool) -> Page | None:
         """Give the page that comes after: the known one under its newest cursor, or a new one if it is wanted."""
@@ -306,10 +310,9 @@ class Walk:
             return
         earliest = max(page.seen_at + self._policy.min_interval, page.not_before) if page.read else page.not_before
         page.changed()
-        longest = self._policy.longest_gap
         page.last_at = math.inf
         if not page.extra:
-            page.last_at = min((job.seen_at + longest(now - job.born_at) for job in page.expected()), default=math.inf)
+            page.last_at = page.first_late_at(now, self._policy.longest_gap)
         at = page.last_at
         if at > earliest:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))

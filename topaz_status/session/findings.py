@@ -14,7 +14,7 @@ from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
 from ..core.sighting import Sighting
-from ..core.sweep import read_sweep
+from ..core.sweep import SweptPage, read_sweep
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wire import Response, service_time
 from ..errors import (
@@ -81,47 +81,61 @@ class Findings:
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
         service_now = service_time(response.headers, wall=self._clock.wall())
-        status, seen = _read(look.job, parse_json(response.body), service_now)
+        seen, said = _read(look.job, parse_json(response.body), service_now)
         now = self._clock.now()
-        self._journal.looked(look.job, status.word if isinstance(status, Glimpse) else status.status, now - sent_at)
+        self._journal.looked(look.job, said.word if isinstance(said, Glimpse) else said.status, now - sent_at)
         self._schedule.saw(look, now, (seen,))
-        if isinstance(status, Glimpse):
-            self._tell_on(poller, status, response.body, sent_at)
+        if isinstance(said, Glimpse):
+            self._note_word(poller, said)
+            poller.take(response.body, said.word, said.percent, sent_at)
         else:
-            self._tell(poller, status, sent_at)
+            self._tell(poller, said, sent_at)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
         service_now = service_time(response.headers, wall=self._clock.wall())
         page = read_sweep(look.kind, parse_json(response.body))
-        read = _read if look.kind is JobKind.IMAGE else _read_record
-        told: dict[Poller, tuple[dict[str, Any], JobStatus | Glimpse | None, Sighting]] = {}
+        seen, statuses = self._watched_on(page, service_now, sent_at)
+        now = self._clock.now()
+        self._journal.swept(look, len(page.items), len(seen), now - sent_at)
+        self._list_failures[look.kind] = 0
+        self._schedule.saw(look, now, seen.values(), next_cursor=page.next_cursor)
+        for poller, sighting in seen.items():
+            if type(sighting) is Glimpse:
+                if sighting.word != poller.word:
+                    self._note_word(poller, sighting)
+                poller.take(pack(sighting.data), sighting.word, sighting.percent, sent_at)
+            elif (status := statuses.get(poller)) is not None:
+                self._tell(poller, status, sent_at)
+            else:
+                poller.listed(ended=sighting.terminal, sent_at=sent_at)
+
+    def _watched_on(
+        self, page: SweptPage, service_now: float, sent_at: float
+    ) -> tuple[dict[Poller, Sighting], dict[Poller, JobStatus]]:
+        """Read what a page says of jobs that were watched when it was asked for, and the statuses read in full."""
+        seen: dict[Poller, Sighting] = {}
+        statuses: dict[Poller, JobStatus] = {}
+        find, images = self._roster.listed_as(page.kind), page.kind is JobKind.IMAGE
         for job_id, item in page:
-            poller = self._roster.listed(look.kind, job_id)
-            if poller is None or poller in told or poller.started_at > sent_at:
+            poller = find(job_id) or find(job_id.lower())
+            if poller is None or poller in seen or poller.started_at > sent_at:
+                continue
+            glimpsed = glimpse(item, poller.job, service_now) if images else None
+            if glimpsed is not None:
+                seen[poller] = glimpsed
                 continue
             try:
-                status, seen = read(poller.job, item, service_now)
+                seen[poller], status = _read_item(poller.job, item, service_now)
             except DecodeError:
                 continue
-            told[poller] = item, status, seen
-        now = self._clock.now()
-        self._journal.swept(look, len(page.items), len(told), now - sent_at)
-        self._list_failures[look.kind] = 0
-        self._schedule.saw(look, now, [seen for _, _, seen in told.values()], next_cursor=page.next_cursor)
-        for poller, (item, status, seen) in told.items():
-            if status is None:
-                poller.listed(ended=seen.terminal, sent_at=sent_at)
-            elif isinstance(status, Glimpse):
-                self._tell_on(poller, status, pack(item), sent_at)
-            else:
-                self._tell(poller, status, sent_at)
+            if status is not None:
+                statuses[poller] = status
+        return seen, statuses
 
-    def _tell_on(self, poller: Poller, glimpsed: Glimpse, body: bytes, sent_at: float) -> None:
-        """Let a poller know that its job goes on."""
-        state = JobState.RUNNING if glimpsed.seen.running else JobState.QUEUED
+    def _note_word(self, poller: Poller, glimpsed: Glimpse) -> None:
+        state = JobState.RUNNING if glimpsed.running else JobState.QUEUED
         self._journal.told(poller.job, poller.word, glimpsed.word, state)
-        poller.glimpse(body, glimpsed.word, glimpsed.progress, sent_at=sent_at)
 
     def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
         state = status.state
@@ -224,14 +238,17 @@ class Findings:
         self._roster.end(poller, error)
 
 
-def _read(job: JobRef, data: object, service_now: float) -> tuple[JobStatus | Glimpse, Sighting]:
+def _read(job: JobRef, data: object, service_now: float) -> tuple[Sighting, JobStatus | Glimpse]:
     """What an answer says of a job, in full where that matters."""
     if job.kind is JobKind.IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
-        return glimpsed, glimpsed.seen
+        return glimpsed, glimpsed
     status = decode_status(job, data)
-    return status, sight(status, job=job, service_now=service_now)
+    return sight(status, job=job, service_now=service_now), status
 
 
-def _read_record(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[None, Sighting]:
-    """What the history says of a video: no more than that it goes on, or has ended."""
-    return None, sight_record(decode_record(item), job=job, service_now=service_now)
+def _read_item(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[Sighting, JobStatus | None]:
+    """What a list says of a job; of a video, no more than that it goes on, or has ended."""
+    if job.kind is JobKind.VIDEO:
+        return sight_record(decode_record(item), job=job, service_now=service_now), None
+    status = decode_status(job, item)
+    return sight(status, job=job, service_now=service_now), status

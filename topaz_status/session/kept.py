@@ -39,10 +39,12 @@ class KeptPoller(Poller):
         """True until its end is known, which is before it is on disk."""
         return self._final is None and not self.over.done()
 
-    def _take(self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool) -> None:
+    def take(
+        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+    ) -> None:
         """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
         before = self.word
-        super()._take(told, word, progress, sent_at, moved=moved)
+        super().take(told, word, progress, sent_at, moved=moved)
         if word != before:
             self._note_state()
         if self.on_look and not self._over:

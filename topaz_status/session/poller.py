@@ -136,21 +136,25 @@ class Poller:
     def tell(self, status: JobStatus, *, sent_at: float) -> None:
         """A look, sent at ``sent_at``, saw this status."""
         before = None if isinstance(self._told, bytes) or self._told is None else self._told.result_url
-        self._take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
+        self.take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
 
-    def glimpse(self, body: bytes, word: str, progress: float | None, *, sent_at: float) -> None:
-        """A look, sent at ``sent_at``, saw an image job go on; ``body`` holds its status."""
-        self._take(body, word, progress, sent_at, moved=False)
+    def take(
+        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+    ) -> None:
+        """Keep what a look, sent at ``sent_at``, told: a status, or the body that holds that of an image job.
 
-    def _take(self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool) -> None:
-        """Keep a status; the handles hear of it when word, progress or result's URL are new."""
+        The handles hear of it when word, progress or result's URL are new.
+        """
         self.polls += 1
         self._case = None
         self._told, self.looked_at = told, sent_at
         if moved or word != self.word or progress != self.progress:
             self.word, self.progress = word, progress
-            for handle in self.handles:
-                handle.changed()
+            if isinstance(self._handles, dict):
+                for handle in self.handles:
+                    handle.changed()
+            elif self._handles is not None:
+                self._handles.changed()
 
     def listed(self, *, ended: bool, sent_at: float) -> None:
         """A list without statuses, asked for at ``sent_at``, named the job as going on, or as ``ended``.

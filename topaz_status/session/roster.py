@@ -68,12 +68,9 @@ class Roster:
         """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
         return poller is not None and poller.is_at_work
 
-    def listed(self, kind: JobKind, job_id: object) -> Poller | None:
-        """The poller of a job as a list names it, in whatever case."""
-        if not isinstance(job_id, str):
-            return None
-        pollers = self._pollers[kind]
-        return pollers.get(job_id) or pollers.get(job_id.lower())
+    def listed_as(self, kind: JobKind) -> Callable[[str], Poller | None]:
+        """Find the poller of a job of a kind by its id, in the spelling by which it is known or in lower case."""
+        return self._pollers[kind].get
 
     def join(
         self,

@@ -1,0 +1,85 @@
+"""What is kept of a job: the short ways that most looks take lead where the long ones do."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from world import alive, job
+
+from topaz_status.core.lifetimes import Lifetimes
+from topaz_status.core.pages import Page
+from topaz_status.core.predict import FARTHEST, SOONEST, Source, class_bounds, size_class
+from topaz_status.core.tracked import Tracked
+from topaz_status.models.state import JobKind
+
+spans = st.floats(0.01, 5_000.0)
+etas = st.one_of(st.integers(-100, 20_000), st.integers(150, 300), st.integers(-1, 40), st.just(FARTHEST))
+
+
+class Doubtful(Lifetimes):
+    """Lifetimes whose tables speak for no prediction in particular, so that each is looked up."""
+
+    def table(self, kind: JobKind, source: Source, remaining: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        """As ever."""
+        table = super().table(kind, source, remaining)
+        table.least, table.most = math.inf, 0.0
+        return table
+
+
+@given(st.lists(st.tuples(spans, etas), min_size=1, max_size=30))
+def test_an_eta_that_goes_on_leads_where_predicting_anew_does(looks: list[tuple[float, float]]) -> None:
+    """Whatever the service foretells: what is believed does not depend on the way it was come to."""
+    known = []
+    for lifetimes in (Lifetimes(), Doubtful()):
+        tracked, now = Tracked(job(0, JobKind.IMAGE), 0.0, 0.0), 0.0
+        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+        believed: list[float] = []
+        for gap, about in looks:
+            now += gap
+            eta = about + 0.3  # at no bound between two sizes
+            tracked.saw_alive(alive(tracked.job, remaining=eta), now, lifetimes)
+            believed += tracked.source, tracked.basis_at, tracked.rate, tracked.before, tracked.said_at
+            believed.append(tracked.spent_by(now + 1.0))
+            if tracked.source is Source.ETA and SOONEST <= eta <= FARTHEST:
+                assert tracked.table is lifetimes.table(JobKind.IMAGE, Source.ETA, eta)
+        known.append(believed)
+    assert known[0] == known[1]
+
+
+@given(st.floats(SOONEST, FARTHEST, exclude_max=True))
+def test_a_size_has_bounds(remaining: float) -> None:
+    """A prediction lies between the bounds of its size, but for what rounding does at the edges."""
+    least, most = class_bounds(size_class(remaining))
+    assert least * (1.0 - 1e-9) <= remaining <= most * (1.0 + 1e-9)
+
+
+def _page(gaps_until: float) -> Page:
+    """Give a page of fifty jobs that was read at 0, with ``gaps_until`` seconds to their ends."""
+    page, lifetimes = Page(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=3.5, weight=1.0), Lifetimes()
+    for number in range(50):
+        tracked = Tracked(job(number, JobKind.IMAGE), 0.0, 0.0)
+        tracked.believe(Source.ETA, gaps_until + number, 0.0, lifetimes)
+        page.placed.add(tracked)
+    return page
+
+
+@given(st.floats(1.0, 1e4), st.floats(1.0, 1e4))
+def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(before: float, after: float) -> None:
+    """A page whose worth was looked for elsewhere, its jobs having been others, is due when a new one is."""
+    fresh, old = _page(after), _page(before)
+    old.reaches_at(0.1, 0.0)
+    old.placed.members = fresh.placed.members
+    old.changed()
+    assert math.isclose(old.reaches_at(0.1, 0.0), fresh.reaches_at(0.1, 0.0), rel_tol=0.25)
+
+
+@given(st.lists(spans, min_size=1, max_size=20), st.floats(0.0, 1e4))
+def test_the_first_longest_gap_of_a_page_is_that_of_its_youngest_job(ages: list[float], now: float) -> None:
+    """All were seen when it was read, and the longest gap grows with the age."""
+    page = Page(JobKind.IMAGE, None, 100, now, price=0.1, gets=3.5, weight=1.0)
+    for number, age in enumerate(ages):
+        page.placed.add(Tracked(job(number, JobKind.IMAGE), now - age, now))
+    gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.placed.members]
+    assert page.first_late_at(now, lambda age: min(max(15.0, age / 4.0), 300.0)) == now + min(gaps)
