@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
@@ -18,7 +19,7 @@ from .errors import ClientClosedError, ConfigurationError
 from .fleet import Fleet
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
-from .notice import named_jobs
+from .notice import readings
 from .session.engine import Engine
 from .session.secret import secret
 from .session.settings import Account, make_settings
@@ -271,14 +272,18 @@ class StatusClient:
         Anything may be passed in: a job, or a webhook's body as text, bytes or parsed. It is never believed by itself
         and never raises, whatever thread it is called from. Returns the job that will be looked at, ``None`` where the
         body names none that is watched.
+
+        Looks go on beside notices, which may be lost. Where one finds the very change of ``status`` that a body told
+        of, the gaps between looks at that job double, until a change comes without a notice.
         """
         engine = self._engine
         if engine is None:
             return None
-        job = next((job for job in named_jobs(job_or_payload) if engine.feed.roster.find(job)), None)
-        if job is not None:
-            engine.clock.soon(engine.feed.notify, job)
-        return job
+        for notice in readings(job_or_payload):
+            if engine.feed.roster.find(notice.job):
+                engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
+                return notice.job
+        return None
 
     def last_status(self, job: JobRef | str) -> JobStatus | None:
         """What is known of a job that is being watched, by whoever; ``None`` for any other, and before its first look.

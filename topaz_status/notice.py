@@ -1,4 +1,4 @@
-"""What a webhook's body is about: at most the name of a job, never news of it.
+"""What a webhook's body is about: the name of a job, and what it claims of it, which is no news until a look says so.
 
 Topaz's webhooks are unsigned and may come twice, late or never, from anybody. The image service posts ``process_id``;
 what the video service posts is documented nowhere, so its id is looked for under the names its documents use elsewhere.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+import attrs
 
 from .core.decode import parse_json
 from .errors import TopazStatusError
@@ -24,23 +26,33 @@ _NAMES: Final = (
 )
 
 
-def named_jobs(notice: object) -> Iterator[JobRef]:
-    """The jobs that a notice could mean, likeliest first. Anything at all may be passed in; nothing is raised."""
+@attrs.frozen
+class Notice:
+    """One thing that a notice could mean."""
+
+    job: JobRef
+    word: str | None = None
+    """What it says of the job's state, in the service's word."""
+
+
+def readings(notice: object) -> Iterator[Notice]:
+    """What a notice could mean, likeliest first. Anything at all may be passed in; nothing is raised."""
     if isinstance(notice, JobRef):
-        yield notice
+        yield Notice(notice)
         return
     data: Any = notice
     if isinstance(notice, str) and (ref := _ref_of(notice)):
-        yield ref
+        yield Notice(ref)
         return
     if isinstance(notice, str | bytes | bytearray | memoryview):
         data = _parsed(notice)
     if not isinstance(data, Mapping):
         return
+    word = data.get("status")
     for kind, name in _NAMES:
         value = data.get(name)
         if isinstance(value, str) and (ref := _ref_of(f"{kind.value}:{value}")):
-            yield ref
+            yield Notice(ref, word if isinstance(word, str) else None)
 
 
 def _ref_of(text: str) -> JobRef | None:

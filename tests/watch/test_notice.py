@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, PollPolicy, StatusClient
-from topaz_status.notice import named_jobs
+from topaz_status.notice import readings
 from topaz_status.testing import Simulator, run_virtual
 
 JSON = st.recursive(
@@ -41,7 +41,7 @@ ANYTHING = (
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_anything_may_come(notice: object) -> None:
     """Whatever is passed in, nothing is raised, and what comes out names a job or nothing."""
-    assert all(isinstance(job, JobRef) for job in named_jobs(notice))
+    assert all(isinstance(read.job, JobRef) for read in readings(notice))
     client = StatusClient(topaz_api_key="none")
     assert client.notify(notice) is None
 

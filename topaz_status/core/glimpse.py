@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from ..models.state import JobRef
+from ..models.state import JobRef, JobState
 from .coerce import LATEST
 from .sight import WEEK, since, until
 from .sighting import Sighting
@@ -40,6 +40,11 @@ class Glimpse(Sighting):
     """0 to 100, or ``None``."""
     data: Any = None
     """What it was read from."""
+
+    @property
+    def state(self) -> JobState:
+        """The neutral word."""
+        return JobState.RUNNING if self.running else JobState.QUEUED
 
 
 def glimpse(data: Any, job: JobRef, service_now: float) -> Glimpse | None:

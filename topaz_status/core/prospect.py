@@ -53,12 +53,13 @@ class Course:
     rate: float
     curve: Curve
     before: float
+    weight: float
 
     @classmethod
     def of(cls, tracked: Tracked) -> Course:
         """Begin at the last look."""
         x = (tracked.seen_at - tracked.basis_at) * tracked.rate
-        return cls(tracked.seen_at, x, tracked.rate, tracked.curve, tracked.before)
+        return cls(tracked.seen_at, x, tracked.rate, tracked.curve, tracked.before, tracked.weight)
 
     def move(self, tracked: Tracked, seconds: float, lifetimes: Lifetimes) -> None:
         """Let time pass, and a look find the job alive."""
@@ -77,7 +78,7 @@ class Course:
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""
-        return gap_worth(worth, self.curve, self.x, self.before, self.rate, most=most)
+        return gap_worth(worth / self.weight, self.curve, self.x, self.before, self.rate, most=most)
 
     @property
     def alike(self) -> float:

@@ -39,6 +39,8 @@ def _reason(tracked: Tracked, page: Page | None, now: float) -> str:
     if FLYING in (tracked.rung, page.rung if page else tracked.rung):
         return "a look is on the wire"
     judged = f"judging by {tracked.source.words}"
+    if tracked.weight < 1.0:
+        judged += "; its webhooks have proved true, so it is looked at less often"
     if page is not None:
         return f"a page of the list answers for it and {len(page) - 1} more, {judged}"
     if tracked.rung >= 0 or tracked.due_at <= now:

@@ -32,7 +32,7 @@ from .prospect import page_of, prospect
 from .reasons import explain
 from .sighting import Sighting
 from .sweep import PAGE_SIZES
-from .tracked import Tracked
+from .tracked import UNNOTICED, Tracked
 from .walk import Walk
 
 GUARD: Final = 8
@@ -107,6 +107,19 @@ class Schedule:
         if tracked is not None and not tracked.urgent:
             tracked.urgent = True
             self._plan(tracked, now)
+
+    def rely(self, job: JobRef, now: float, *, noticed: bool) -> None:
+        """Look at a job less often while notices of its changes come, and prove true; see :mod:`.claim`.
+
+        Its gaps are about twice as long, and no longer than the longest: looks remain the net.
+        """
+        tracked = self._jobs.get(job)
+        weight = UNNOTICED if noticed else 1.0
+        if tracked is not None and tracked.weight != weight:
+            tracked.weight = weight
+            self._plan(tracked, now)
+            if walk := self._walks.get(job.kind):
+                walk.looked(tracked)
 
     # -- looks --------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ def worth_of_all(jobs: Iterable[Tracked], now: float) -> float:
         else:
             k = min(int(log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
             spent = curve.total[k] + (x - edges[k]) * curve.slope[k] - job.before
+        gap *= job.weight
         if spent <= LITTLE:
             if spent > 0.0:
                 total += gap * spent / 2.0

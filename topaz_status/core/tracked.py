@@ -28,6 +28,8 @@ DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
 """Sources that can repeat themselves for ever: an ``eta`` that moves with the clock, progress that stalls at 99 %."""
 LATE: Final = 0.25
 """The share of the time for which it has repeated itself that a job is taken to be late by."""
+UNNOTICED: Final = 0.25
+"""Where a look has borne out a notice, the chance that the job's next change comes without one."""
 UNSAID: Final = math.inf
 NOTHING: Final = 0.0
 """One object for all jobs that need no number of their own."""
@@ -58,6 +60,7 @@ class Tracked(Entry):
         "source",
         "table",
         "vain",
+        "weight",
     )
 
     def __init__(self, job: JobRef, born_at: float, now: float) -> None:
@@ -82,6 +85,8 @@ class Tracked(Entry):
         self.group: Group | None = None
         self.vain = 0
         """How often in a row it was looked for in a list and not found."""
+        self.weight = 1.0
+        """The chance that its next change comes without a notice: looks at it are worth so much."""
 
     def believe(self, source: Source, remaining: float, basis_at: float, lifetimes: Lifetimes) -> None:
         """Take a prediction made at ``basis_at``, and the law that goes with it."""
@@ -129,7 +134,8 @@ class Tracked(Entry):
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
         k = k if k < _LAST else _LAST
         curve = self.curve
-        return worth_of(now - self.seen_at, curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before)
+        spent = curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before
+        return worth_of(now - self.seen_at, spent) * self.weight
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`: no farther than a few times the present gap."""
@@ -139,7 +145,7 @@ class Tracked(Entry):
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""
         start = (self.seen_at - self.basis_at) * self.rate
-        return gap_worth(worth, self.curve, start, self.before, self.rate, most=most)
+        return gap_worth(worth / self.weight, self.curve, start, self.before, self.rate, most=most)
 
     # -- what a look tells --------------------------------------------------------------------------------------------
 

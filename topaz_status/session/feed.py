@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..core.claim import Claim
 from ..core.looks import JobLook, Look
 from ..core.schedule import Schedule
 from ..core.wire import Request, get_status, image_page, video_history
@@ -58,10 +59,13 @@ class Feed:
     """Looks on the wire."""
     _minded_at: float = attrs.field(default=-math.inf, init=False)
 
-    def notify(self, job: JobRef) -> None:
-        """There is a reason to look at a job now."""
+    def notify(self, job: JobRef, word: str | None = None) -> None:
+        """There is a reason to look at a job now: somebody says something of it, perhaps the service's word."""
         if (poller := self.roster.find(job)) is not None:
-            self.schedule.nudge(poller.job, self.clock.now())
+            now = self.clock.now()
+            if word is not None:
+                poller.claim = Claim(word, now)
+            self.schedule.nudge(poller.job, now)
             self.gate.wake()
 
     async def close(self) -> None:

@@ -86,7 +86,7 @@ class Findings:
         self._journal.looked(look.job, said.word if isinstance(said, Glimpse) else said.status, now - sent_at)
         self._schedule.saw(look, now, (seen,))
         if isinstance(said, Glimpse):
-            self._note_word(poller, said)
+            self._note_word(poller, said.word, said.state, sent_at)
             poller.take(response.body, said.word, said.percent, sent_at)
         else:
             self._tell(poller, said, sent_at)
@@ -103,7 +103,7 @@ class Findings:
         for poller, sighting in seen.items():
             if type(sighting) is Glimpse:
                 if sighting.word != poller.word:
-                    self._note_word(poller, sighting)
+                    self._note_word(poller, sighting.word, sighting.state, sent_at)
                 poller.take(pack(sighting.data), sighting.word, sighting.percent, sent_at)
             elif (status := statuses.get(poller)) is not None:
                 self._tell(poller, status, sent_at)
@@ -133,13 +133,19 @@ class Findings:
                 statuses[poller] = status
         return seen, statuses
 
-    def _note_word(self, poller: Poller, glimpsed: Glimpse) -> None:
-        state = JobState.RUNNING if glimpsed.running else JobState.QUEUED
-        self._journal.told(poller.job, poller.word, glimpsed.word, state)
+    def _note_word(self, poller: Poller, word: str, state: JobState, sent_at: float) -> None:
+        """Note what a look, sent at ``sent_at``, told of a job; if it is new, a notice may have said so before."""
+        known, claim = poller.word, poller.claim
+        self._journal.told(poller.job, known, word, state)
+        if known is not None and word != known:
+            noticed = claim is not None and claim.is_borne_out(word, sent_at)
+            self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
+        if claim is not None and sent_at >= claim.at:
+            poller.claim = None
 
     def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
         state = status.state
-        self._journal.told(poller.job, poller.word, status.status, state)
+        self._note_word(poller, status.status, state, sent_at)
         lag = None if poller.looked_at is None else sent_at - poller.looked_at
         poller.tell(status, sent_at=sent_at)
         if state.is_terminal:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import attrs
 
+from ..core.claim import Claim
 from ..core.decode import decode_image, parse_json
 from ..core.policy import PollPolicy
 from ..core.verdict import Case
@@ -61,6 +62,8 @@ class Poller:
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
     """When the last usable look was sent, by the loop's clock."""
+    claim: Claim | None = None
+    """What the latest notice of it said, until a look has answered."""
     _case: Case | None = None
     """The evidence, while there is something wrong."""
     _handles: Handle | dict[Handle, None] | None = None
