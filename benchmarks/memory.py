@@ -6,10 +6,11 @@ growth of resident memory (what the system sees, nearest 4 KiB page):
 - before its first answer: N watches are started at a server that accepts connections and says nothing;
 - with one answer: N watches, each of which has been answered "Processing" once, and the status is kept.
 
-The library: ``client.image.watch(id)``; the handle, the job's entry in the schedule, its poller, its timeout and its
-last status are counted. "Awaited" adds a task of the caller's on each (``create_task(watch.result())``). The plain
-loop (``plain.py``) is a task a job; its last status is the parsed JSON in its frame. Not counted: the caller's own ids
-and the lists of ids, handles and tasks.
+The library: ``client.image.watch(id)``; the handle, the job's reference and its entry in the schedule, its poller, its
+timeout and its last status are counted: the body, or, where the status was read, what was decoded from it. "Awaited"
+adds a task of the caller's on each (``create_task(watch.result())``). The plain loop (``plain.py``) is a task a job;
+its last status is the parsed JSON in its frame. Not counted: the caller's own ids and the lists of ids, handles and
+tasks.
 
 Then the same number of watches in one process, at a simulator in another, to their end: nothing may fail.
 
@@ -127,14 +128,18 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 async def park_watches(_pipe: Connection, order: Order) -> float:
-    return await _park_library(order, awaited=False)
+    return await _park_library(order)
+
+
+async def park_read(_pipe: Connection, order: Order) -> float:
+    return await _park_library(order, read=True)
 
 
 async def park_awaited(_pipe: Connection, order: Order) -> float:
     return await _park_library(order, awaited=True)
 
 
-async def _park_library(order: Order, *, awaited: bool) -> float:
+async def _park_library(order: Order, *, awaited: bool = False, read: bool = False) -> float:
     ids = _ids(order.watches)
     async with _target(order) as url, _client(url, order) as client:
         held: list[Any] = [None] * len(ids)
@@ -147,11 +152,17 @@ async def _park_library(order: Order, *, awaited: bool) -> float:
         await asyncio.sleep(SETTLE)
         if order.url is not None:
             await _until(lambda: client.stats().total_requests >= len(ids) + 2 * SLOTS)
-            assert all(watch.status is not None for watch in held)
+        if read:
+            _statuses(held)
         weight = scales.weigh() / len(ids)
         tracemalloc.stop()
+        assert order.url is None or None not in _statuses(held)
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)
     return weight
+
+
+def _statuses(watches: list[Any]) -> list[Any]:
+    return [watch.status for watch in watches]
 
 
 async def park_plain(_pipe: Connection, order: Order) -> float:
@@ -177,6 +188,7 @@ async def park_plain(_pipe: Connection, order: Order) -> float:
 
 PARKED: Final = {
     "library, a watch": park_watches,
+    "library, its status read": park_read,
     "library, a watch awaited by a task": park_awaited,
     "plain loop, a task a job": park_plain,
 }

@@ -223,8 +223,10 @@ class Watch(Generic[S]):
     ) -> Self:
         """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
         now = self._feed.clock.now()
-        self._started_at = now - since
-        self._poller = self._feed.roster.join(self.job, self, age=age, remaining=remaining, since=since, kept=kept)
+        self._started_at = now - since if since else now
+        self._poller = self._feed.roster.join(
+            self.job, self, now=now, age=age, remaining=remaining, since=since, kept=kept
+        )
         self._feed.gate.wake()
         self._polls_before = self._poller.polls
         if timeout is not None:

@@ -40,7 +40,7 @@ def test_the_gap_is_where_the_worth_is_reached(start: float, scale: float, price
     """The gap that is worked out is the one at which a look is worth what was asked for."""
     curve = Lifetimes().table(JobKind.IMAGE, Source.PACE, scale).curve
     before, rate = curve.hazard_before(start), 1.0 / scale
-    gap = gap_worth(price, curve, start, before, rate, most=1e4)
+    gap = gap_worth(price, curve, start, before, 1.0 / rate, most=1e4)
     assert 0.0 < gap <= 1e4
     if gap < 1e4:
         assert worth(gap, curve.hazard_before(start + gap * rate) - before) == pytest.approx(price, rel=0.2)

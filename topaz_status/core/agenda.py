@@ -271,6 +271,7 @@ class Agenda:
         rung = self._rungs[entry.rung]
         del rung[entry]
         if not rung:
+            rung.clear()  # else it would keep the table of the most that ever stood on it
             self._filled &= ~(1 << entry.rung)
 
     def _step_off(self, entry: Entry) -> None:

@@ -50,7 +50,7 @@ class Course:
 
     at: float
     x: float
-    rate: float
+    unit: float
     curve: Curve
     before: float
     weight: float
@@ -58,8 +58,8 @@ class Course:
     @classmethod
     def of(cls, tracked: Tracked) -> Course:
         """Begin at the last look."""
-        x = (tracked.seen_at - tracked.basis_at) * tracked.rate
-        return cls(tracked.seen_at, x, tracked.rate, tracked.curve, tracked.before, tracked.weight)
+        x = (tracked.seen_at - tracked.basis_at) / tracked.unit
+        return cls(tracked.seen_at, x, tracked.unit, tracked.curve, tracked.before, tracked.weight)
 
     def move(self, tracked: Tracked, seconds: float, lifetimes: Lifetimes) -> None:
         """Let time pass, and a look find the job alive."""
@@ -67,23 +67,23 @@ class Course:
         if tracked.source < Source.OVERDUE:
             remaining = max(tracked.predicted_end_at - self.at, SOONEST)
             self.curve = lifetimes.table(tracked.kind, tracked.source, remaining).curve
-            self.x, self.rate = 0.0, 1.0 / remaining
+            self.x, self.unit = 0.0, remaining
         else:
-            self.x += seconds * self.rate
+            self.x += seconds / self.unit
         self.before = self.curve.hazard_before(self.x)
 
     def spent(self, after: float) -> float:
         """Give the hazard that is run through in so many seconds."""
-        return self.curve.hazard_before(self.x + after * self.rate) - self.before
+        return self.curve.hazard_before(self.x + after / self.unit) - self.before
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""
-        return gap_worth(worth / self.weight, self.curve, self.x, self.before, self.rate, most=most)
+        return gap_worth(worth / self.weight, self.curve, self.x, self.before, self.unit, most=most)
 
     @property
     def alike(self) -> float:
         """The seconds within which its gaps are alike."""
-        return ALIKE * (self.x or 1.0) / self.rate
+        return ALIKE * (self.x or 1.0) * self.unit
 
 
 def prospect(tracked: Tracked, now: float, queue: Queue, policy: PollPolicy, lifetimes: Lifetimes) -> Prospect:

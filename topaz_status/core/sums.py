@@ -21,7 +21,7 @@ def worth_of_all(jobs: Iterable[Tracked], now: float) -> float:
         gap = now - job.seen_at
         if gap <= 0.0 or job.rung == FLYING:
             continue
-        x = (now - job.basis_at) * job.rate
+        x = (now - job.basis_at) / job.unit
         curve = job.curve
         if x < FIRST_EDGE:
             spent = x * curve.slope[0] - job.before

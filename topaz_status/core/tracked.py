@@ -52,13 +52,13 @@ class Tracked(Entry):
         "not_before",
         "over",
         "progress0",
-        "rate",
         "running_at",
         "said",
         "said_at",
         "seen_at",
         "source",
         "table",
+        "unit",
         "vain",
         "weight",
     )
@@ -93,7 +93,7 @@ class Tracked(Entry):
         self.source = source
         self.table: LifeTable = lifetimes.table(self.job.kind, source, remaining)
         self.basis_at = basis_at
-        self.rate = 1.0 if remaining == 1.0 else 1.0 / remaining  # one object for all that go by age
+        self.unit = remaining
         self.refresh()
 
     def refresh(self) -> None:
@@ -103,7 +103,7 @@ class Tracked(Entry):
         if self.seen_at == self.basis_at:
             self.before = NOTHING
             return
-        x = (self.seen_at - self.basis_at) * self.rate
+        x = (self.seen_at - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
         self.before = curve.total[k] + (x - EDGES[k]) * curve.slope[k]
 
@@ -120,17 +120,17 @@ class Tracked(Entry):
     @property
     def predicted_end_at(self) -> float:
         """When it should end, by the prediction gone by."""
-        return self.basis_at + 1.0 / self.rate
+        return self.basis_at + self.unit
 
     # -- what a look is worth -----------------------------------------------------------------------------------------
 
     def spent_by(self, now: float) -> float:
         """Give the hazard run through since the job was last seen."""
-        return self.curve.hazard_before((now - self.basis_at) * self.rate) - self.before
+        return self.curve.hazard_before((now - self.basis_at) / self.unit) - self.before
 
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`; :meth:`spent_by` is written out: nothing is asked for as often."""
-        x = (now - self.basis_at) * self.rate
+        x = (now - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
         k = k if k < _LAST else _LAST
         curve = self.curve
@@ -144,8 +144,8 @@ class Tracked(Entry):
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""
-        start = (self.seen_at - self.basis_at) * self.rate
-        return gap_worth(worth / self.weight, self.curve, start, self.before, self.rate, most=most)
+        start = (self.seen_at - self.basis_at) / self.unit
+        return gap_worth(worth / self.weight, self.curve, start, self.before, self.unit, most=most)
 
     # -- what a look tells --------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Tracked(Entry):
         """Learn from a look that found the job alive, and predict anew."""
         self.over = False
         basis_at, table = self.basis_at, self.table
-        table.lived((self.seen_at - basis_at) * self.rate, (now - basis_at) * self.rate)
+        table.lived((self.seen_at - basis_at) / self.unit, (now - basis_at) / self.unit)
         if not self.known:
             self.known = True
             lifetimes.first_look(self.job.kind, 0.0)
@@ -169,7 +169,7 @@ class Tracked(Entry):
             and said / 2.0 <= eta <= said * 2.0
             and now - self.said_at <= lifetimes.doubt * eta
         ):  # as most of the time: :meth:`_predict` would come to the same
-            self.basis_at, self.rate = now, 1.0 / eta
+            self.basis_at, self.unit = now, eta
             self.curve, self.before = table.curve, NOTHING
         else:
             self._predict(seen, now, lifetimes)
@@ -215,7 +215,7 @@ class Tracked(Entry):
         if seen.ended_ago is not None and gap > WHOLE_SECONDS:
             end_at = min(max(now - seen.ended_ago, self.seen_at), now)
         basis_at = self.basis_at
-        self.table.died((self.seen_at - basis_at) * self.rate, (end_at - basis_at) * self.rate)
+        self.table.died((self.seen_at - basis_at) / self.unit, (end_at - basis_at) / self.unit)
 
     def _over_before(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> float:
         """Give the chance that a job which its first look found over was so when its watch began."""

@@ -40,13 +40,13 @@ def worth(gap: float, spent: float) -> float:
     return gap * (math.expm1(spent) / spent - 1.0)
 
 
-def gap_worth(wanted: float, curve: Curve, start: float, before: float, rate: float, *, most: float) -> float:
+def gap_worth(wanted: float, curve: Curve, start: float, before: float, unit: float, *, most: float) -> float:
     """Give the gap at which a look becomes worth ``wanted``, or ``most`` if it is worth less even then.
 
-    The job was at ``start`` on the axis of ``curve`` with ``before`` hazard behind it, and moves ``rate`` a second.
+    The job was at ``start`` on the axis of ``curve`` with ``before`` hazard behind it, and moves by one in ``unit`` s.
     The worth only grows with the gap, so the bin is found by bisection; within it its root is nearly straight.
     """
-    end = start + most * rate
+    end = start + most / unit
     high = 0 if end < FIRST_EDGE else min(int(math.log2(end) * BINS_AN_OCTAVE + OFFSET), _LAST)
     total, slope = curve.total, curve.slope
     high_gap = most
@@ -57,7 +57,7 @@ def gap_worth(wanted: float, curve: Curve, start: float, before: float, rate: fl
     low_gap = low_worth = 0.0
     while low < high:
         middle = (low + high) // 2
-        gap = (EDGES[middle + 1] - start) / rate
+        gap = (EDGES[middle + 1] - start) * unit
         value = worth(gap, total[middle + 1] - before)
         if value < wanted:
             low, low_gap, low_worth = middle + 1, gap, value

@@ -87,9 +87,9 @@ class Findings:
         self._schedule.saw(look, now, (seen,))
         if isinstance(said, Glimpse):
             self._note_word(poller, said.word, said.state, sent_at)
-            poller.take(response.body, said.word, said.percent, sent_at)
+            poller.take(response.body, said.word, said.percent, now)
         else:
-            self._tell(poller, said, sent_at)
+            self._tell(poller, said, sent_at, now)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
@@ -104,11 +104,11 @@ class Findings:
             if type(sighting) is Glimpse:
                 if sighting.word != poller.word:
                     self._note_word(poller, sighting.word, sighting.state, sent_at)
-                poller.take(pack(sighting.data), sighting.word, sighting.percent, sent_at)
+                poller.take(pack(sighting.data), sighting.word, sighting.percent, now)
             elif (status := statuses.get(poller)) is not None:
-                self._tell(poller, status, sent_at)
+                self._tell(poller, status, sent_at, now)
             else:
-                poller.listed(ended=sighting.terminal, sent_at=sent_at)
+                poller.listed(now, ended=sighting.terminal)
 
     def _watched_on(
         self, page: SweptPage, service_now: float, sent_at: float
@@ -143,11 +143,11 @@ class Findings:
         if claim is not None and sent_at >= claim.at:
             poller.claim = None
 
-    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
+    def _tell(self, poller: Poller, status: JobStatus, sent_at: float, now: float) -> None:
         state = status.state
         self._note_word(poller, status.status, state, sent_at)
-        lag = None if poller.looked_at is None else sent_at - poller.looked_at
-        poller.tell(status, sent_at=sent_at)
+        lag = None if poller.looked_at is None else now - poller.looked_at
+        poller.tell(status, now)
         if state.is_terminal:
             error = failure(status)
             self._journal.ended(poller.job, error, lag)

@@ -77,6 +77,7 @@ class Roster:
         job: JobRef,
         handle: Handle,
         *,
+        now: float,
         age: float = 0.0,
         remaining: float | None = None,
         since: float = 0.0,
@@ -88,8 +89,8 @@ class Roster:
         """
         poller = self.find(job)
         if poller is None or poller.ending is not None:
-            poller = self._new(job, since, kept)
-            self._start(poller, age, remaining)
+            poller = self._new(job, now - since if since else now, kept)
+            self._start(poller, now, age, remaining)
         poller.add(handle)
         return poller
 
@@ -132,19 +133,18 @@ class Roster:
                 text = f"the client was closed while {poller.job} was watched"
                 self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
 
-    def _new(self, job: JobRef, since: float, kept: Kept | None) -> Poller:
-        started_at, over = self._clock.now() - since, self._clock.loop.create_future()
+    def _new(self, job: JobRef, started_at: float, kept: Kept | None) -> Poller:
+        over = self._clock.loop.create_future()
         if kept is None or self._keeper is None:
             return Poller(job, started_at, over)
         status = read_status(job, kept.row.status)
         word, progress = (None, None) if status is None else (status.status, status.progress)
         return KeptPoller(job, started_at, over, None, word, progress, status, keeper=self._keeper, kept=kept)
 
-    def _start(self, poller: Poller, age: float, remaining: float | None) -> None:
+    def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][key_of(poller.job)] = poller
         coroutine = poller.run(self._torn_down)
         poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
-        now = self._clock.now()
         if not isinstance(poller, KeptPoller):
             self._schedule.add(poller.job, now, age=age, remaining=remaining)
         elif poller.kept.stored:
