@@ -17,6 +17,8 @@ from .models.state import JobKind, JobRef
 
 LARGEST_NOTICE: Final = 1 << 20
 """Bytes; nobody reads a larger one."""
+LONGEST_WORD: Final = 64
+"""Characters; no state has a longer name."""
 _NAMES: Final = (
     (JobKind.IMAGE, "process_id"),
     (JobKind.VIDEO, "requestId"),
@@ -49,10 +51,11 @@ def readings(notice: object) -> Iterator[Notice]:
     if not isinstance(data, Mapping):
         return
     word = data.get("status")
+    word = word if isinstance(word, str) and len(word) <= LONGEST_WORD else None
     for kind, name in _NAMES:
         value = data.get(name)
         if isinstance(value, str) and (ref := _ref_of(f"{kind.value}:{value}")):
-            yield Notice(ref, word if isinstance(word, str) else None)
+            yield Notice(ref, word)
 
 
 def _ref_of(text: str) -> JobRef | None:

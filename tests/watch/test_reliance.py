@@ -193,3 +193,18 @@ async def test_pages_grow_rarer_as_well() -> None:
     """A page whose jobs' notices prove true is read about half as often."""
     usual, fewer = await readings("Completed"), await readings("Processing")
     assert usual * 0.35 < fewer < usual * 0.7
+
+
+@virtual
+async def test_only_a_word_is_kept_of_a_notice() -> None:
+    """Whoever posts megabytes as a status has them forgotten at once."""
+    topaz = Topaz(images={A: 503})
+    async with client_of(topaz.server(), policy=PollPolicy(sweep=False)) as client:
+        watch = client.image.watch(A)
+        client.notify(notice("x" * 65))
+        assert client._engine is not None
+        [poller] = client._engine.feed.roster
+        assert poller.claim is None
+        client.notify(notice("Processing"))
+        assert poller.claim is not None
+        watch.cancel()

@@ -1,18 +1,17 @@
 """Who waits and who is due, so that the look most worth a token is found without asking everybody.
 
-Entries wait in a timer wheel: a list a tick, and a heap for the ticks at hand only. A hundred thousand parked entries
-cost nothing until their tick comes, and a pointer each. What is due stands on a *ladder*: a rung for each octave
-of worth, served from the top, first come first served within a rung. An entry climbs when its worth has grown to
-the rung that is being served, at a time that is worked out when it steps on, so a decision touches the head of one rung
-and an entry moves once or twice between two looks, however long it waits. Serving by worth alone
-would starve the rest; therefore the order in which their longest gaps end is kept beside it.
+Entries wait in a timer wheel: a list a tick, sorted when it comes to hand, and a heap for what is put into ticks that
+are. A hundred thousand parked entries cost nothing until their tick comes, and a pointer each. What is due stands on a
+*ladder*: a rung for each octave of worth, served from the top, first come first served within a rung. An entry climbs
+when its worth has grown to the rung that is being served, at a time that is worked out when it steps on, so a decision
+touches the head of one rung and an entry moves once or twice between two looks, however long it waits. Serving by worth
+alone would starve the rest; therefore the order in which their longest gaps end is kept beside it.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -77,6 +76,7 @@ class Agenda:
         "_climbs",
         "_count",
         "_due",
+        "_early",
         "_exact",
         "_filled",
         "_fresh",
@@ -108,8 +108,10 @@ class Agenda:
         self._wheel: dict[int, list[Entry]] = {}
         self._ticks: list[int] = []
         self._near: list[tuple[float, Entry]] = []
-        """The ticks at hand, from the last to become due to the first: who came first goes first."""
+        """The tick at hand, from the last to become due to the first: who came first goes first."""
         self._near_tick = -math.inf
+        self._early: list[tuple[float, int, Entry]] = []
+        """What was put into this tick, or an earlier one, since."""
         self._hurried: list[tuple[float, int, Entry]] = []
         """The urgent ones that wait: nobody's burst is before them."""
         self._rungs: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
@@ -137,7 +139,8 @@ class Agenda:
             return
         tick = int(at * TICKS)
         if tick <= self._near_tick:
-            self._near.insert(bisect_left(self._near, -at, key=_backwards), (at, entry))
+            self._count += 1
+            heapq.heappush(self._early, (at, self._count, entry))
             return
         waiting = self._wheel.get(tick)
         if waiting is None:
@@ -156,18 +159,17 @@ class Agenda:
         """Give the time at which something is due, at the earliest; minus infinity when something is."""
         if self._due:
             return -math.inf
-        hurried_at = self._first_hurried_at() if self._hurried else math.inf
-        return min(self._first_near_at(math.inf), hurried_at)
+        return min(self._first_near_at(math.inf), _first_at(self._hurried))
 
     def due_by(self, now: float) -> bool:
         """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
-        if not (self._due or self._near or self._ticks or self._hurried):
+        if not (self._due or self._near or self._ticks or self._early or self._hurried):
             return False
         for _ in range(ADMITTED):
-            if self._hurried and self._first_hurried_at() <= now:
+            if self._hurried and _first_at(self._hurried) <= now:
                 entry = heapq.heappop(self._hurried)[2]
             elif self._first_near_at(now) <= now:
-                entry = self._near.pop()[1]
+                entry = self._take_near()
             else:
                 break
             self._due += 1
@@ -222,17 +224,25 @@ class Agenda:
 
     def _first_near_at(self, by: float) -> float:
         """Give the time at which the first in the wheel becomes due, if that is ``by`` then; else any later one."""
+        early_at = _first_at(self._early) if self._early else math.inf
         near = self._near
         while True:
             while near:
                 at, entry = near[-1]
                 if entry.rung == WAITING and entry.due_at == at:
-                    return at
+                    return at if at < early_at else early_at
                 near.pop()
-            if not self._ticks or self._ticks[0] > by * TICKS:
-                return math.inf
+            if not self._ticks or self._ticks[0] > TICKS * (by if by < early_at else early_at):
+                return early_at
             self._turn()
             near = self._near
+
+    def _take_near(self) -> Entry:
+        """Take the one that :meth:`_first_near_at` found."""
+        near, early = self._near, self._early
+        if early and not (near and near[-1][0] <= early[0][0]):
+            return heapq.heappop(early)[2]
+        return near.pop()[1]
 
     def _turn(self) -> None:
         """Bring the next tick of the wheel at hand, where nothing is left of those before."""
@@ -243,16 +253,6 @@ class Agenda:
         near.reverse()
         self._near = near
         self._near_tick = tick
-
-    def _first_hurried_at(self) -> float:
-        """Give the time at which the first of the urgent becomes due."""
-        hurried = self._hurried
-        while hurried:
-            at, _, entry = hurried[0]
-            if entry.rung == WAITING and entry.due_at == at:
-                return at
-            heapq.heappop(hurried)
-        return math.inf
 
     def _step_on(self, entry: Entry, now: float) -> None:
         if entry.urgent:
@@ -295,8 +295,14 @@ def _at(item: tuple[float, Entry]) -> float:
     return item[0]
 
 
-def _backwards(item: tuple[float, Entry]) -> float:
-    return -item[0]
+def _first_at(heap: list[tuple[float, int, Entry]]) -> float:
+    """Give the time at which the first on a heap becomes due, rid of what no longer waits before it."""
+    while heap:
+        at, _, entry = heap[0]
+        if entry.rung == WAITING and entry.due_at == at:
+            return at
+        heapq.heappop(heap)
+    return math.inf
 
 
 def _live(heap: list[tuple[float, int, Entry, float]]) -> list[tuple[float, int, Entry, float]]:

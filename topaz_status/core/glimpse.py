@@ -38,8 +38,8 @@ class Glimpse(Sighting):
     word: str = ""
     percent: float | None = None
     """0 to 100, or ``None``."""
-    data: Any = None
-    """What it was read from."""
+    body: bytes = b""
+    """What it was read from, where that is kept."""
 
     @property
     def state(self) -> JobState:
@@ -69,7 +69,7 @@ def glimpse(data: Any, job: JobRef, service_now: float) -> Glimpse | None:
         remaining, age = until(eta, service_now), since(made_at, service_now)
     word, running = known
     percent, share = percents
-    return Glimpse(job, False, running, share, remaining, None, age, None, word, percent, data)  # noqa: FBT003  # faster
+    return Glimpse(job, False, running, share, remaining, None, age, None, word, percent)  # noqa: FBT003  # faster
 
 
 def _uneven(progress: object) -> tuple[float | None, float | None] | None:

@@ -21,8 +21,8 @@ NO_PROGRESS: Final = 2.0
 """Stands for the progress at the first running look while there was none."""
 WHOLE_SECONDS: Final = 4.0
 """Up to this gap the middle of it tells a job's end better than the service's whole seconds do."""
-FARTHEST_CLIMB: Final = 4.0
-"""How many times the present gap ahead an entry climbs, at most."""
+FARTHEST_CLIMB: Final = 16.0
+"""How many times the present gap ahead an entry climbs, at most: the rung that is served may be another by then."""
 PROBABLY: Final = 0.5
 DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
 """Sources that can repeat themselves for ever: an ``eta`` that moves with the clock, progress that stalls at 99 %."""
@@ -168,7 +168,7 @@ class Tracked(Entry):
             and table.least <= eta < table.most
             and said / 2.0 <= eta <= said * 2.0
             and now - self.said_at <= lifetimes.doubt * eta
-        ):  # as most of the time: :meth:`_predict` would come to the same
+        ):  # as most of the time: :meth:`_predict` would come to about the same
             self.basis_at, self.unit = now, eta
             self.curve, self.before = table.curve, NOTHING
         else:

@@ -78,7 +78,7 @@ class Feed:
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
-        if not self._with_room((kind,)):
+        if not self.roster.count(kind) or not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
@@ -125,8 +125,10 @@ class Feed:
             hand.look = None
             self._flying[look.kind] -= 1
             self._free_hand = hand
-            self.gate.pass_on(look.kind)
-            self._free_hand = None
+            try:
+                self.gate.pass_on(look.kind)
+            finally:
+                self._free_hand = None
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
         """Give back the slot of a look that was canceled, perhaps before it began: it is as good as never sent."""

@@ -84,12 +84,10 @@ class Findings:
         seen, said = _read(look.job, parse_json(response.body), service_now)
         now = self._clock.now()
         self._journal.looked(look.job, said.word if isinstance(said, Glimpse) else said.status, now - sent_at)
-        self._schedule.saw(look, now, (seen,))
         if isinstance(said, Glimpse):
-            self._note_word(poller, said.word, said.state, sent_at)
-            poller.take(response.body, said.word, said.percent, now)
-        else:
-            self._tell(poller, said, sent_at, now)
+            said.body = response.body
+        self._schedule.saw(look, now, (seen,))
+        self._deal(look, poller, seen, None if isinstance(said, Glimpse) else said, sent_at)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
@@ -101,14 +99,26 @@ class Findings:
         self._list_failures[look.kind] = 0
         self._schedule.saw(look, now, seen.values(), next_cursor=page.next_cursor)
         for poller, sighting in seen.items():
-            if type(sighting) is Glimpse:
-                if sighting.word != poller.word:
-                    self._note_word(poller, sighting.word, sighting.state, sent_at)
-                poller.take(pack(sighting.data), sighting.word, sighting.percent, now)
-            elif (status := statuses.get(poller)) is not None:
-                self._tell(poller, status, sent_at, now)
+            self._deal(look, poller, sighting, statuses.get(poller), sent_at)
+
+    def _deal(self, look: Look, poller: Poller, seen: Sighting, status: JobStatus | None, sent_at: float) -> None:
+        """Tell a poller what was seen of its job, which the schedule knows already and may have dropped as over.
+
+        Where that fails, which is a bug of ours or of a handler of the log, it must not be the end of looking.
+        """
+        try:
+            if type(seen) is Glimpse:
+                if seen.word != poller.word or poller.claim is not None:
+                    self._note_word(poller, seen.word, seen.state, sent_at)
+                poller.take(seen.body, seen.word, seen.percent, sent_at)
+            elif status is not None:
+                self._tell(poller, status, sent_at)
             else:
-                poller.listed(now, ended=sighting.terminal)
+                poller.listed(sent_at, ended=seen.terminal)
+        except Exception as error:  # noqa: BLE001  # as it says
+            self._journal.bug(look, error)
+            if self._roster.is_watched(poller):
+                self._schedule.add(poller.job, self._clock.now())
 
     def _watched_on(
         self, page: SweptPage, service_now: float, sent_at: float
@@ -121,7 +131,7 @@ class Findings:
             poller = find(job_id) or find(job_id.lower())
             if poller is None or poller in seen or poller.started_at > sent_at:
                 continue
-            glimpsed = glimpse(item, poller.job, service_now) if images else None
+            glimpsed = _glimpsed(item, poller.job, service_now) if images else None
             if glimpsed is not None:
                 seen[poller] = glimpsed
                 continue
@@ -143,11 +153,11 @@ class Findings:
         if claim is not None and sent_at >= claim.at:
             poller.claim = None
 
-    def _tell(self, poller: Poller, status: JobStatus, sent_at: float, now: float) -> None:
+    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
         state = status.state
         self._note_word(poller, status.status, state, sent_at)
-        lag = None if poller.looked_at is None else now - poller.looked_at
-        poller.tell(status, now)
+        lag = None if poller.looked_at is None else self._clock.now() - poller.looked_at
+        poller.tell(status, sent_at)
         if state.is_terminal:
             error = failure(status)
             self._journal.ended(poller.job, error, lag)
@@ -250,6 +260,17 @@ def _read(job: JobRef, data: object, service_now: float) -> tuple[Sighting, JobS
         return glimpsed, glimpsed
     status = decode_status(job, data)
     return sight(status, job=job, service_now=service_now), status
+
+
+def _glimpsed(item: dict[str, Any], job: JobRef, service_now: float) -> Glimpse | None:
+    """A glimpse of an item, with the bytes that are kept of it."""
+    seen = glimpse(item, job, service_now)
+    if seen is not None:
+        try:
+            seen.body = pack(item)
+        except TypeError:  # it is nested deeper than can be written
+            return None
+    return seen
 
 
 def _read_item(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[Sighting, JobStatus | None]:

@@ -132,10 +132,12 @@ class Gate:
         if self._closed:
             return
         now = self.clock.now()
-        while self.in_flight < self.slots and self._grant(now):
-            self.in_flight += 1
-            self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
-        self._arm(now)
+        try:
+            while self.in_flight < self.slots and self._grant(now):
+                self.in_flight += 1
+                self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        finally:
+            self._arm(now)
 
     def _grant(self, now: float) -> bool:
         """Spend one token on the best that may go now; False when there is nothing."""

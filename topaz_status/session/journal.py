@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
 from collections import Counter, deque
@@ -34,7 +35,7 @@ class Journal:
     requests: Counter[tuple[JobKind, str]] = attrs.field(factory=Counter)
     """By kind, and by HTTP status (``"200"``), or ``"none"`` where no usable answer came."""
     lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
-    """For each finished job, seconds between the look that saw its end and the look before."""
+    """For each finished job, seconds from the sending of the look before to the answer that told its end."""
     sweeps: Counter[JobKind] = attrs.field(factory=Counter)
     """Pages read."""
     swept_statuses: int = 0
@@ -102,7 +103,8 @@ class Journal:
     def bug(self, look: Look, error: Exception) -> None:
         """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
         trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
-        logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
+        with contextlib.suppress(Exception):  # it may be the log itself that fails
+            logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
 
     def warn_once(self, cause: str, text: str) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""

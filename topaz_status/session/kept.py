@@ -40,11 +40,11 @@ class KeptPoller(Poller):
         return self._final is None and not self.over.done()
 
     def take(
-        self, told: JobStatus | bytes, word: str, progress: float | None, now: float, *, moved: bool = False
+        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
         """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
         before = self.word
-        super().take(told, word, progress, now, moved=moved)
+        super().take(told, word, progress, sent_at, moved=moved)
         if word != before:
             self._note_state()
         if self.on_look and not self._over:

@@ -61,7 +61,7 @@ class Poller:
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
-    """When the last usable look was answered, by the loop's clock."""
+    """When the last usable look was sent, by the loop's clock."""
     claim: Claim | None = None
     """What the latest notice of it said, until a look has answered."""
     _case: Case | None = None
@@ -136,21 +136,21 @@ class Poller:
             self._told = decode_image(parse_json(self._told), self.job)
         return self._told
 
-    def tell(self, status: JobStatus, now: float) -> None:
-        """A look saw this status."""
+    def tell(self, status: JobStatus, sent_at: float) -> None:
+        """A look, sent at ``sent_at``, saw this status."""
         before = None if isinstance(self._told, bytes) or self._told is None else self._told.result_url
-        self.take(status, status.status, status.progress, now, moved=before != status.result_url)
+        self.take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
 
     def take(
-        self, told: JobStatus | bytes, word: str, progress: float | None, now: float, *, moved: bool = False
+        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
-        """Keep what a look told: a status, or the body that holds that of an image job.
+        """Keep what a look, sent at ``sent_at``, told: a status, or the body that holds that of an image job.
 
         The handles hear of it when word, progress or result's URL are new.
         """
         self.polls += 1
         self._case = None
-        self._told, self.looked_at = told, now
+        self._told, self.looked_at = told, sent_at
         if moved or word != self.word or progress != self.progress:
             self.word, self.progress = word, progress
             if isinstance(self._handles, dict):
@@ -159,15 +159,15 @@ class Poller:
             elif self._handles is not None:
                 self._handles.changed()
 
-    def listed(self, now: float, *, ended: bool) -> None:
-        """A list without statuses named the job as going on, or as ``ended``.
+    def listed(self, sent_at: float, *, ended: bool) -> None:
+        """A list without statuses, asked for at ``sent_at``, named the job as going on, or as ``ended``.
 
         An end is not believed before a look at the job has confirmed it: until then nothing usable has come.
         """
         self.polls += 1
         if not ended:
             self._case = None
-            self.looked_at = now
+            self.looked_at = sent_at
 
     def fail(
         self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float, withheld: float

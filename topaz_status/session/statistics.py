@@ -16,7 +16,7 @@ from .feed import Feed
 
 @attrs.frozen(kw_only=True)
 class Lag(Shown):
-    """Seconds between the look that saw a job's end and the look before: upper bounds of how late the end was known.
+    """Seconds from the sending of a look to the answer of the next, which told the end: at most so late was it known.
 
     Over the last 10,000 ended jobs. A job that had ended before its first look counts for nothing.
     """

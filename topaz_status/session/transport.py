@@ -109,15 +109,13 @@ class _Door:
 
     def url(self, path: str) -> URL:
         """The URL of a path, which is percent-encoded and may hold a query."""
-        path, _, query = path.partition("?")
         base = self.base
-        return URL.build(
-            scheme=base.scheme,
-            authority=base.raw_authority,
-            path=base.raw_path.rstrip("/") + path,
-            query_string=query,
-            encoded=True,
-        )
+        path, _, query = path.partition("?")
+        path = base.raw_path.rstrip("/") + path
+        if not query:
+            return base.with_path(path, encoded=True)
+        authority = base.raw_authority
+        return URL.build(scheme=base.scheme, authority=authority, path=path, query_string=query, encoded=True)
 
 
 @attrs.define(eq=False)
