@@ -27,6 +27,9 @@ from .settings import Settings
 
 KEPT: Final = 8
 """One slot in so many is kept for each other service that is watched."""
+_EXCEEDED: Final = (
+    "the longest gap between two looks at one is exceeded by {:.0f} s; every job is still looked at in its turn"
+)
 
 
 @attrs.define(eq=False)
@@ -147,15 +150,19 @@ class Feed:
         if now < self._minded_at + 1.0:
             return
         self._minded_at = now
-        late = self.schedule.overdue(now, set(JobKind) - self.circuits.down)
-        if late <= 1.0:
+        up = [kind for kind in JobKind if kind not in self.circuits.down]
+        late, kind = max(((self.schedule.overdue(now, (kind,)), kind) for kind in up), default=(0.0, None))
+        if late <= 1.0 or kind is None:
             self.circuits.recovering = False
         elif not self.circuits.recovering:
-            self.journal.warn_once(
-                "budget",
-                f"{self.settings.rate:g} requests/s are too few for {len(self.roster)} jobs: the longest gap between "
-                f"two looks at one is exceeded by {late:.0f} s; every job is still looked at in its turn",
-            )
+            self.journal.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
+
+    def _shortage(self, kind: JobKind, now: float) -> str:
+        """Say whose requests are too few: of the service, where less is allowed for it, or of all."""
+        rate = self.gate.budget.rate(kind, now)
+        if rate < self.settings.rate:
+            return f"{rate:g} requests/s are too few for {self.roster.count(kind)} {kind.value} jobs"
+        return f"{self.settings.rate:g} requests/s are too few for {len(self.roster)} jobs"
 
     async def _look(self, look: Look, asked_by: Poller | None, sent_at: float) -> None:
         """Make one look and act on what it saw. Whatever goes wrong is an observation."""
