@@ -3,7 +3,7 @@
 Most answers say that a job is still at work, and nobody reads the other twenty fields before the next one comes. So
 they are decoded when somebody asks for them, from the bytes kept for that. A glimpse is taken only of an answer in
 which everything looked at is as the documents promise; of any other, and of every end, there is none, and it is decoded
-in full. Where there is one, decoding will succeed and :func:`.sight.sight` of the outcome is :attr:`Glimpse.seen`.
+in full. Where there is one, decoding will succeed, and :func:`.sight.sight` of the outcome says the same.
 """
 
 from __future__ import annotations
