@@ -9,8 +9,6 @@ from typing import Self
 
 import attrs
 
-from .alarms import Alarm, Alarms
-
 
 @attrs.define(eq=False)
 class Interrupt:
@@ -47,23 +45,3 @@ class Interrupt:
         if self._task is not None and not self._struck:
             self._struck = True
             self._task.cancel()
-
-
-@attrs.define(eq=False)
-class Deadline(Interrupt):
-    """``with Deadline(TimeoutError, alarms, 30.0):`` ends what is inside after 30 s, under a timer that all share."""
-
-    _alarms: Alarms
-    _delay: float
-    _alarm: Alarm | None = attrs.field(default=None, init=False)
-
-    def __enter__(self) -> Self:
-        self._alarm = self._alarms.after(self._delay, self)
-        return Interrupt.__enter__(self)  # super() costs a call more, for each look
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._alarm is not None:
-            self._alarms.switch_off(self._alarm)
-        super().__exit__(kind, error, traceback)

@@ -26,9 +26,8 @@ from ..errors import ConfigurationError, TopazStatusError, TransportError
 from ..models.download import Download
 from ..models.redact import shown
 from ..models.state import JobKind, JobRef
-from .alarms import Alarms
 from .clock import Clock
-from .interrupt import Deadline
+from .deadline import Deadline, Deadlines
 from .secret import Secret
 from .settings import ACCOUNTS, Account, Settings
 
@@ -128,8 +127,7 @@ class Transport:
 
     _settings: Settings
     _theirs: aiohttp.ClientSession | None = None
-    _alarms: Alarms = attrs.field(init=False)
-    """Of its own: all run equally long, so that each new one is the last."""
+    _deadlines: Deadlines = attrs.field(init=False)
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
     _ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
     _storage: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
@@ -138,7 +136,7 @@ class Transport:
 
     def open(self, clock: Clock) -> None:
         """Make the pool; needs the running loop."""
-        self._alarms = Alarms(clock)
+        self._deadlines = Deadlines(clock, self._settings.request_timeout)
         self._storage = self._theirs
         if self._theirs is None:
             self._pool = aiohttp.TCPConnector(
@@ -154,7 +152,7 @@ class Transport:
             await session.close()
         if pool is not None:
             await pool.close()
-        self._alarms.close()
+        self._deadlines.close()
 
     def check_key(self, kind: JobKind) -> None:
         """Raise ConfigurationError at the door where there is no key for a kind of job."""
@@ -178,7 +176,7 @@ class Transport:
 
     async def _exchange(self, door: _Door, request: Request) -> Response:
         """Make one exchange. Whatever this raises stays in :meth:`send`."""
-        with Deadline(TimeoutError, self._alarms, self._settings.request_timeout):
+        with Deadline(TimeoutError, self._deadlines):
             async with door.session.request(
                 request.method, door.url(request.path), allow_redirects=False, **door.options
             ) as answer:

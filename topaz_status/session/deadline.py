@@ -1,0 +1,69 @@
+"""Time limits of one length, any number of them under one timer: the first to begin is the first to run out."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from .alarms import GRAIN
+from .clock import Clock
+from .interrupt import Interrupt
+
+
+@attrs.define(eq=False)
+class Deadlines:
+    """The limits that run, each ``seconds`` long. The timer is set while there are any."""
+
+    _clock: Clock
+    _seconds: float
+    _running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
+    """When each of them runs out, in that order."""
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def begin(self, deadline: Deadline) -> None:
+        """Ring it in ``seconds`` from now."""
+        at = self._running[deadline] = self._clock.now() + self._seconds
+        if self._timer is None:
+            self._timer = self._clock.loop.call_at(at, self._fire)
+
+    def end(self, deadline: Deadline) -> None:
+        """Do not ring it any more."""
+        self._running.pop(deadline, None)
+
+    def close(self) -> None:
+        """Ring nothing any more."""
+        self._running.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        over = [deadline for deadline, at in self._running.items() if at <= now]
+        for deadline in over:
+            self.end(deadline)
+            deadline.ring()
+        for at in self._running.values():
+            self._timer = self._clock.loop.call_at(max(at, now + GRAIN), self._fire)
+            break
+
+
+@attrs.define(eq=False)
+class Deadline(Interrupt):
+    """``with Deadline(TimeoutError, deadlines):`` ends what is inside with ``TimeoutError()`` when its time is up."""
+
+    _deadlines: Deadlines
+
+    def __enter__(self) -> Self:
+        self._deadlines.begin(self)
+        return Interrupt.__enter__(self)  # super() costs a call more, for each look
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._deadlines.end(self)
+        Interrupt.__exit__(self, kind, error, traceback)
