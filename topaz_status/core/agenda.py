@@ -29,6 +29,8 @@ LEFT_OVER: Final = 4_096
 """Items of entries long gone that are put up with."""
 CLIMBERS: Final = 256
 """Entries that climb in one step at most."""
+GRAIN: Final = 0.005
+"""Seconds: while something is due, what else has become so is looked into so often at most."""
 _BELOW_TOP: Final = (1 << TOP) - 1
 
 WAITING: Final = -1
@@ -73,6 +75,7 @@ class Agenda:
     """The entries of one kind of job."""
 
     __slots__ = (
+        "_admits_at",
         "_climbs",
         "_count",
         "_due",
@@ -115,6 +118,8 @@ class Agenda:
         self._hurried: list[tuple[float, int, Entry]] = []
         """The urgent ones that wait: nobody's burst is before them."""
         self._rungs: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
+        self._admits_at = -math.inf
+        """Until then whatever is due is on the ladder, but for what has become so within a grain."""
         self._filled = 0
         """A bit for each rung that somebody stands on."""
         self._climbs: list[tuple[float, int, Entry, float]] = []
@@ -136,6 +141,7 @@ class Agenda:
         if entry.urgent:
             self._count += 1
             heapq.heappush(self._hurried, (at, self._count, entry))
+            self._admits_at = -math.inf
             return
         tick = int(at * TICKS)
         if tick <= self._near_tick:
@@ -163,6 +169,8 @@ class Agenda:
 
     def due_by(self, now: float) -> bool:
         """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
+        if self._due and now < self._admits_at:
+            return True
         if not (self._due or self._near or self._ticks or self._early or self._hurried):
             return False
         for _ in range(ADMITTED):
@@ -171,6 +179,7 @@ class Agenda:
             elif self._first_near_at(now) <= now:
                 entry = self._take_near()
             else:
+                self._admits_at = now + GRAIN
                 break
             self._due += 1
             self._step_on(entry, now)
@@ -192,6 +201,8 @@ class Agenda:
 
     def settle(self, now: float) -> None:
         """Work out for those that stepped on, and were not taken at once, when they climb and when they are late."""
+        if not self._fresh:
+            return
         for entry in self._fresh:
             if entry.rung >= 0:
                 self._count += 1
