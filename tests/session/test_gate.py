@@ -22,6 +22,8 @@ IMAGE, VIDEO, TRY_ON = JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON
 class Polls:
     """Looks that are due from given times on; each takes ``took`` seconds."""
 
+    kinds: Collection[JobKind] = (IMAGE,)
+
     def __init__(self, gate: Gate, due: list[float], took: float = 0.1) -> None:
         self.gate, self.due, self.took, self.sent = gate, deque(due), took, list[float]()
 

@@ -135,7 +135,8 @@ class Agenda:
     def put(self, entry: Entry, at: float) -> None:
         """Have an entry become due at ``at``, whatever it was before."""
         if entry.rung >= 0:
-            self._step_off(entry)
+            self._leave_rung(entry)
+            self._due -= 1
         entry.due_at = at
         entry.rung = WAITING
         if entry.urgent:
@@ -158,7 +159,8 @@ class Agenda:
     def remove(self, entry: Entry, state: int = PARKED) -> None:
         """Take an entry out. What is left of it in the wheel goes when its tick comes."""
         if entry.rung >= 0:
-            self._step_off(entry)
+            self._leave_rung(entry)
+            self._due -= 1
         entry.rung = state
 
     def next_at(self) -> float:
@@ -284,10 +286,6 @@ class Agenda:
         if not rung:
             rung.clear()  # else it would keep the table of the most that ever stood on it
             self._filled &= ~(1 << entry.rung)
-
-    def _step_off(self, entry: Entry) -> None:
-        self._leave_rung(entry)
-        self._due -= 1
 
     def _plan_climb(self, entry: Entry, now: float) -> None:
         rung = entry.rung + 1

@@ -6,6 +6,7 @@ among processes answers the same questions from grants it has fetched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from ..models.state import JobKind
 from .bucket import TokenBucket
 from .limits import KindLimit
 
+_ALL: Final = tuple(JobKind)
 LONGEST_HOLD: Final = 300.0
 """Seconds a service is left alone at most, whatever its ``Retry-After`` says."""
 
@@ -59,10 +61,13 @@ class LocalBudget:
 
     _shared: TokenBucket
     _limits: dict[JobKind, KindLimit]
+    _all_ready_at: float
+    """No limit of a kind holds anything up from then on."""
 
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._shared = TokenBucket(rate, burst)
         self._limits = {kind: _limit(service_rates.get(kind), rate, burst) for kind in JobKind}
+        self._all_ready_at = -math.inf
 
     def ready_at(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
@@ -73,6 +78,8 @@ class LocalBudget:
         """See :class:`Budget`."""
         if self._shared.ready_at > now:
             return ()
+        if self._all_ready_at <= now:
+            return _ALL
         return [kind for kind, limit in self._limits.items() if limit.bucket.ready_at <= now]
 
     def slack(self, kind: JobKind) -> float:
@@ -81,8 +88,11 @@ class LocalBudget:
 
     def take(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""
-        self._limits[kind].take(now)
+        limit = self._limits[kind]
+        limit.take(now)
         self._shared.take(now)
+        if limit.bucket.ready_at > self._all_ready_at:
+            self._all_ready_at = limit.bucket.ready_at
 
     def give_back(self, kind: JobKind) -> None:
         """See :class:`Budget`."""
@@ -92,10 +102,12 @@ class LocalBudget:
     def limited(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""
         self._limits[kind].too_many(now)
+        self._all_ready_at = max(self._all_ready_at, self._limits[kind].bucket.ready_at)
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """See :class:`Budget`. ``delay`` is cut to 300 s."""
         self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
+        self._all_ready_at = max(self._all_ready_at, self._limits[kind].bucket.ready_at)
 
     def tokens(self, now: float) -> float:
         """See :class:`Budget`."""

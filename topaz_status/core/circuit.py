@@ -48,7 +48,8 @@ class Circuit:
     _alive_at: float = attrs.field(default=-math.inf, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _failing_since: float = attrs.field(default=math.inf, init=False)
-    _about: Look | None = attrs.field(default=None, init=False)
+    about: Look | None = attrs.field(default=None, init=False)
+    """A look that met trouble since the last answer of use."""
     _held: bool = attrs.field(default=False, init=False)
     """True once failures were about more than one job or page."""
     _probe: Look | None = attrs.field(default=None, init=False)
@@ -63,11 +64,6 @@ class Circuit:
     """Seconds of nothing but trouble, as of ``_sent_at``."""
     _marks: list[tuple[float, float]] = attrs.field(factory=list, init=False)
     """When looks were sent that failed, and what trouble had come to by then."""
-
-    @property
-    def is_troubled(self) -> bool:
-        """True when a look met trouble since the last answer of use."""
-        return self._about is not None
 
     @property
     def opens_at(self) -> float:
@@ -98,7 +94,8 @@ class Circuit:
 
     def sent(self, look: Look, now: float, ready_at: float) -> None:
         """A look goes out, for which there has been a token since ``ready_at``; to a service that is down, a probe."""
-        self._starved += max(0.0, min(ready_at, now) - self._last_sent_at)
+        if self.about is not None:
+            self._starved += max(0.0, min(ready_at, now) - self._last_sent_at)
         self._last_sent_at = now
         if self.down_since is not None:
             self._probe = look
@@ -114,13 +111,13 @@ class Circuit:
 
     def used(self, now: float) -> float | None:
         """A usable answer came, or one about the job itself: give for how long the service was down, if it was."""
-        if not self.is_troubled:
+        if self.about is None:
             self._alive_at = now
             return None
         self._trouble = 0.0
         self._sent_at = -math.inf
         self._marks.clear()
-        self._held, self._about = False, None
+        self._held, self.about = False, None
         return self._alive(now)
 
     def limited(self, look: Look, *, sent_at: float, now: float) -> float | None:
@@ -158,8 +155,8 @@ class Circuit:
 
     def _count(self, look: Look, sent_at: float, now: float) -> None:
         """Add the time from the last failing look's sending to this one's."""
-        self._held = self._held or (self._about is not None and self._about != look)
-        self._about = look
+        self._held = self._held or (self.about is not None and self.about != look)
+        self.about = look
         if sent_at > self._sent_at:
             if self._sent_at > -math.inf:
                 starved = self._starved - self._starved_then

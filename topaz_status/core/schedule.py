@@ -143,15 +143,17 @@ class Schedule:
         return min((self._next_of(kind, now) for kind in kinds), default=math.inf)
 
     def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
-        """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
+        """Learn from a usable answer, whatever jobs a page named, and plan the next looks at them."""
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
             return
         tracked = self._jobs.get(look.job)
-        if tracked is not None and tracked.rung == FLYING:
+        if tracked is None:
+            return
+        if tracked.rung == FLYING:
             tracked.rung = PARKED
         for sighting in sightings:
-            self._saw_one(sighting, now)
+            self._saw_one(tracked, sighting, now)
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:
         """Note that no usable answer came: the same look is due again at ``retry_at``."""
@@ -290,17 +292,14 @@ class Schedule:
                 return self._walks[page.kind].agenda, page
         return agenda, entry
 
-    def _saw_one(self, seen: Sighting, now: float) -> None:
-        tracked = self._jobs.get(seen.job)
-        if tracked is None:
-            return
+    def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
-            self.drop(seen.job)
+            self.drop(tracked.job)
             return
         tracked.saw_alive(seen, now, self._lifetimes)
         self._plan(tracked, now)
-        if walk := self._walks.get(seen.job.kind):
+        if walk := self._walks.get(tracked.job.kind):
             walk.looked(tracked)
             walk.retry(now)
 

@@ -67,7 +67,7 @@ _STATUS_PATHS: Final = {
     JobKind.VIDEO: ("/video/", "/status"),
     JobKind.TRY_ON: ("/v1/try-on/job/", ""),
 }
-_OK: Final = int(HTTPStatus.OK)
+OK: Final = int(HTTPStatus.OK)
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")
 """What stands in a path as it is (RFC 3986, 2.3)."""
 
@@ -119,9 +119,9 @@ def check(request: Request, response: Response, *, wall: float) -> None:
         DecodeError: for a 2xx that a GET does not get.
     """
     status = response.status
-    if status == _OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
+    if status == OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
         return
-    if _OK < status < HTTPStatus.MULTIPLE_CHOICES:
+    if OK < status < HTTPStatus.MULTIPLE_CHOICES:
         raise DecodeError([("$", f"answered {status}, which carries no status")], job=request.job)
     raise service_error(request, response, wall=wall)
 

@@ -38,7 +38,7 @@ class Circuits:
 
     def open_to(self, kinds: Collection[JobKind], now: float) -> Collection[JobKind]:
         """Those of ``kinds`` of which a look may go now."""
-        return [kind for kind in kinds if self._circuits[kind].opens_at <= now] if self.down else kinds
+        return [kind for kind in kinds if self._circuits[kind].opens_at <= now]
 
     def opens_at(self, kind: JobKind) -> float:
         """The time from which a look of that kind may go."""
@@ -57,7 +57,7 @@ class Circuits:
     def sent(self, look: Look, now: float) -> None:
         """A look goes out; its token is not spent yet."""
         circuit = self._circuits[look.kind]
-        circuit.sent(look, now, self._budget.ready_at(look.kind) if circuit.is_troubled else -math.inf)
+        circuit.sent(look, now, self._budget.ready_at(look.kind) if circuit.about is not None else now)
 
     def unsent(self, look: Look) -> None:
         """A look was canceled before it told anything."""
@@ -70,7 +70,8 @@ class Circuits:
 
     def used(self, kind: JobKind, now: float) -> None:
         """A usable answer came."""
-        self._alive(kind, self._circuits[kind].used(now), now)
+        if (was_down := self._circuits[kind].used(now)) is not None:
+            self._back(kind, was_down, now)
 
     def missed(self, look: Look, error: TopazStatusError, *, sent_at: float, now: float) -> None:
         """A look got no usable answer."""
@@ -78,7 +79,8 @@ class Circuits:
         if isinstance(error, ConfigurationError):
             circuit.unsent(look)
         elif isinstance(error, RateLimitedError):
-            self._alive(look.kind, circuit.limited(look, sent_at=sent_at, now=now), now)
+            if (was_down := circuit.limited(look, sent_at=sent_at, now=now)) is not None:
+                self._back(look.kind, was_down, now)
         elif is_about_job(error):
             self.used(look.kind, now)
         else:
@@ -93,13 +95,12 @@ class Circuits:
             return
         circuit.probe_at(now + self._jitter.probe_delay(circuit.probes))
 
-    def _alive(self, kind: JobKind, was_down: float | None, now: float) -> None:
+    def _back(self, kind: JobKind, was_down: float, now: float) -> None:
         """Back after an outage: those who waited go one by one at the budget's rate, not as the burst it has saved."""
-        if was_down is not None:
-            self.down.discard(kind)
-            self.recovering = True
-            self._budget.hold(kind, now, 0.0)
-            self._journal.back(kind, was_down)
+        self.down.discard(kind)
+        self.recovering = True
+        self._budget.hold(kind, now, 0.0)
+        self._journal.back(kind, was_down)
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 

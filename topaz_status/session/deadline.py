@@ -19,23 +19,19 @@ class Deadlines:
 
     _clock: Clock
     _seconds: float
-    _running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
+    running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
     """When each of them runs out, in that order."""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def begin(self, deadline: Deadline) -> None:
         """Ring it in ``seconds`` from now."""
-        at = self._running[deadline] = self._clock.now() + self._seconds
+        at = self.running[deadline] = self._clock.now() + self._seconds
         if self._timer is None:
             self._timer = self._clock.loop.call_at(at, self._fire)
 
-    def end(self, deadline: Deadline) -> None:
-        """Do not ring it any more."""
-        self._running.pop(deadline, None)
-
     def close(self) -> None:
         """Ring nothing any more."""
-        self._running.clear()
+        self.running.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -43,11 +39,11 @@ class Deadlines:
     def _fire(self) -> None:
         self._timer = None
         now = self._clock.now()
-        over = [deadline for deadline, at in self._running.items() if at <= now]
+        over = [deadline for deadline, at in self.running.items() if at <= now]
         for deadline in over:
-            self.end(deadline)
+            del self.running[deadline]
             deadline.ring()
-        for at in self._running.values():
+        for at in self.running.values():
             self._timer = self._clock.loop.call_at(max(at, now + GRAIN), self._fire)
             break
 
@@ -65,5 +61,5 @@ class Deadline(Interrupt):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._deadlines.end(self)
+        self._deadlines.running.pop(self, None)
         Interrupt.__exit__(self, kind, error, traceback)

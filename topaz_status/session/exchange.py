@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import attrs
 
-from ..core.wire import Request, Response, check
+from ..core.wire import OK, Request, Response, check
 from ..errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
 from ..models.state import JobKind
 from .clock import Clock
@@ -47,11 +47,8 @@ class Exchange:
             self._journal.answered(request.kind, None)
             raise
         self._journal.answered(request.kind, response.status)
-        try:
-            check(request, response, wall=self._clock.wall())
-        except ServiceError as error:
-            self._slow_down(request, error)
-            raise
+        if response.status != OK:
+            self._check(request, response)
         return response
 
     async def call(self, request: Request, read: Callable[[Response], T]) -> T:
@@ -95,6 +92,13 @@ class Exchange:
             answer = read(await self.once(request))
             self._on_answer(request.kind)
             return answer
+
+    def _check(self, request: Request, response: Response) -> None:
+        try:
+            check(request, response, wall=self._clock.wall())
+        except ServiceError as error:
+            self._slow_down(request, error)
+            raise
 
     def _slow_down(self, request: Request, error: ServiceError) -> None:
         now = self._clock.now()

@@ -79,37 +79,46 @@ class Feed:
         while self._hands:
             await asyncio.wait(self._hands)
 
+    @property
+    def kinds(self) -> Collection[JobKind]:
+        """See :class:`~.gate.Polls`."""
+        return self.roster.kinds
+
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
-        if not self.roster.count(kind) or not self._with_room((kind,)):
+        if not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
-        look = self.schedule.pick(now, self._with_room(self.circuits.open_to(kinds, now)))
+        if self.circuits.down:
+            kinds = self.circuits.open_to(kinds, now)
+        look = self.schedule.pick(now, self._with_room(kinds))
         if look is None:
             return None
+        kind = look.kind
         self.circuits.sent(look, now)
-        self._mind_the_budget(now)
+        if now >= self._minded_at + 1.0:
+            self._mind_the_budget(now)
         asked_by = self.roster.find(look.job) if isinstance(look, JobLook) else None
-        self._flying[look.kind] += 1
+        self._flying[kind] += 1
         if (hand := self._free_hand) is not None:
             self._free_hand = None
             hand.look, hand.asked_by, hand.sent_at = look, asked_by, now
-            return look.kind
+            return kind
         hand = _Hand(look, asked_by, now)
         task = self.clock.loop.create_task(self._work(hand))
         self._hands[task] = hand
         task.add_done_callback(self._put_down)
-        return look.kind
+        return kind
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
-        watched = self.roster.kinds()
-        if len(watched) == 1:
-            return kinds
+        watched = self.roster.kinds
+        if len(watched) < 2:
+            return watched if len(kinds) == len(JobKind) else [kind for kind in kinds if kind in watched]
         gate = self.gate
         kept = gate.slots // KEPT
         free = gate.slots - gate.in_flight
@@ -146,9 +155,7 @@ class Feed:
         self.gate.release(look.kind)
 
     def _mind_the_budget(self, now: float) -> None:
-        """Say so, once, when the budget is too small; how it stands is looked into once a second."""
-        if now < self._minded_at + 1.0:
-            return
+        """Say so, once, when the budget is too small; this is looked into once a second."""
         self._minded_at = now
         up = [kind for kind in JobKind if kind not in self.circuits.down]
         late, kind = max(((self.schedule.overdue(now, (kind,)), kind) for kind in up), default=(0.0, None))

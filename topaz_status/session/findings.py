@@ -80,14 +80,21 @@ class Findings:
         self._circuits.used(look.kind, self._clock.now())
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
-        service_now = service_time(response.headers, wall=self._clock.wall())
-        seen, said = _read(look.job, parse_json(response.body), service_now)
-        now = self._clock.now()
-        self._journal.looked(look.job, said.word if isinstance(said, Glimpse) else said.status, now - sent_at)
-        if isinstance(said, Glimpse):
-            said.body = response.body
+        job, clock = look.job, self._clock
+        service_now = service_time(response.headers, wall=clock.wall())
+        data = parse_json(response.body)
+        status: JobStatus | None = None
+        seen: Sighting
+        if job.kind is JobKind.IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
+            seen, word = glimpsed, glimpsed.word
+            glimpsed.body = response.body
+        else:
+            status = decode_status(job, data)
+            seen, word = sight(status, job=job, service_now=service_now), status.status
+        now = clock.now()
+        self._journal.looked(job, word, now - sent_at)
         self._schedule.saw(look, now, (seen,))
-        self._deal(look, poller, seen, None if isinstance(said, Glimpse) else said, sent_at)
+        self._deal(look, poller, seen, status, sent_at)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
@@ -252,14 +259,6 @@ class Findings:
     def _give_up(self, poller: Poller, error: TopazStatusError) -> None:
         self._journal.ended(poller.job, error, None)
         self._roster.end(poller, error)
-
-
-def _read(job: JobRef, data: object, service_now: float) -> tuple[Sighting, JobStatus | Glimpse]:
-    """What an answer says of a job, in full where that matters."""
-    if job.kind is JobKind.IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
-        return glimpsed, glimpsed
-    status = decode_status(job, data)
-    return sight(status, job=job, service_now=service_now), status
 
 
 def _glimpsed(item: dict[str, Any], job: JobRef, service_now: float) -> Glimpse | None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Final, Protocol
 
 import attrs
@@ -31,6 +31,10 @@ GRAIN: Final = 0.005
 
 class Polls(Protocol):
     """The feed, as the gate sees it."""
+
+    @property
+    def kinds(self) -> Collection[JobKind]:
+        """Those of which there may be looks."""
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """When the next look of that kind is due."""
@@ -53,6 +57,8 @@ class Gate:
     """True once polls were refused a slot that was free: the next one given back may be for them."""
     _lines: dict[JobKind, deque[tuple[int, asyncio.Future[None]]]] = attrs.field(init=False)
     _arrivals: int = attrs.field(default=0, init=False)
+    _in_line: int = attrs.field(default=0, init=False)
+    """How many stand in lines, those who have gone included."""
     _direct_last: bool = attrs.field(default=False, init=False)
     _soon: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -84,6 +90,7 @@ class Gate:
             raise ClientClosedError("the client is closed")
         turn: asyncio.Future[None] = self.clock.loop.create_future()
         self._arrivals += 1
+        self._in_line += 1
         self._lines[kind].append((self._arrivals, turn))
         self.wake()
         try:
@@ -125,6 +132,7 @@ class Gate:
                 if not turn.done():
                     turn.set_exception(ClientClosedError("the client was closed while a call waited for its turn"))
             line.clear()
+        self._in_line = 0
 
     def _pump(self) -> None:
         """Grant all that may go now, and set the timer for what may go next."""
@@ -135,7 +143,8 @@ class Gate:
         try:
             while self.in_flight < self.slots and self._grant(now):
                 self.in_flight += 1
-                self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+                if self.in_flight > self.peak_in_flight:
+                    self.peak_in_flight = self.in_flight
         finally:
             self._arm(now)
 
@@ -144,7 +153,7 @@ class Gate:
         kinds = self.budget.ready(now)
         if not kinds:
             return False
-        direct = self._first(kinds) if any(self._lines.values()) else None
+        direct = self._first(kinds) if self._in_line else None
         if direct is not None and not self._direct_last:
             return self._call(direct, now)
         if self._polls is not None and (polled := self._polls.start(now, kinds)) is not None:
@@ -163,10 +172,12 @@ class Gate:
         line = self._lines[kind]
         while line and line[0][1].done():
             line.popleft()
+            self._in_line -= 1
         return line
 
     def _call(self, kind: JobKind, now: float) -> bool:
         _, turn = self._lines[kind].popleft()
+        self._in_line -= 1
         self.budget.take(kind, now)
         self._direct_last = True
         turn.set_result(None)
@@ -176,7 +187,8 @@ class Gate:
         """One timer, for the first moment at which, a slot being free, something may go."""
         at, kind = math.inf, None
         if self.in_flight < self.slots:
-            at, kind = min((self._goes_at(kind, now), kind) for kind in JobKind)
+            kinds: Iterable[JobKind] = JobKind if self._in_line or self._polls is None else self._polls.kinds
+            at, kind = min(((self._goes_at(kind, now), kind) for kind in kinds), default=(at, kind))
         if self._timer is not None and at == self._armed_for:
             return
         self._disarm()
@@ -192,7 +204,7 @@ class Gate:
     def _goes_at(self, kind: JobKind, now: float) -> float:
         """When a request of that kind is wanted and has its token, a slot being free."""
         ready_at = self.budget.ready_at(kind)
-        if self._lines[kind] and self._living(kind):
+        if self._in_line and self._living(kind):
             return max(ready_at, now)
         return math.inf if self._polls is None else max(ready_at, self._polls.next_at(now, kind))
 

@@ -32,6 +32,8 @@ class Roster:
     _schedule: Schedule
     _keeper: Keeper | None = None
     """Who keeps the rows of durable watches."""
+    kinds: tuple[JobKind, ...] = attrs.field(default=(), init=False)
+    """Those of which there are jobs."""
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
     _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
@@ -54,10 +56,6 @@ class Roster:
     def count(self, kind: JobKind) -> int:
         """Jobs of one kind."""
         return len(self._pollers[kind])
-
-    def kinds(self) -> list[JobKind]:
-        """The kinds of which there are jobs."""
-        return [kind for kind, pollers in self._pollers.items() if pollers]
 
     def find(self, job: JobRef) -> Poller | None:
         """The poller of a job."""
@@ -143,6 +141,7 @@ class Roster:
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][key_of(poller.job)] = poller
+        self._note_kinds(poller.job.kind)
         coroutine = poller.run(self._torn_down)
         poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
         if not isinstance(poller, KeptPoller):
@@ -179,4 +178,9 @@ class Roster:
     def _forget(self, poller: Poller) -> None:
         if self.find(poller.job) is poller:
             del self._pollers[poller.job.kind][key_of(poller.job)]
+            self._note_kinds(poller.job.kind)
             self._schedule.drop(poller.job)
+
+    def _note_kinds(self, changed: JobKind) -> None:
+        if bool(self._pollers[changed]) != (changed in self.kinds):
+            self.kinds = tuple(kind for kind, pollers in self._pollers.items() if pollers)

@@ -103,14 +103,14 @@ def take_stats(feed: Feed) -> Stats:
     now = feed.clock.now()
     gate, budget = feed.gate, feed.gate.budget
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
-    for (kind, answer), count in sorted(feed.journal.requests.items()):
-        requests[kind][answer] = count
+    for (kind, status), count in feed.journal.requests.items():
+        requests[kind]["none" if status is None else str(status)] = count
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     return Stats(
         watches={kind: feed.roster.count(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
-        requests=requests,
+        requests={kind: dict(sorted(answers.items())) for kind, answers in requests.items()},
         tokens=budget.tokens(now),
         rates=rates,
         held={kind: budget.held_for(kind, now) for kind in JobKind},

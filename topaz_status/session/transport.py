@@ -105,16 +105,23 @@ class _Door:
     base: URL
     key: Secret
     options: Mapping[str, Any] = attrs.field(repr=False)
+    _folder: str = attrs.field(init=False)
+    """With what the path of every request begins."""
+
+    @_folder.default
+    def _folder_of_base(self) -> str:
+        return self.base.raw_path.rstrip("/")
 
     def url(self, path: str) -> URL:
         """The URL of a path, which is percent-encoded and may hold a query."""
         base = self.base
+        if "?" not in path:
+            return base.with_path(self._folder + path, encoded=True)
         path, _, query = path.partition("?")
-        path = base.raw_path.rstrip("/") + path
-        if not query:
-            return base.with_path(path, encoded=True)
         authority = base.raw_authority
-        return URL.build(scheme=base.scheme, authority=authority, path=path, query_string=query, encoded=True)
+        return URL.build(
+            scheme=base.scheme, authority=authority, path=self._folder + path, query_string=query, encoded=True
+        )
 
 
 @attrs.define(eq=False)
@@ -166,12 +173,10 @@ class Transport:
             ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
         """
         door = self._doors.get(ACCOUNTS[request.kind]) or self._open_door(request.kind)
-        if door.session.closed:
-            raise ConfigurationError(_CLOSED)
         try:
             return await self._exchange(door, request)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
-            failure = _translate(error, request.job)
+            failure = ConfigurationError(_CLOSED) if door.session.closed else _translate(error, request.job)
         raise failure
 
     async def _exchange(self, door: _Door, request: Request) -> Response:
@@ -182,7 +187,7 @@ class Transport:
             ) as answer:
                 body = await _read(answer, request.max_bytes)
         key: bytes = door.key.reveal()
-        if key in body and len(key) >= SHORTEST_SECRET:
+        if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
             body = body.replace(key, b"[key]")
         return Response(answer.status, answer.headers, body)
 
