@@ -91,8 +91,7 @@ class LocalBudget:
         limit = self._limits[kind]
         limit.take(now)
         self._shared.take(now)
-        if limit.bucket.ready_at > self._all_ready_at:
-            self._all_ready_at = limit.bucket.ready_at
+        self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
 
     def give_back(self, kind: JobKind) -> None:
         """See :class:`Budget`."""

@@ -117,7 +117,7 @@ class Feed:
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
         watched = self.roster.kinds
-        if len(watched) < 2:
+        if len(watched) <= 1:
             return watched if len(kinds) == len(JobKind) else [kind for kind in kinds if kind in watched]
         gate = self.gate
         kept = gate.slots // KEPT

@@ -143,8 +143,7 @@ class Gate:
         try:
             while self.in_flight < self.slots and self._grant(now):
                 self.in_flight += 1
-                if self.in_flight > self.peak_in_flight:
-                    self.peak_in_flight = self.in_flight
+                self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         finally:
             self._arm(now)
 

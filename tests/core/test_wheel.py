@@ -1,0 +1,90 @@
+"""The timer wheel: what is put in comes out in the order of times, and what is stale does not."""
+
+from __future__ import annotations
+
+import math
+from operator import itemgetter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topaz_status.core.wheel import TICKS, Wheel
+
+Item = tuple[float, int]
+"""When it is due, and which it is."""
+TIMES = st.floats(0.0, 2.0) | st.integers(0, 64).map(lambda half: half / TICKS / 2.0)
+"""In many a tick, and on their edges."""
+
+
+def new_wheel(gone: set[int] | None = None) -> Wheel[Item]:
+    return Wheel(itemgetter(0), lambda _, item: gone is None or item[1] not in gone)
+
+
+def taken(wheel: Wheel[Item], by: float = math.inf) -> list[Item]:
+    out = []
+    while (at := wheel.first_at(by)) <= by and at < math.inf:
+        assert wheel.first()[0] == at
+        out.append(wheel.take())
+    return out
+
+
+@given(st.lists(TIMES))
+def test_what_is_put_in_comes_out_in_the_order_of_times_and_then_of_coming(times: list[float]) -> None:
+    """Whatever ticks they fall into."""
+    wheel = new_wheel()
+    items = [(at, number) for number, at in enumerate(times)]
+    for item in items:
+        wheel.put(item[0], item)
+    assert taken(wheel) == sorted(items)
+    assert not wheel
+
+
+@given(st.lists(st.tuples(st.lists(TIMES, max_size=8), st.floats(0.0, 0.5))))
+def test_what_is_put_in_while_others_come_out_takes_its_place_among_them(
+    steps: list[tuple[list[float], float]],
+) -> None:
+    """Also in a tick that is at hand, or past; and nothing comes out before its time."""
+    wheel, now, number, waiting = new_wheel(), 0.0, 0, list[Item]()
+    for delays, pause in steps:
+        for delay in delays:
+            number += 1
+            item = now + delay, number
+            wheel.put(item[0], item)
+            waiting.append(item)
+        now += pause
+        due = [item for item in waiting if item[0] <= now]
+        assert taken(wheel, now) == sorted(due)
+        waiting = [item for item in waiting if item[0] > now]
+    assert taken(wheel) == sorted(waiting)
+
+
+@given(st.lists(TIMES, min_size=1), st.data())
+def test_what_turned_stale_is_passed_over_wherever_it_waits(times: list[float], data: st.DataObject) -> None:
+    """In a tick to come, in the one at hand, and in what was put into it since; a sweep changes nothing of that."""
+    gone: set[int] = set()
+    wheel = new_wheel(gone)
+    items = [(at, number) for number, at in enumerate(times)]
+    half = data.draw(st.integers(0, len(items)))
+    for item in items[:half]:
+        wheel.put(item[0], item)
+    wheel.first_at()
+    for item in items[half:]:
+        wheel.put(item[0], item)
+    gone |= data.draw(st.sets(st.sampled_from(range(len(items)))))
+    if data.draw(st.booleans()):
+        wheel.sweep()
+    assert taken(wheel) == [item for item in sorted(items) if item[1] not in gone]
+
+
+def test_a_sweep_lets_go_of_what_is_stale_before_its_tick_comes() -> None:
+    """Or a wheel of far times would keep whatever was ever put in."""
+    gone: set[int] = set()
+    wheel = new_wheel(gone)
+    for number in range(100):
+        wheel.put(1_000.0, (1_000.0, number))
+    gone |= set(range(99))
+    asked: list[int] = []
+    wheel.sweep()
+    wheel._is_live = lambda _, item: bool(asked.append(item[1])) or True  # who is still in there
+    assert taken(wheel) == [(1_000.0, 99)]
+    assert set(asked) == {99}
