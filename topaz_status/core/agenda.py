@@ -247,7 +247,7 @@ class Agenda:
 
 
 _Reminder = tuple[float, Entry, float]
-"""When something is to be done about an entry, which, and when it became due: if that is another time now, nothing is."""
+"""When something is to be done about an entry, which, and when it became due: if that has changed, nothing is."""
 
 
 def _waits(at: float, entry: Entry) -> bool:

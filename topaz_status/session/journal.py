@@ -32,7 +32,7 @@ def word_of(text: str) -> str:
 class Journal:
     """Counts every answer and tells the log what a reader of it would want to know."""
 
-    requests: Counter[tuple[JobKind, int | None]] = attrs.field(factory=Counter)
+    requests: dict[tuple[JobKind, int | None], int] = attrs.field(factory=dict)
     """By kind, and by HTTP status, ``None`` where no usable answer came."""
     lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
     """For each finished job, seconds from the sending of the look before to the answer that told its end."""
@@ -44,7 +44,8 @@ class Journal:
 
     def answered(self, kind: JobKind, status: int | None) -> None:
         """Count one exchange."""
-        self.requests[kind, status] += 1
+        answer = kind, status
+        self.requests[answer] = self.requests.get(answer, 0) + 1
 
     def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
         """Note one look, by the service's word or by what went wrong."""
