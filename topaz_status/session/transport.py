@@ -182,10 +182,10 @@ class Transport:
     async def _exchange(self, door: _Door, request: Request) -> Response:
         """Make one exchange. Whatever this raises stays in :meth:`send`."""
         with Deadline(TimeoutError, self._deadlines):
-            async with door.session.request(
+            answer = await door.session.request(
                 request.method, door.url(request.path), allow_redirects=False, **door.options
-            ) as answer:
-                body = await _read(answer, request.max_bytes)
+            )
+            body = await _read(answer, request.max_bytes)
         key: bytes = door.key.reveal()
         if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
             body = body.replace(key, b"[key]")
@@ -288,16 +288,22 @@ class Stream:
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body, decompressed as it comes, never more than ``max_bytes`` of it."""
+    """The body, decompressed as it comes, never more than ``max_bytes`` of it.
+
+    At its end the connection has gone back to the pool by itself; before it, there is no more use for it.
+    """
     content = answer.content
-    body = content.read_nowait() if content.is_eof() else await content.readany()
-    pieces, size = [body], len(body)
-    while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
-        pieces.append(piece)
-        size += len(piece)
-    if size > max_bytes:
+    try:
+        body = content.read_nowait() if content.is_eof() else await content.readany()
+        pieces, size = [body], len(body)
+        while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
+            pieces.append(piece)
+            size += len(piece)
+        if size > max_bytes:
+            raise TransportError(f"the answer is larger than {max_bytes} bytes")
+    except BaseException:
         answer.close()
-        raise TransportError(f"the answer is larger than {max_bytes} bytes")
+        raise
     return body if len(pieces) == 1 else b"".join(pieces)
 
 
