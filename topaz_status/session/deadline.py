@@ -17,7 +17,7 @@ from .interrupt import Interrupt
 class Deadlines:
     """The limits that run, each ``seconds`` long. The timer is set while there are any."""
 
-    _clock: Clock
+    clock: Clock
     _seconds: float
     running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
     """When each of them runs out, in that order."""
@@ -25,9 +25,9 @@ class Deadlines:
 
     def begin(self, deadline: Deadline) -> None:
         """Ring it in ``seconds`` from now."""
-        at = self.running[deadline] = self._clock.now() + self._seconds
+        at = self.running[deadline] = self.clock.now() + self._seconds
         if self._timer is None:
-            self._timer = self._clock.loop.call_at(at, self._fire)
+            self._timer = self.clock.loop.call_at(at, self._fire)
 
     def close(self) -> None:
         """Ring nothing any more."""
@@ -38,13 +38,13 @@ class Deadlines:
 
     def _fire(self) -> None:
         self._timer = None
-        now = self._clock.now()
+        now = self.clock.now()
         over = [deadline for deadline, at in self.running.items() if at <= now]
         for deadline in over:
             del self.running[deadline]
             deadline.ring()
         for at in self.running.values():
-            self._timer = self._clock.loop.call_at(max(at, now + GRAIN), self._fire)
+            self._timer = self.clock.loop.call_at(max(at, now + GRAIN), self._fire)
             break
 
 
@@ -55,11 +55,13 @@ class Deadline(Interrupt):
     _deadlines: Deadlines
 
     def __enter__(self) -> Self:
-        self._deadlines.begin(self)
-        return Interrupt.__enter__(self)  # super() costs a call more, for each look
+        deadlines = self._deadlines
+        deadlines.begin(self)
+        return self._watch(asyncio.current_task(deadlines.clock.loop))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._deadlines.running.pop(self, None)
-        Interrupt.__exit__(self, kind, error, traceback)
+        if self._struck:
+            super().__exit__(kind, error, traceback)

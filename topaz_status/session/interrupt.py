@@ -23,9 +23,12 @@ class Interrupt:
     _struck: bool = attrs.field(default=False, init=False)
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task()
-        if self._task is not None:
-            self._canceling = self._task.cancelling()
+        return self._watch(asyncio.current_task())
+
+    def _watch(self, task: asyncio.Task[object] | None) -> Self:
+        self._task = task
+        if task is not None:
+            self._canceling = task.cancelling()
         return self
 
     def __exit__(

@@ -299,11 +299,12 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
             pieces.append(piece)
             size += len(piece)
-        if size > max_bytes:
-            raise TransportError(f"the answer is larger than {max_bytes} bytes")
     except BaseException:
         answer.close()
         raise
+    if size > max_bytes:
+        answer.close()
+        raise TransportError(f"the answer is larger than {max_bytes} bytes")
     return body if len(pieces) == 1 else b"".join(pieces)
 
 
