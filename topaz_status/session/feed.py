@@ -38,6 +38,8 @@ class _Hand:
 
     look: Look | None
     """``None`` between two looks, and after the last."""
+    kind: JobKind
+    """Of the look, or the last one."""
     asked_by: Poller | None
     sent_at: float
 
@@ -106,9 +108,9 @@ class Feed:
         self._flying[kind] += 1
         if (hand := self._free_hand) is not None:
             self._free_hand = None
-            hand.look, hand.asked_by, hand.sent_at = look, asked_by, now
+            hand.look, hand.kind, hand.asked_by, hand.sent_at = look, kind, asked_by, now
             return kind
-        hand = _Hand(look, asked_by, now)
+        hand = _Hand(look, kind, asked_by, now)
         task = self.clock.loop.create_task(self._work(hand))
         self._hands[task] = hand
         task.add_done_callback(self._put_down)
@@ -118,7 +120,7 @@ class Feed:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
         watched = self.roster.kinds
         if len(watched) <= 1:
-            return watched if len(kinds) == len(JobKind) else [kind for kind in kinds if kind in watched]
+            return [kind for kind in watched if kind in kinds]
         gate = self.gate
         kept = gate.slots // KEPT
         free = gate.slots - gate.in_flight
@@ -134,11 +136,12 @@ class Feed:
         """Make one look after the other, and give the slot back after each."""
         while (look := hand.look) is not None:
             await self._look(look, hand.asked_by, hand.sent_at)
+            kind = hand.kind
             hand.look = None
-            self._flying[look.kind] -= 1
+            self._flying[kind] -= 1
             self._free_hand = hand
             try:
-                self.gate.pass_on(look.kind)
+                self.gate.pass_on(kind)
             finally:
                 self._free_hand = None
 
@@ -147,12 +150,12 @@ class Feed:
         hand = self._hands.pop(task)
         if (look := hand.look) is None:
             return
-        self._flying[look.kind] -= 1
+        self._flying[hand.kind] -= 1
         self.circuits.unsent(look)
         if not isinstance(look, JobLook) or self.roster.is_watched(hand.asked_by):
             now = self.clock.now()
             self.schedule.missed(look, now, now)
-        self.gate.release(look.kind)
+        self.gate.release(hand.kind)
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; this is looked into once a second."""

@@ -76,8 +76,9 @@ class Findings:
             self._saw_job(look, asked_by, response, sent_at)
         else:
             parse_json(response.body)
-        self._trust[ACCOUNTS[look.kind]].accepted()
-        self._circuits.used(look.kind, self._clock.now())
+        kind = look.kind
+        self._trust[ACCOUNTS[kind]].accepted()
+        self._circuits.used(kind, self._clock.now())
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
         job, clock = look.job, self._clock

@@ -188,7 +188,7 @@ class Gate:
         if self.in_flight < self.slots:
             kinds: Iterable[JobKind] = JobKind if self._in_line or self._polls is None else self._polls.kinds
             at, kind = min(((self._goes_at(kind, now), kind) for kind in kinds), default=(at, kind))
-        if self._timer is not None and at == self._armed_for:
+        if at == self._armed_for:
             return
         self._disarm()
         if kind is not None and at < math.inf:
