@@ -9,12 +9,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from common import Child, median
 
 K = TypeVar("K")
+
+SETTLING: Final = 0.1
+"""Seconds at the beginning of a turn that are not measured: while the others had theirs, whatever waits became due."""
 
 
 @attrs.frozen
@@ -64,6 +67,7 @@ async def take_turns(pipe: Connection, order: Order, polls: Callable[[], int]) -
         await asyncio.sleep(0.05)
     pipe.send("warm")
     while pipe.recv() is not None:  # blocks the loop and all its clients: it is not our turn
+        await asyncio.sleep(SETTLING)
         began, cpu, before = time.perf_counter(), time.process_time(), polls()
         with _profiled(order.profile):
             await message(pipe)
@@ -103,7 +107,7 @@ def take_rounds(
         show(f"round {turn + 1} of {rounds}")
         for name, client in clients.items():
             client.send("begin")
-            time.sleep(seconds)
+            time.sleep(SETTLING + seconds)
             client.send("end")
             costs[name].append(client.receive())
     for client in clients.values():
