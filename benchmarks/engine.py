@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=8, help="turns of each client a sitting (default: %(default)s)")
     add("--sittings", type=int, default=2, help="each with fresh processes (default: %(default)s)")
-    add("--slice", type=float, default=0.25, help="seconds of a turn (default: %(default)s)")
+    add("--slice", type=float, default=0.5, help="seconds of a turn (default: %(default)s)")
     add("--jobs", type=int, default=5000, help="jobs watched (default: %(default)s)")
     add("--rate", type=float, default=2000.0, help="requests/s when paced (default: %(default)s)")
     add("--watches", type=int, default=100_000, help="watches in the crowd (default: %(default)s)")

@@ -16,7 +16,7 @@ from common import Child, median
 
 K = TypeVar("K")
 
-SETTLING: Final = 0.1
+SETTLING: Final = 0.25
 """Seconds at the beginning of a turn that are not measured: while the others had theirs, whatever waits became due."""
 
 
