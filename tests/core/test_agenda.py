@@ -8,7 +8,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topaz_status.core.agenda import PARKED, Agenda, Entry
+from topaz_status.core.agenda import ADMITTED, GRAIN, PARKED, Agenda, Entry
 from topaz_status.core.looks import JobLook
 from topaz_status.models.state import JobKind, JobRef
 
@@ -75,6 +75,40 @@ def test_the_greatest_worth_goes_first_and_the_urgent_before_it() -> None:
     for entry in (small, large, twin, urgent):
         agenda.put(entry, 5.0)
     assert served(agenda, 5.0) == [urgent, large, twin, small]
+
+
+def test_while_something_is_due_what_else_becomes_so_is_noticed_within_a_grain() -> None:
+    """Not at each decision: it would cost more than the decision itself."""
+    agenda = new_agenda()
+    first, better = Item(1.0), Item(100.0)
+    agenda.put(first, 5.0)
+    agenda.put(better, 5.0 + GRAIN / 2.0)
+    assert agenda.due_by(5.0)
+    assert agenda.due_by(5.0 + GRAIN * 0.9)
+    assert agenda.best() is first
+    assert agenda.due_by(5.0 + GRAIN)
+    assert agenda.best() is better
+
+
+def test_the_urgent_do_not_wait_for_the_grain() -> None:
+    """Somebody said that there is news."""
+    agenda = new_agenda()
+    first, urgent = Item(100.0), Item(0.001, urgent=True)
+    agenda.put(first, 5.0)
+    assert agenda.due_by(5.0)
+    agenda.put(urgent, 5.0)
+    assert agenda.due_by(5.0)
+    assert agenda.best() is urgent
+
+
+def test_a_burst_does_not_wait_for_the_grain() -> None:
+    """Only a part of it becomes due in one step, the next part in the next step."""
+    agenda = new_agenda()
+    for _ in range(10 * ADMITTED):
+        agenda.put(Item(), 5.0)
+    for step in range(1, 11):
+        assert agenda.due_by(5.0)
+        assert len(agenda) == step * ADMITTED
 
 
 def test_worth_that_grows_is_noticed() -> None:
