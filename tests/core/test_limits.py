@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from topaz_status.core.bucket import TokenBucket
@@ -144,3 +144,28 @@ def test_a_token_given_back_is_given_back_to_both_buckets() -> None:
     budget.take(TRY_ON, 0.0)
     budget.give_back(TRY_ON)
     assert budget.ready_at(TRY_ON) <= 0.0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["take", "give back", "429", "hold"]), st.sampled_from(list(JobKind)), st.floats(0.0, 3.0)
+        )
+    )
+)
+@example([("take", TRY_ON, 0.0), ("429", TRY_ON, 0.5), ("take", TRY_ON, 0.6)])
+def test_who_is_ready_is_who_may_take(steps: list[tuple[str, JobKind, float]]) -> None:
+    """Whatever has happened before: both ways to ask give the same answer."""
+    budget, now = LocalBudget(2.0, 3.0, {TRY_ON: 1.0}), 0.0
+    for what, kind, pause in steps:
+        now += pause
+        ready = budget.ready(now)
+        assert set(ready) == {kind for kind in JobKind if budget.ready_at(kind) <= now}
+        if what == "429":
+            budget.limited(kind, now)
+        elif what == "hold":
+            budget.hold(kind, now, 2.0)
+        elif kind in ready:
+            budget.take(kind, now)
+            if what == "give back":
+                budget.give_back(kind)

@@ -168,6 +168,8 @@ def test_ten_thousand_waiters_canceled_in_any_order_are_gone_at_once() -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert gate.in_flight == 0
+        assert not gate._first(list(JobKind))
+        assert gate._in_line == 0
         return len(log)
 
     assert run_virtual(main()) == 1

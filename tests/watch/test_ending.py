@@ -286,3 +286,19 @@ async def test_the_last_look_is_the_one_that_ends_the_patience() -> None:
         assert isinstance((await client.watch(job).outcome()).error, ServerError)
     asked = looks(simulator, job)
     assert asked[-1] - asked[0] == pytest.approx(60.0, abs=policy.min_interval + A_HAIR)
+
+
+@virtual
+async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
+    """Or slots would be kept for it, and the gate would ask for its looks."""
+    simulator = Simulator()
+    async with client_of(simulator) as client:
+        jobs = [simulator.add(kind, duration=5.0) for kind in (JobKind.IMAGE, JobKind.VIDEO)]
+        watches = [client.watch(job) for job in jobs]
+        assert client._engine is not None
+        roster = client._engine.feed.roster
+        assert roster.kinds == (JobKind.IMAGE, JobKind.VIDEO)
+        watches[0].cancel()
+        assert roster.kinds == (JobKind.VIDEO,)
+        await asyncio.gather(*watches, return_exceptions=True)
+        assert roster.kinds == ()
