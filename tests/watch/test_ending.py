@@ -297,8 +297,8 @@ async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
         watches = [client.watch(job) for job in jobs]
         assert client._engine is not None
         roster = client._engine.feed.roster
-        assert roster.kinds == (JobKind.IMAGE, JobKind.VIDEO)
+        assert list(roster.kinds) == [JobKind.IMAGE, JobKind.VIDEO]
         watches[0].cancel()
-        assert roster.kinds == (JobKind.VIDEO,)
+        assert list(roster.kinds) == [JobKind.VIDEO]
         await asyncio.gather(*watches, return_exceptions=True)
-        assert roster.kinds == ()
+        assert not list(roster.kinds)
