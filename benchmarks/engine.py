@@ -77,8 +77,8 @@ def _measure_cancels(rounds: int, show: Callable[[str], None]) -> dict[str, Canc
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--rounds", type=int, default=8, help="turns of each client a sitting (default: %(default)s)")
-    add("--sittings", type=int, default=2, help="each with fresh processes (default: %(default)s)")
+    add("--rounds", type=int, default=6, help="turns of each client a sitting (default: %(default)s)")
+    add("--sittings", type=int, default=4, help="each with fresh processes (default: %(default)s)")
     add("--slice", type=float, default=0.5, help="seconds of a turn (default: %(default)s)")
     add("--jobs", type=int, default=5000, help="jobs watched (default: %(default)s)")
     add("--rate", type=float, default=2000.0, help="requests/s when paced (default: %(default)s)")
