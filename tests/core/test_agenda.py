@@ -111,6 +111,18 @@ def test_a_burst_does_not_wait_for_the_grain() -> None:
         assert len(agenda) == step * ADMITTED
 
 
+def test_a_burst_does_not_wait_for_a_grain_that_began_before_it() -> None:
+    """What was looked into a moment ago was nothing yet."""
+    agenda = new_agenda()
+    agenda.put(Item(), 5.0)
+    assert len(served(agenda, 5.0)) == 1
+    for _ in range(3 * ADMITTED):
+        agenda.put(Item(), 5.0 + GRAIN / 4.0)
+    for step in range(1, 4):
+        assert agenda.due_by(5.0 + GRAIN / 2.0)
+        assert len(agenda) == step * ADMITTED
+
+
 def test_worth_that_grows_is_noticed() -> None:
     """Who overtakes others while all of them wait is served before them."""
     agenda = new_agenda()

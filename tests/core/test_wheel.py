@@ -80,9 +80,12 @@ def test_a_sweep_lets_go_of_what_is_stale_before_its_tick_comes() -> None:
     """Or a wheel of far times would keep whatever was ever put in."""
     gone: set[int] = set()
     wheel = new_wheel(gone)
-    for number in range(100):
-        wheel.put(1_000.0, (1_000.0, number))
-    gone |= set(range(99))
+    for number in range(300):
+        if number == 200:
+            wheel.first_at()  # brings the first hundred to hand
+        at = 1_000.0 if number % 2 else 2_000.0
+        wheel.put(at, (at, number))
+    gone |= set(range(300)) - {99, 100, 299}
     wheel.sweep()
     gone.clear()  # whoever is still in there counts again
-    assert taken(wheel) == [(1_000.0, 99)]
+    assert taken(wheel) == [(1_000.0, 99), (1_000.0, 299), (2_000.0, 100)]

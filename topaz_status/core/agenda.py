@@ -66,7 +66,7 @@ class Entry:
         raise NotImplementedError
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """Give about the time, after ``now``, at which a look will have that worth."""
+        """Give about the time, after ``now`` and finite, at which a look will have that worth."""
         raise NotImplementedError
 
 
@@ -121,7 +121,7 @@ class Agenda:
         self._due = 0
 
     def __len__(self) -> int:
-        """Count what is due."""
+        """Count what is due, but for what became so within the last grain."""
         return self._due
 
     def put(self, entry: Entry, at: float) -> None:
@@ -139,7 +139,7 @@ class Agenda:
         self._waiting.put(at, entry)
 
     def remove(self, entry: Entry, state: int = PARKED) -> None:
-        """Take an entry out. What is left of it in the wheel goes when its tick comes."""
+        """Take an entry out. What is left of it in the wheels goes when its tick comes."""
         if entry.rung >= 0:
             self._leave_rung(entry)
             self._due -= 1
@@ -168,6 +168,8 @@ class Agenda:
             self._due += 1
             self._step_on(entry, now)
             self._fresh.append(entry)
+        else:  # the next part of a burst does not wait
+            self._admits_at = -math.inf
         if self._climbs:
             self._climb(now)
         return self._due > 0
@@ -203,9 +205,12 @@ class Agenda:
         """Give the entry that has stood longest on the highest rung; something is due."""
         return next(iter(self._rungs[self._filled.bit_length() - 1]))
 
-    def first_late_at(self) -> float:
-        """Give the time by which, first of all that is due, something should have been looked at."""
-        return self._lates.first_at()
+    def first_late_at(self, by: float = math.inf) -> float:
+        """Give the time by which, first of all that is due, something should have been looked at.
+
+        If that is ``by`` then; else any later one.
+        """
+        return self._lates.first_at(by)
 
     def first_late(self) -> Entry:
         """Give that entry, after :meth:`first_late_at` found one."""

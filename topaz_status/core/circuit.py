@@ -93,7 +93,10 @@ class Circuit:
         return self._trouble - min(trouble + at - sent_at, after)
 
     def sent(self, look: Look, now: float, ready_at: float) -> None:
-        """A look goes out, for which there has been a token since ``ready_at``; to a service that is down, a probe."""
+        """A look goes out, for which there has been a token since ``ready_at``; to a service that is down, a probe.
+
+        While there is no trouble it does not matter since when.
+        """
         if self.about is not None:
             self._starved += max(0.0, min(ready_at, now) - self._last_sent_at)
         self._last_sent_at = now

@@ -143,17 +143,15 @@ class Schedule:
         return min((self._next_of(kind, now) for kind in kinds), default=math.inf)
 
     def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
-        """Learn from a usable answer, whatever jobs a page named, and plan the next looks at them."""
+        """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
             return
         tracked = self._jobs.get(look.job)
-        if tracked is None:
-            return
-        if tracked.rung == FLYING:
+        if tracked is not None and tracked.rung == FLYING:
             tracked.rung = PARKED
         for sighting in sightings:
-            self._saw_one(tracked, sighting, now)
+            self._saw_one(sighting, now)
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:
         """Note that no usable answer came: the same look is due again at ``retry_at``."""
@@ -211,7 +209,7 @@ class Schedule:
 
     def overdue(self, now: float, kinds: Collection[JobKind] = tuple(JobKind)) -> float:
         """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
-        return max(now - min((agenda.first_late_at() for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
+        return max(now - min((agenda.first_late_at(now) for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
 
     def due_at(self, job: JobRef) -> float:
         """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
@@ -282,7 +280,7 @@ class Schedule:
 
     def _latest(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry] | None:
         """Give the entry whose longest gap was first to end, or the page on which such a job is likely to be met."""
-        last_at, agenda = min(((agenda.first_late_at(), agenda) for agenda in agendas), key=itemgetter(0))
+        last_at, agenda = min(((agenda.first_late_at(now), agenda) for agenda in agendas), key=itemgetter(0))
         if last_at > now:
             return None
         entry = agenda.first_late()
@@ -292,7 +290,10 @@ class Schedule:
                 return self._walks[page.kind].agenda, page
         return agenda, entry
 
-    def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
+    def _saw_one(self, seen: Sighting, now: float) -> None:
+        tracked = self._jobs.get(seen.job)
+        if tracked is None:
+            return
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
             self.drop(tracked.job)

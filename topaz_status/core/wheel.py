@@ -44,7 +44,7 @@ class Wheel(Generic[T]):
         return bool(self._at_hand or self._ticks or self._early)
 
     def put(self, at: float, item: T) -> None:
-        """Have an item come out at ``at``, which its ``time_of`` tells too."""
+        """Have an item come out at ``at``, a finite time, which its ``time_of`` tells too."""
         tick = int(at * TICKS)
         if tick <= self._tick:
             self._count += 1
@@ -84,8 +84,12 @@ class Wheel(Generic[T]):
 
     def sweep(self) -> None:
         """Be rid of what is stale, wherever it waits."""
+        is_live = self._is_live
         for tick, items in self._waiting.items():
-            self._waiting[tick] = [item for item in items if self._is_live(self._time_of(item), item)]
+            self._waiting[tick] = [item for item in items if is_live(self._time_of(item), item)]
+        self._at_hand = [pair for pair in self._at_hand if is_live(*pair)]
+        self._early = [one for one in self._early if is_live(one[0], one[2])]
+        heapq.heapify(self._early)
 
     def _is_early(self) -> bool:
         early, at_hand = self._early, self._at_hand

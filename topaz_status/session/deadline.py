@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,7 @@ from .interrupt import Interrupt
 
 @attrs.define(eq=False)
 class Deadlines:
-    """The limits that run, each ``seconds`` long. The timer is set while there are any."""
+    """The limits that run, each ``seconds`` long. The timer is set for the first, and fires also when that is over."""
 
     clock: Clock
     _seconds: float
@@ -39,7 +40,7 @@ class Deadlines:
     def _fire(self) -> None:
         self._timer = None
         now = self.clock.now()
-        over = [deadline for deadline, at in self.running.items() if at <= now]
+        over = [deadline for deadline, _ in takewhile(lambda item: item[1] <= now, self.running.items())]
         for deadline in over:
             del self.running[deadline]
             deadline.ring()

@@ -88,7 +88,7 @@ class Feed:
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
-        if not self._with_room((kind,)):
+        if kind not in self.roster.kinds or not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
@@ -117,7 +117,7 @@ class Feed:
         return kind
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
-        """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to the other services."""
+        """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
         watched = self.roster.kinds
         if len(watched) <= 1:
             return [kind for kind in watched if kind in kinds]

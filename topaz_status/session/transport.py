@@ -173,10 +173,12 @@ class Transport:
             ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
         """
         door = self._doors.get(ACCOUNTS[request.kind]) or self._open_door(request.kind)
+        if door.session.closed:
+            raise ConfigurationError(_CLOSED)
         try:
             return await self._exchange(door, request)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
-            failure = ConfigurationError(_CLOSED) if door.session.closed else _translate(error, request.job)
+            failure = _translate(error, request.job)
         raise failure
 
     async def _exchange(self, door: _Door, request: Request) -> Response:
@@ -290,7 +292,8 @@ class Stream:
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """The body, decompressed as it comes, never more than ``max_bytes`` of it.
 
-    At its end the connection has gone back to the pool by itself; before it, there is no more use for it.
+    At its end the connection has gone back to the pool by itself, but for one that is said to be upgraded; before it,
+    there is no more use for it.
     """
     content = answer.content
     try:
@@ -302,8 +305,9 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     except BaseException:
         answer.close()
         raise
-    if size > max_bytes:
+    if not answer.closed:
         answer.close()
+    if size > max_bytes:
         raise TransportError(f"the answer is larger than {max_bytes} bytes")
     return body if len(pieces) == 1 else b"".join(pieces)
 
