@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import orjson
 import pytest
 from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, http, options, real
 
-from topaz_status import StatusClient, TopazStatusError
+from topaz_status import ConfigurationError, StatusClient, TopazStatusError, TransportError
 
 PLAIN = {"host", "accept", "accept-encoding", "user-agent"}
 COOKIES = "Set-Cookie: theirs=1; Path=/"
@@ -123,6 +124,37 @@ async def test_a_trace_that_breaks(tmp_path: Path) -> None:
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     assert not server.heard
+
+
+@real
+async def test_what_was_sent_when_a_caller_closed_the_session_may_have_been_done() -> None:
+    """Whoever deletes must know: only a request that never left is told that the session is closed."""
+    closing: list[asyncio.Task[None]] = []
+
+    async def never(session: aiohttp.ClientSession) -> AsyncIterator[bytes]:
+        closing.append(asyncio.create_task(session.close()))
+        await asyncio.gather(*closing)
+        yield b""
+
+    session = aiohttp.ClientSession()
+    server = RawServer(lambda _: never(session))
+    async with server.serve() as url, StatusClient(**options(topaz_url=url, session=session)) as client:
+        with pytest.raises(TransportError) as raised:
+            await client.image.delete("a")
+        assert raised.value.maybe_sent
+        assert client.stats().total_requests == len(server.heard) == 1
+        with pytest.raises(ConfigurationError, match="session is closed"):
+            await client.image.delete("a")
+    assert len(server.heard) == 1
+
+
+@real
+async def test_an_answer_that_claims_another_protocol_leaves_nothing_open() -> None:
+    """Aiohttp hands the connection of a 101 to whoever asked; nobody did."""
+    server = RawServer(lambda _: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+    async with server.serve() as url, StatusClient(**options(topaz_url=url)) as client:
+        with pytest.raises(TopazStatusError):
+            await client.image.delete("a")
 
 
 @real
