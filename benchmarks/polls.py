@@ -90,6 +90,7 @@ def profile(url: str, arguments: argparse.Namespace, core: int | None) -> None:
     with Child(CLIENTS[arguments.client], (order,), core) as client:
         client.receive()
         client.send("begin")
+        client.receive()
         time.sleep(arguments.rounds * arguments.slice)
         client.send("end")
         client.receive()

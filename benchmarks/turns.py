@@ -18,6 +18,8 @@ K = TypeVar("K")
 
 SETTLING: Final = 0.25
 """Seconds at the beginning of a turn that are not measured: while the others had theirs, whatever waits became due."""
+SETTLING_PACED: Final = 1.0
+"""The same for clients that are paced: it takes them longer to get over it."""
 
 
 @attrs.frozen
@@ -67,7 +69,8 @@ async def take_turns(pipe: Connection, order: Order, polls: Callable[[], int]) -
         await asyncio.sleep(0.05)
     pipe.send("warm")
     while pipe.recv() is not None:  # blocks the loop and all its clients: it is not our turn
-        await asyncio.sleep(SETTLING)
+        await asyncio.sleep(SETTLING_PACED if order.paced else SETTLING)
+        pipe.send("settled")
         began, cpu, before = time.perf_counter(), time.process_time(), polls()
         with _profiled(order.profile):
             await message(pipe)
@@ -107,7 +110,8 @@ def take_rounds(
         show(f"round {turn + 1} of {rounds}")
         for name, client in clients.items():
             client.send("begin")
-            time.sleep(SETTLING + seconds)
+            client.receive()
+            time.sleep(seconds)
             client.send("end")
             costs[name].append(client.receive())
     for client in clients.values():
