@@ -126,11 +126,8 @@ class Agenda:
 
     def put(self, entry: Entry, at: float) -> None:
         """Have an entry become due at ``at``, whatever it was before."""
-        if entry.rung >= 0:
-            self._leave_rung(entry)
-            self._due -= 1
+        self.remove(entry, WAITING)
         entry.due_at = at
-        entry.rung = WAITING
         if entry.urgent:
             self._count += 1
             heapq.heappush(self._hurried, (at, self._count, entry))

@@ -91,7 +91,7 @@ class LocalBudget:
         limit = self._limits[kind]
         limit.take(now)
         self._shared.take(now)
-        self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
+        self._note(limit)
 
     def give_back(self, kind: JobKind) -> None:
         """See :class:`Budget`."""
@@ -101,12 +101,15 @@ class LocalBudget:
     def limited(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""
         self._limits[kind].too_many(now)
-        self._all_ready_at = max(self._all_ready_at, self._limits[kind].bucket.ready_at)
+        self._note(self._limits[kind])
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """See :class:`Budget`. ``delay`` is cut to 300 s."""
         self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
-        self._all_ready_at = max(self._all_ready_at, self._limits[kind].bucket.ready_at)
+        self._note(self._limits[kind])
+
+    def _note(self, limit: KindLimit) -> None:
+        self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
 
     def tokens(self, now: float) -> float:
         """See :class:`Budget`."""

@@ -302,11 +302,9 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
             pieces.append(piece)
             size += len(piece)
-    except BaseException:
-        answer.close()
-        raise
-    if not answer.closed:
-        answer.close()
+    finally:
+        if not answer.closed:
+            answer.close()
     if size > max_bytes:
         raise TransportError(f"the answer is larger than {max_bytes} bytes")
     return body if len(pieces) == 1 else b"".join(pieces)
