@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from operator import itemgetter
 
 from hypothesis import given
@@ -20,11 +19,13 @@ def new_wheel(gone: set[int] | None = None) -> Wheel[Item]:
     return Wheel(itemgetter(0), lambda _, item: gone is None or item[1] not in gone)
 
 
-def taken(wheel: Wheel[Item], by: float = math.inf) -> list[Item]:
-    out = []
-    while (at := wheel.first_at(by)) <= by and at < math.inf:
-        assert wheel.first()[0] == at
-        out.append(wheel.take())
+def taken(wheel: Wheel[Item], by: float = 1e6) -> list[Item]:
+    """What is due by then, the first of which is known before."""
+    at = wheel.first_at(by)
+    known = wheel.first() if at <= by else None
+    out = list(wheel.due(by))
+    assert out[:1] == ([] if known is None else [known])
+    assert known is None or known[0] == at
     return out
 
 
@@ -56,6 +57,26 @@ def test_what_is_put_in_while_others_come_out_takes_its_place_among_them(
         assert taken(wheel, now) == sorted(due)
         waiting = [item for item in waiting if item[0] > now]
     assert taken(wheel) == sorted(waiting)
+
+
+@given(st.lists(TIMES, min_size=1, max_size=8), st.lists(TIMES, max_size=8))
+def test_what_is_put_in_for_later_while_something_is_taken_out_comes_out_after_it(
+    times: list[float], delays: list[float]
+) -> None:
+    """As an entry does that climbs, and plans to climb again; whoever stops taking leaves the rest where it is."""
+    wheel, expected = new_wheel(), [(at, number) for number, at in enumerate(times)]
+    for item in expected:
+        wheel.put(item[0], item)
+    out, later = [], iter(delays)
+    for at, number in wheel.due(8.0):
+        out.append((at, number))
+        if (delay := next(later, None)) is not None:
+            item = at + delay, len(expected)
+            expected.append(item)
+            wheel.put(item[0], item)
+        if len(out) == len(times):
+            break
+    assert out + taken(wheel) == sorted(expected)
 
 
 @given(st.lists(TIMES, min_size=1), st.data())

@@ -12,7 +12,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Final
 
@@ -154,29 +155,24 @@ class Agenda:
             return True
         if not (self._due or self._waiting or self._hurried):
             return False
-        for _ in range(ADMITTED):
-            if self._hurried and _first_at(self._hurried) <= now:
-                entry = heapq.heappop(self._hurried)[2]
-            elif self._waiting.first_at(now) <= now:
-                entry = self._waiting.take()
-            else:
-                self._admits_at = now + GRAIN
-                break
+        before = self._due
+        for entry in islice(self._become_due(now), ADMITTED):
             self._due += 1
             self._step_on(entry, now)
             self._fresh.append(entry)
-        else:  # the next part of a burst does not wait
-            self._admits_at = -math.inf
+        is_burst = self._due - before == ADMITTED  # whose next part does not wait
+        self._admits_at = -math.inf if is_burst else now + GRAIN
         if self._climbs:
             self._climb(now)
         return self._due > 0
 
+    def _become_due(self, now: float) -> Iterator[Entry]:
+        while self._hurried and _first_at(self._hurried) <= now:
+            yield heapq.heappop(self._hurried)[2]
+        yield from self._waiting.due(now)
+
     def _climb(self, now: float) -> None:
-        climbs = self._climbs
-        for _ in range(CLIMBERS):
-            if climbs.first_at(now) > now:
-                break
-            entry = climbs.take()[1]
+        for _, entry, _ in islice(self._climbs.due(now), CLIMBERS):
             self._leave_rung(entry)
             self._step_on(entry, now)
             self._plan_climb(entry, now)

@@ -88,10 +88,9 @@ class LocalBudget:
 
     def take(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""
-        limit = self._limits[kind]
-        limit.take(now)
+        ready_at = self._limits[kind].take(now)
         self._shared.take(now)
-        self._note(limit)
+        self._all_ready_at = max(self._all_ready_at, ready_at)
 
     def give_back(self, kind: JobKind) -> None:
         """See :class:`Budget`."""

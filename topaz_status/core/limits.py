@@ -77,12 +77,17 @@ class KindLimit:
             return self.ceiling
         return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
 
-    def take(self, now: float) -> None:
-        """Spend one token, then let the rate recover: the token was there at the rate that held before."""
-        self.bucket.take(now)
+    def take(self, now: float) -> float:
+        """Spend one token, then let the rate recover: the token was there at the rate that held before.
+
+        Give the time from which the next one is there.
+        """
+        bucket = self.bucket
+        bucket.take(now)
         self._sends.sent(now)
         if self._estimate < self.ceiling:
             self._set(self.rate(now), now)
+        return bucket.ready_at
 
     def too_many(self, now: float) -> None:
         """A 429 came: cut the rate, once for all that come within a second."""

@@ -151,7 +151,9 @@ class Schedule:
         if tracked is not None and tracked.rung == FLYING:
             tracked.rung = PARKED
         for sighting in sightings:
-            self._saw_one(sighting, now)
+            about = tracked if sighting.job is look.job else self._jobs.get(sighting.job)
+            if about is not None:
+                self._saw_one(about, sighting, now)
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:
         """Note that no usable answer came: the same look is due again at ``retry_at``."""
@@ -290,10 +292,7 @@ class Schedule:
                 return self._walks[page.kind].agenda, page
         return agenda, entry
 
-    def _saw_one(self, seen: Sighting, now: float) -> None:
-        tracked = self._jobs.get(seen.job)
-        if tracked is None:
-            return
+    def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
             self.drop(tracked.job)

@@ -4,14 +4,14 @@ A list a tick, sorted when the tick comes to hand, and a heap for what is put in
 items that wait cost nothing until their tick comes, and a pointer each; a heap of all would touch a dozen of them for
 each that comes out. Of the same time, who was put in first comes out first.
 
-What is in it may turn stale, and is then passed over: the wheel asks when its tick comes, and again when its turn does.
+What is in it may turn stale, and is then passed over: the wheel asks when its turn comes.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
@@ -78,9 +78,18 @@ class Wheel(Generic[T]):
         """Give the item that :meth:`first_at` found."""
         return self._early[0][2] if self._is_early() else self._at_hand[-1][1]
 
-    def take(self) -> T:
-        """Take out the item that :meth:`first_at` found."""
-        return heapq.heappop(self._early)[2] if self._is_early() else self._at_hand.pop()[1]
+    def due(self, by: float) -> Iterator[T]:
+        """Take out one after the other what counts and comes out by ``by``, a finite time."""
+        is_live = self._is_live
+        while self.first_at(by) <= by:
+            if self._early:
+                yield heapq.heappop(self._early)[2] if self._is_early() else self._at_hand.pop()[1]
+                continue
+            at_hand = self._at_hand
+            while at_hand and at_hand[-1][0] <= by and not self._early:
+                at, item = at_hand.pop()
+                if is_live(at, item):
+                    yield item
 
     def sweep(self) -> None:
         """Be rid of what is stale, wherever it waits."""
@@ -98,11 +107,8 @@ class Wheel(Generic[T]):
     def _turn(self) -> list[tuple[float, T]]:
         """Bring the next tick to hand, where nothing is left of those before."""
         self._tick = tick = heapq.heappop(self._ticks)
-        at_hand = []
-        for item in self._waiting.pop(tick):
-            at = self._time_of(item)
-            if self._is_live(at, item) and int(at * TICKS) == tick:
-                at_hand.append((at, item))
+        time_of = self._time_of
+        at_hand = [(at, item) for item in self._waiting.pop(tick) if int((at := time_of(item)) * TICKS) == tick]
         at_hand.sort(key=_at)
         at_hand.reverse()
         self._at_hand = at_hand

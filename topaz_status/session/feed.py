@@ -120,7 +120,7 @@ class Feed:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
         watched = self.roster.kinds
         if len(watched) <= 1:
-            return [kind for kind in watched if kind in kinds]
+            return watched if watched and watched[0] in kinds else ()
         gate = self.gate
         kept = gate.slots // KEPT
         free = gate.slots - gate.in_flight
