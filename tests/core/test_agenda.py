@@ -23,6 +23,7 @@ class Item(Entry):
     since: float = 0.0
     urgent: bool = False
     due_at: float = 0.0
+    remind_at: float = 0.0
     rung: int = PARKED
 
     def send(self) -> JobLook:
@@ -158,9 +159,11 @@ def test_the_longest_overdue_is_known() -> None:
     entries = [Item() for _ in range(3)]
     for entry, at in zip(entries, (7.0, 3.0, 5.0), strict=True):
         agenda.put(entry, at)
-    assert agenda.first_late_at() == math.inf
     agenda.due_by(8.0)
     agenda.settle(8.0)
-    assert (agenda.first_late_at(), agenda.first_late()) == (13.0, entries[1])
+    agenda.due_by(12.9)
+    assert agenda.first_late() == (math.inf, None)
+    agenda.due_by(18.0)
+    assert agenda.first_late() == (13.0, entries[1])
     agenda.remove(entries[1])
-    assert (agenda.first_late_at(), agenda.first_late()) == (15.0, entries[2])
+    assert agenda.first_late() == (15.0, entries[2])

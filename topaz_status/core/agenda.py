@@ -3,8 +3,8 @@
 Entries wait in a :class:`~.wheel.Wheel`. What is due stands on a *ladder*: a rung for each octave of worth, served from
 the top, first come first served within a rung. An entry climbs when its worth has grown to the rung that is being
 served, at a time that is worked out when it steps on, so a decision touches the head of one rung and an entry moves
-once or twice between two looks, however long it waits. Serving by worth alone would starve the rest; therefore the
-order in which their longest gaps end is kept beside it.
+once or twice between two looks, however long it waits. Serving by worth alone would starve the rest; therefore those
+whose longest gap has ended stand in a line besides, in that order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
@@ -27,8 +27,8 @@ ADMITTED: Final = 128
 """Entries that become due in one step at most: a burst is spread over the steps that follow."""
 LEFT_OVER: Final = 4_096
 """Reminders of entries long gone that are put up with."""
-CLIMBERS: Final = 256
-"""Entries that climb in one step at most."""
+REMINDED: Final = 256
+"""Entries that climb, or are found late, in one step at most."""
 GRAIN: Final = 0.005
 """Seconds: while something is due, what else has become so is looked into so often at most."""
 _BELOW_TOP: Final = (1 << TOP) - 1
@@ -42,14 +42,18 @@ PARKED: Final = -2
 """Not in the agenda: a page answers for it."""
 FLYING: Final = -3
 """Not in the agenda: a look is on the wire."""
+GONE: Final = -4
+"""Not in the agenda, and never again."""
 
 
 class Entry:
     """Something that can be looked at: a job, or a page of them."""
 
-    __slots__ = ("due_at", "rung", "urgent")
+    __slots__ = ("due_at", "remind_at", "rung", "urgent")
 
     due_at: float
+    remind_at: float
+    """While it is due: when to come back to it."""
     rung: int
     urgent: bool
 
@@ -76,7 +80,6 @@ class Agenda:
 
     __slots__ = (
         "_admits_at",
-        "_climbs",
         "_count",
         "_due",
         "_exact",
@@ -84,8 +87,9 @@ class Agenda:
         "_fresh",
         "_hurried",
         "_last_at",
-        "_lates",
+        "_late",
         "_price",
+        "_reminded",
         "_reminders",
         "_rungs",
         "_rungs_an_octave",
@@ -113,10 +117,12 @@ class Agenda:
         """Until then whatever is due is on the ladder, but for what has become so within a grain."""
         self._filled = 0
         """A bit for each rung that somebody stands on."""
-        self._climbs: Wheel[_Reminder] = Wheel(itemgetter(0), _may_climb)
-        self._lates: Wheel[_Reminder] = Wheel(itemgetter(0), _is_due)
-        self._reminders = 0
-        """Put into both since they were rid of the stale ones."""
+        self._late: OrderedDict[Entry, float] = OrderedDict()
+        """Those that are due and should have been looked at, and by when; the longest overdue first."""
+        self._reminders: Wheel[Entry] = Wheel(attrgetter("remind_at"), _is_due)
+        """When those that are due will climb, or be late."""
+        self._reminded = 0
+        """How many were put in since it was rid of the stale ones."""
         self._fresh: list[Entry] = []
         self._count = 0
         self._due = 0
@@ -141,6 +147,8 @@ class Agenda:
         if entry.rung >= 0:
             self._leave_rung(entry)
             self._due -= 1
+            if self._late.pop(entry, None) is not None and not self._late:
+                self._late.clear()
         entry.rung = state
 
     def next_at(self) -> float:
@@ -150,7 +158,7 @@ class Agenda:
         return min(self._waiting.first_at(), _first_at(self._hurried))
 
     def due_by(self, now: float) -> bool:
-        """Let what is due by ``now`` step on the ladder, and climb; tell whether anything is."""
+        """Let what is due by ``now`` step on the ladder, climb, and be found late; tell whether anything is due."""
         if self._due and now < self._admits_at:
             return True
         if not (self._due or self._waiting or self._hurried):
@@ -162,8 +170,10 @@ class Agenda:
             self._fresh.append(entry)
         is_burst = self._due - before == ADMITTED  # whose next part does not wait
         self._admits_at = -math.inf if is_burst else now + GRAIN
-        if self._climbs:
-            self._climb(now)
+        if self._reminders:
+            for entry in islice(self._reminders.due(now), REMINDED):
+                self._climb(entry, now)
+                self._remind(entry, now)
         return self._due > 0
 
     def _become_due(self, now: float) -> Iterator[Entry]:
@@ -171,55 +181,41 @@ class Agenda:
             yield heapq.heappop(self._hurried)[2]
         yield from self._waiting.due(now)
 
-    def _climb(self, now: float) -> None:
-        for _, entry, _ in islice(self._climbs.due(now), CLIMBERS):
-            self._leave_rung(entry)
-            self._step_on(entry, now)
-            self._plan_climb(entry, now)
-
     def settle(self, now: float) -> None:
         """Work out for those that stepped on, and were not taken at once, when they climb and when they are late."""
         if not self._fresh:
             return
         for entry in self._fresh:
             if entry.rung >= 0:
-                last_at = self._last_at(entry)
-                if last_at < math.inf:
-                    self._lates.put(last_at, (last_at, entry, entry.due_at))
-                self._plan_climb(entry, now)
-                self._reminders += 1
+                self._remind(entry, now)
         self._fresh.clear()
-        if self._reminders > 2 * self._due + LEFT_OVER:
-            self._reminders = 0
-            self._lates.sweep()
-            self._climbs.sweep()
+        if self._reminded > 2 * self._due + LEFT_OVER:
+            self._reminded = 0
+            self._reminders.sweep()
 
     def best(self) -> Entry:
         """Give the entry that has stood longest on the highest rung; something is due."""
         return next(iter(self._rungs[self._filled.bit_length() - 1]))
 
-    def first_late_at(self, by: float = math.inf) -> float:
-        """Give the time by which, first of all that is due, something should have been looked at.
-
-        If that is ``by`` then; else any later one.
-        """
-        return self._lates.first_at(by)
-
-    def first_late(self) -> Entry:
-        """Give that entry, after :meth:`first_late_at` found one."""
-        return self._lates.first()[1]
+    def first_late(self) -> tuple[float, Entry | None]:
+        """Give what was first to be late, and by when it should have been looked at; infinite where nothing is."""
+        for entry, last_at in self._late.items():
+            return last_at, entry
+        return math.inf, None
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _step_on(self, entry: Entry, now: float) -> None:
-        if entry.urgent:
-            rung = TOP
-        else:
-            worth = entry.worth_at(now) / self._price
-            rung = 0
-            if worth > 1.0:
-                rung = int(math.log2(worth) * self._rungs_an_octave)
-                rung = rung if rung < TOP else TOP - 1
+        self._stand_on(TOP if entry.urgent else self._rung_of(entry, now), entry)
+
+    def _rung_of(self, entry: Entry, now: float) -> int:
+        worth = entry.worth_at(now) / self._price
+        if worth <= 1.0:
+            return 0
+        rung = int(math.log2(worth) * self._rungs_an_octave)
+        return rung if rung < TOP else TOP - 1
+
+    def _stand_on(self, rung: int, entry: Entry) -> None:
         entry.rung = rung
         self._rungs[rung][entry] = None
         self._filled |= 1 << rung
@@ -231,35 +227,44 @@ class Agenda:
             rung.clear()  # else it would keep the table of the most that ever stood on it
             self._filled &= ~(1 << entry.rung)
 
-    def _plan_climb(self, entry: Entry, now: float) -> None:
+    def _climb(self, entry: Entry, now: float) -> None:
+        if entry.rung < TOP - 1:
+            rung = self._rung_of(entry, now)
+            if rung > entry.rung:
+                self._leave_rung(entry)
+                self._stand_on(rung, entry)
+
+    def _remind(self, entry: Entry, now: float) -> None:
+        """Come back to an entry that is due when it climbs, or is late; it may be so now."""
+        at, last_at = self._climbs_at(entry, now), self._last_at(entry)
+        if last_at > now:
+            at = at if at < last_at else last_at
+        elif entry not in self._late:
+            self._late[entry] = last_at
+        entry.remind_at = at
+        if at < math.inf:
+            self._reminders.put(at, entry)
+            self._reminded += 1
+
+    def _climbs_at(self, entry: Entry, now: float) -> float:
+        """Give about the time at which an entry is worth the next rung, or the one that is served: it may be later."""
         rung = entry.rung + 1
         if rung >= TOP:
-            return
+            return math.inf
         if not self._exact:
             served = (self._filled & _BELOW_TOP).bit_length() - 1
             rung = rung if rung > served else served
         at = entry.reaches_at(self._worths[rung], now)
         soonest = now + SOONEST_CLIMB
-        at = at if at > soonest else soonest
-        self._climbs.put(at, (at, entry, entry.due_at))
-
-
-_Reminder = tuple[float, Entry, float]
-"""When something is to be done about an entry, which, and when it became due: if that has changed, nothing is."""
+        return at if at > soonest else soonest
 
 
 def _waits(at: float, entry: Entry) -> bool:
     return entry.rung == WAITING and entry.due_at == at
 
 
-def _is_due(_at: float, reminder: _Reminder) -> bool:
-    entry = reminder[1]
-    return entry.rung >= 0 and entry.due_at == reminder[2]
-
-
-def _may_climb(_at: float, reminder: _Reminder) -> bool:
-    entry = reminder[1]
-    return 0 <= entry.rung < TOP and entry.due_at == reminder[2]
+def _is_due(at: float, entry: Entry) -> bool:
+    return entry.rung >= 0 and entry.remind_at == at
 
 
 def _first_at(heap: list[tuple[float, int, Entry]]) -> float:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from ..models.state import JobKind, JobRef
+
+if TYPE_CHECKING:
+    from .tracked import Tracked
 
 
 @attrs.define  # not frozen, as is whatever is made for each look: that would cost half a microsecond a field
@@ -12,6 +17,8 @@ class JobLook:
     """Ask for one job by itself."""
 
     job: JobRef
+    tracked: Tracked | None = attrs.field(default=None, eq=False, repr=False)
+    """What the schedule keeps of the job, to have it at hand."""
 
     @property
     def kind(self) -> JobKind:

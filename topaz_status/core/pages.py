@@ -112,6 +112,7 @@ class Page(Entry):
         self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, gets: float, weight: float
     ) -> None:
         self.due_at = now
+        self.remind_at = now
         self.rung = PARKED
         self.urgent = False
         self._kind = kind

@@ -21,7 +21,7 @@ from operator import itemgetter
 from typing import Final
 
 from ..models.state import JobKind, JobRef
-from .agenda import FLYING, PARKED, TOP, Agenda, Entry
+from .agenda import FLYING, GONE, PARKED, TOP, Agenda, Entry
 from .lifetimes import Lifetimes
 from .looks import Explanation, Look, PageLook
 from .outlook import SAMPLE, GoingRate, Queue, mean_lag
@@ -147,7 +147,9 @@ class Schedule:
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
             return
-        tracked = self._jobs.get(look.job)
+        tracked = look.tracked
+        if tracked is None or tracked.rung == GONE:
+            tracked = self._jobs.get(look.job)
         if tracked is not None and tracked.rung == FLYING:
             tracked.rung = PARKED
         for sighting in sightings:
@@ -211,7 +213,8 @@ class Schedule:
 
     def overdue(self, now: float, kinds: Collection[JobKind] = tuple(JobKind)) -> float:
         """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
-        return max(now - min((agenda.first_late_at(now) for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
+        self._due(now, kinds)
+        return max(now - min((agenda.first_late()[0] for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
 
     def due_at(self, job: JobRef) -> float:
         """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
@@ -268,7 +271,7 @@ class Schedule:
     def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
         """Take the greatest worth, and when there is a choice every so often the longest overdue."""
         self._turn += 1
-        if self._turn % self._guard == 0 and (late := self._latest(agendas, now)):
+        if self._turn % self._guard == 0 and (late := self._latest(agendas)):
             return late
         agenda = agendas[0]
         entry = agenda.best()
@@ -280,12 +283,11 @@ class Schedule:
             self._going[entry.kind].served(entry.worth_at(now))
         return agenda, entry
 
-    def _latest(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry] | None:
+    def _latest(self, agendas: list[Agenda]) -> tuple[Agenda, Entry] | None:
         """Give the entry whose longest gap was first to end, or the page on which such a job is likely to be met."""
-        last_at, agenda = min(((agenda.first_late_at(now), agenda) for agenda in agendas), key=itemgetter(0))
-        if last_at > now:
+        _, entry, agenda = min(((*agenda.first_late(), agenda) for agenda in agendas), key=itemgetter(0))
+        if entry is None:
             return None
-        entry = agenda.first_late()
         if isinstance(entry, Tracked) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
             if page.rung >= 0 and page.weight == 1.0:
@@ -360,7 +362,7 @@ class Schedule:
         self._agendas[tracked.job.kind].put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
 
     def _forget(self, tracked: Tracked) -> None:
-        self._agendas[tracked.job.kind].remove(tracked)
+        self._agendas[tracked.job.kind].remove(tracked, GONE)
         if tracked.group is not None:
             self._walks[tracked.job.kind].leave(tracked)
 

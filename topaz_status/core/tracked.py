@@ -65,6 +65,7 @@ class Tracked(Entry):
 
     def __init__(self, job: JobRef, born_at: float, now: float) -> None:
         self.due_at = now
+        self.remind_at = NOTHING
         self.rung = PARKED
         self.urgent = False
         self.job = job
@@ -115,7 +116,7 @@ class Tracked(Entry):
     def send(self) -> JobLook:
         """See :meth:`Entry.send`."""
         self.urgent = False
-        return JobLook(self.job)
+        return JobLook(self.job, self)
 
     @property
     def predicted_end_at(self) -> float:
@@ -139,8 +140,11 @@ class Tracked(Entry):
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`: no farther than a few times the present gap."""
-        gap = now - self.seen_at
-        return self.seen_at + self.gap_worth(worth, max(gap, SOONEST_CLIMB) * FARTHEST_CLIMB)
+        seen_at, basis_at, unit = self.seen_at, self.basis_at, self.unit
+        gap = now - seen_at
+        most = (gap if gap > SOONEST_CLIMB else SOONEST_CLIMB) * FARTHEST_CLIMB
+        start = (seen_at - basis_at) / unit
+        return seen_at + gap_worth(worth / self.weight, self.curve, start, self.before, unit, most=most)
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""

@@ -54,6 +54,8 @@ def gap_worth(wanted: float, curve: Curve, start: float, before: float, unit: fl
     if high_worth <= wanted:
         return most
     low = 0 if start < FIRST_EDGE else min(int(math.log2(start) * BINS_AN_OCTAVE + OFFSET), _LAST)
+    if low == high:
+        return most * math.sqrt(wanted / high_worth)
     low_gap = low_worth = 0.0
     while low < high:
         middle = (low + high) // 2

@@ -11,30 +11,35 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 TICKS: Final = 16.0
-"""Ticks in a second."""
-_at: Final = itemgetter(0)
+"""Ticks in a second: a power of two, so that the edges of ticks are exact."""
 
 
 class Wheel(Generic[T]):
     """Items of one sort."""
 
-    __slots__ = ("_at_hand", "_count", "_early", "_is_live", "_tick", "_ticks", "_time_of", "_waiting")
+    __slots__ = ("_at_hand", "_ats", "_count", "_early", "_is_live", "_tick", "_ticks", "_time_of", "_waiting")
 
     def __init__(self, time_of: Callable[[T], float], is_live: Callable[[float, T], bool]) -> None:
-        """Begin empty. ``is_live(at, item)`` tells of an item put in for ``at`` whether it still counts."""
+        """Begin empty.
+
+        ``time_of(item)`` gives the time for which an item was put in last; ``is_live(at, item)`` tells of one that was
+        put in for ``at`` whether it still counts.
+        """
         self._time_of = time_of
         self._is_live = is_live
         self._waiting: dict[int, list[T]] = {}
         self._ticks: list[int] = []
-        self._at_hand: list[tuple[float, T]] = []
+        self._at_hand: list[T] = []
         """The tick at hand, the last first."""
+        self._ats: list[float] = []
+        """Their times."""
         self._tick: float = -math.inf
         self._early: list[tuple[float, int, T]] = []
         """What was put into that tick, or an earlier one, since."""
@@ -63,53 +68,54 @@ class Wheel(Generic[T]):
         while early and not is_live(early[0][0], early[0][2]):
             heapq.heappop(early)
         early_at = early[0][0] if early else math.inf
-        at_hand = self._at_hand
         while True:
+            at_hand, ats = self._at_hand, self._ats
             while at_hand:
-                at, item = at_hand[-1]
-                if is_live(at, item):
+                at = ats[-1]
+                if is_live(at, at_hand[-1]):
                     return at if at < early_at else early_at
                 at_hand.pop()
+                ats.pop()
             if not self._ticks or self._ticks[0] > TICKS * min(by, early_at):
                 return early_at
-            at_hand = self._turn()
-
-    def first(self) -> T:
-        """Give the item that :meth:`first_at` found."""
-        return self._early[0][2] if self._is_early() else self._at_hand[-1][1]
+            self._turn()
 
     def due(self, by: float) -> Iterator[T]:
         """Take out one after the other what counts and comes out by ``by``, a finite time."""
         is_live = self._is_live
-        while self.first_at(by) <= by:
+        while (first_at := self.first_at(by)) <= by:
+            at_hand, ats = self._at_hand, self._ats
             if self._early:
-                yield heapq.heappop(self._early)[2] if self._is_early() else self._at_hand.pop()[1]
+                if ats and ats[-1] == first_at:
+                    ats.pop()
+                    yield at_hand.pop()
+                else:
+                    yield heapq.heappop(self._early)[2]
                 continue
-            at_hand = self._at_hand
-            while at_hand and at_hand[-1][0] <= by and not self._early:
-                at, item = at_hand.pop()
+            while at_hand and ats[-1] <= by and not self._early:
+                at, item = ats.pop(), at_hand.pop()
                 if is_live(at, item):
                     yield item
 
     def sweep(self) -> None:
         """Be rid of what is stale, wherever it waits."""
-        is_live = self._is_live
+        is_live, time_of = self._is_live, self._time_of
         for tick, items in self._waiting.items():
-            self._waiting[tick] = [item for item in items if is_live(self._time_of(item), item)]
-        self._at_hand = [pair for pair in self._at_hand if is_live(*pair)]
+            self._waiting[tick] = [
+                item for item in items if int((at := time_of(item)) * TICKS) == tick and is_live(at, item)
+            ]
+        live = [(at, item) for at, item in zip(self._ats, self._at_hand, strict=True) if is_live(at, item)]
+        self._ats, self._at_hand = [at for at, _ in live], [item for _, item in live]
         self._early = [one for one in self._early if is_live(one[0], one[2])]
         heapq.heapify(self._early)
 
-    def _is_early(self) -> bool:
-        early, at_hand = self._early, self._at_hand
-        return bool(early) and not (at_hand and at_hand[-1][0] <= early[0][0])
-
-    def _turn(self) -> list[tuple[float, T]]:
-        """Bring the next tick to hand, where nothing is left of those before."""
+    def _turn(self) -> None:
+        """Bring the next tick to hand, where nothing is left of those before; without what was put in again since."""
         self._tick = tick = heapq.heappop(self._ticks)
-        time_of = self._time_of
-        at_hand = [(at, item) for item in self._waiting.pop(tick) if int((at := time_of(item)) * TICKS) == tick]
-        at_hand.sort(key=_at)
-        at_hand.reverse()
-        self._at_hand = at_hand
-        return at_hand
+        items = self._waiting.pop(tick)
+        items.sort(key=self._time_of)
+        ats = list(map(self._time_of, items))
+        begin, end = bisect_left(ats, tick / TICKS), bisect_left(ats, (tick + 1) / TICKS)
+        self._at_hand, self._ats = items[begin:end], ats[begin:end]
+        self._at_hand.reverse()
+        self._ats.reverse()

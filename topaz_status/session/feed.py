@@ -133,9 +133,16 @@ class Feed:
         return found
 
     async def _work(self, hand: _Hand) -> None:
-        """Make one look after the other, and give the slot back after each."""
+        """Make one look after the other, act on what it saw, and give the slot back. What goes wrong was seen, too."""
         while (look := hand.look) is not None:
-            await self._look(look, hand.asked_by, hand.sent_at)
+            asked_by, sent_at = hand.asked_by, hand.sent_at
+            try:
+                self._findings.saw(look, asked_by, await self._exchange.once(_request(look)), sent_at)
+            except TopazStatusError as error:
+                self._missed(look, asked_by, error, sent_at)
+            except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
+                self.journal.bug(look, error)
+                self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
             kind = hand.kind
             hand.look = None
             self._flying[kind] -= 1
@@ -173,17 +180,6 @@ class Feed:
         if rate < self.settings.rate:
             return f"{rate:g} requests/s are too few for {self.roster.count(kind)} {kind.value} jobs"
         return f"{self.settings.rate:g} requests/s are too few for {len(self.roster)} jobs"
-
-    async def _look(self, look: Look, asked_by: Poller | None, sent_at: float) -> None:
-        """Make one look and act on what it saw. Whatever goes wrong is an observation."""
-        try:
-            response = await self._exchange.once(_request(look))
-            self._findings.saw(look, asked_by, response, sent_at)
-        except TopazStatusError as error:
-            self._missed(look, asked_by, error, sent_at)
-        except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
-            self.journal.bug(look, error)
-            self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
 
     def _missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         self._findings.missed(look, asked_by, error, sent_at)

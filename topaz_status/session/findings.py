@@ -36,6 +36,8 @@ from .retry import Jitter
 from .roster import Roster
 from .settings import ACCOUNTS, Account, Settings
 
+_IMAGE: Final = JobKind.IMAGE
+"""At hand: up to Python 3.11 a member of an enumeration costs as much as a call."""
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
 LIST_PAUSE: Final = 15.0
@@ -86,7 +88,7 @@ class Findings:
         data = parse_json(response.body)
         status: JobStatus | None = None
         seen: Sighting
-        if job.kind is JobKind.IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
+        if job.kind is _IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
             seen, word = glimpsed, glimpsed.word
             glimpsed.body = response.body
         else:
