@@ -167,3 +167,16 @@ def test_the_longest_overdue_is_known() -> None:
     assert agenda.first_late() == (13.0, entries[1])
     agenda.remove(entries[1])
     assert agenda.first_late() == (15.0, entries[2])
+
+
+def test_who_is_found_late_keeps_its_place_on_its_rung() -> None:
+    """It is not worth more for it."""
+    agenda = new_agenda()
+    first, second = Item(0.001), Item(0.001)
+    agenda.put(first, 5.0)
+    agenda.put(second, 6.0)
+    for now in (6.0, 15.5):
+        assert agenda.due_by(now)
+        agenda.settle(now)
+    assert agenda.first_late() == (15.0, first)
+    assert agenda.best() is first

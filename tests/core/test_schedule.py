@@ -392,3 +392,28 @@ def test_a_job_nobody_looked_at_is_not_taken_for_one_just_seen(age: float) -> No
     schedule.add(job(1, JobKind.VIDEO), 5000.0, age=age, unseen=age)
     assert schedule.next_at(5000.0, KINDS) <= 5001.0
     assert schedule.overdue(5001.0) <= 1.0
+
+
+def test_a_look_that_was_sent_for_an_earlier_watch_tells_a_later_one_of_the_same_job() -> None:
+    """It is about the job, whoever watches it."""
+    schedule, ref = Schedule(POLICY), job(1)
+    schedule.add(ref, 0.0)
+    schedule.nudge(ref, 0.0)
+    look = schedule.pick(0.0, KINDS)
+    assert look is not None
+    schedule.add(ref, 1.0)
+    schedule.saw(look, 2.0, [alive(ref)])
+    known = explain(schedule, ref, 5.0)
+    assert known is not None
+    assert known.looked_ago == 3.0
+
+
+def test_what_is_overdue_is_known_while_nothing_may_be_sent() -> None:
+    """A hold may last for minutes, and the statistics are asked for meanwhile."""
+    schedule = Schedule(POLICY)
+    for number in range(2):
+        schedule.add(job(number), 0.0)
+        schedule.nudge(job(number), 0.0)
+    assert schedule.pick(0.0, KINDS) is not None
+    assert schedule.overdue(1.0) == 0.0
+    assert schedule.overdue(1_000.0) > 600.0

@@ -196,6 +196,17 @@ def test_what_no_list_shows_costs_few_pages() -> None:
     assert 3 <= len(pages) < 0.01 * len(world.log)
 
 
+def test_jobs_that_are_over_are_not_looked_for_again() -> None:
+    """Of many that no list showed two go on: that is no reason for a page any more."""
+    world = World(100.0, {JobKind.IMAGE: 100})
+    for number in range(300):
+        world.add(job(number, JobKind.IMAGE), 3.5 if number > 1 else 1e6, listed=False)
+    world.run(200.0)
+    assert len(world.found) == 298
+    assert not [look for at, look in world.log if at > 10.0 and isinstance(look, PageLook)]
+    assert [look for at, look in world.log if at > 100.0]
+
+
 def test_pages_are_forgotten_with_their_jobs() -> None:
     """When the last job is over no list is asked for, and the next ones are expected on the first page again."""
     world = World(10.0, {JobKind.IMAGE: 10})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,49 @@ def test_what_turned_stale_is_passed_over_wherever_it_waits(times: list[float], 
     if data.draw(st.booleans()):
         wheel.sweep()
     assert taken(wheel) == [item for item in sorted(items) if item[1] not in gone]
+
+
+@attrs.define(eq=False)
+class Moving:
+    """An item that is put in again and again, and counts for the last time only."""
+
+    at: float = 0.0
+
+
+def moving_wheel() -> Wheel[Moving]:
+    return Wheel(attrgetter("at"), lambda at, item: item.at == at)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), TIMES), min_size=1), st.booleans(), st.booleans())
+def test_what_is_put_in_again_comes_out_at_its_last_time(
+    puts: list[tuple[int, float]], at_hand: bool, swept: bool
+) -> None:
+    """Whether that is sooner or later than before, in the same tick or in another, which may be at hand."""
+    wheel, items = moving_wheel(), [Moving() for _ in range(4)]
+    for number, at in puts:
+        items[number].at = at
+        wheel.put(at, items[number])
+        if at_hand:
+            wheel.first_at()
+    if swept:
+        wheel.sweep()
+    out = []
+    for item in wheel.due(8.0):
+        out.append((item.at, items.index(item)))
+        item.at = -1.0
+    assert sorted(out) == sorted((at, number) for number, at in dict(puts).items())
+    assert [at for at, _ in out] == sorted(at for at, _ in out)
+
+
+def test_a_sweep_keeps_of_what_was_put_in_again_the_last_only() -> None:
+    """Or a wheel would keep as many as were put in until their ticks come."""
+    wheel, item = moving_wheel(), Moving()
+    for at in range(1_000, 1_300):
+        item.at = float(at)
+        wheel.put(item.at, item)
+    wheel.sweep()
+    item.at = 1_000.0  # had it been kept there, it would count again
+    assert list(wheel.due(1_200.0)) == []
 
 
 def test_a_sweep_lets_go_of_what_is_stale_before_its_tick_comes() -> None:

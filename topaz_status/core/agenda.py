@@ -133,7 +133,9 @@ class Agenda:
 
     def put(self, entry: Entry, at: float) -> None:
         """Have an entry become due at ``at``, whatever it was before."""
-        self.remove(entry, WAITING)
+        if entry.rung >= 0:
+            self._leave_ladder(entry)
+        entry.rung = WAITING
         entry.due_at = at
         if entry.urgent:
             self._count += 1
@@ -145,10 +147,7 @@ class Agenda:
     def remove(self, entry: Entry, state: int = PARKED) -> None:
         """Take an entry out. What is left of it in the wheels goes when its tick comes."""
         if entry.rung >= 0:
-            self._leave_rung(entry)
-            self._due -= 1
-            if self._late.pop(entry, None) is not None and not self._late:
-                self._late.clear()
+            self._leave_ladder(entry)
         entry.rung = state
 
     def next_at(self) -> float:
@@ -220,6 +219,12 @@ class Agenda:
         self._rungs[rung][entry] = None
         self._filled |= 1 << rung
 
+    def _leave_ladder(self, entry: Entry) -> None:
+        self._leave_rung(entry)
+        self._due -= 1
+        if self._late.pop(entry, None) is not None and not self._late:
+            self._late.clear()
+
     def _leave_rung(self, entry: Entry) -> None:
         rung = self._rungs[entry.rung]
         del rung[entry]
@@ -237,10 +242,10 @@ class Agenda:
     def _remind(self, entry: Entry, now: float) -> None:
         """Come back to an entry that is due when it climbs, or is late; it may be so now."""
         at, last_at = self._climbs_at(entry, now), self._last_at(entry)
-        if last_at > now:
-            at = at if at < last_at else last_at
-        elif entry not in self._late:
+        if last_at <= now:
             self._late[entry] = last_at
+        elif last_at < at:
+            at = last_at
         entry.remind_at = at
         if at < math.inf:
             self._reminders.put(at, entry)

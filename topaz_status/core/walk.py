@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import FLYING, PARKED, Agenda
+from .agenda import FLYING, GONE, PARKED, Agenda
 from .looks import PageLook
 from .pages import CHANCE, GETS, LIKELY, SLIM, Group, Page
 from .policy import PollPolicy
@@ -84,7 +84,7 @@ class Walk:
         while self._strays and self._strays[0][0] <= now:
             page = self._first(now)
             for job in heapq.heappop(self._strays)[2]:
-                if job.group is None and job.rung != PARKED:
+                if job.group is None and job.rung not in {PARKED, GONE}:
                     page.drifting.add(job)
             self._touch(page)
             self._depth = max(self._depth, HOPE)
