@@ -64,7 +64,7 @@ class Engine:
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
         alarms = Alarms(clock)
-        transport.open(clock)
+        transport.open(clock, journal.answered)
         circuits = Circuits(budget, journal, jitter, settings.policy.give_up_after)
         exchange = Exchange(clock, gate, transport, journal, jitter, circuits.hurry)
         schedule = plan(settings.policy)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import attrs
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Exchange:
-    """Sends what the gate has admitted, counts it, and lets the budget know what the service thinks of our pace."""
+    """Sends what the gate has admitted, and lets the budget know what the service thinks of our pace."""
 
     _clock: Clock
     _gate: Gate
@@ -33,20 +33,21 @@ class Exchange:
     """Told of each good answer to a direct call."""
     _calls: set[Interrupt] = attrs.field(factory=set, init=False)
 
-    async def once(self, request: Request) -> Response:
-        """Send one request that has its slot and token.
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Send one request that has its slot and token; the answer is to be :meth:`checked`.
 
         Raises:
             TransportError: no usable answer came.
+        """
+        return self._transport.send(request)
+
+    def checked(self, request: Request, response: Response) -> Response:
+        """Let an answer of use pass.
+
+        Raises:
             ServiceError: the service answered with an error.
             DecodeError: it answered with a 2xx that says nothing.
         """
-        try:
-            response = await self._transport.send(request)
-        except TransportError:
-            self._journal.answered(request.kind, None)
-            raise
-        self._journal.answered(request.kind, response.status)
         if response.status != OK:
             self._check(request, response)
         return response
@@ -89,7 +90,7 @@ class Exchange:
 
     async def _try(self, request: Request, read: Callable[[Response], T]) -> T:
         async with self._gate.admit(request.kind):
-            answer = read(await self.once(request))
+            answer = read(self.checked(request, await self.send(request)))
             self._on_answer(request.kind)
             return answer
 

@@ -134,10 +134,12 @@ class Feed:
 
     async def _work(self, hand: _Hand) -> None:
         """Make one look after the other, act on what it saw, and give the slot back. What goes wrong was seen, too."""
+        findings, exchange = self._findings, self._exchange
         while (look := hand.look) is not None:
             asked_by, sent_at = hand.asked_by, hand.sent_at
             try:
-                self._findings.saw(look, asked_by, await self._exchange.once(_request(look)), sent_at)
+                request = _request(look)
+                findings.saw(look, asked_by, exchange.checked(request, await exchange.send(request)), sent_at)
             except TopazStatusError as error:
                 self._missed(look, asked_by, error, sent_at)
             except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past

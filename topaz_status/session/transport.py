@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -112,6 +112,13 @@ class _Door:
     def _folder_of_base(self) -> str:
         return self.base.raw_path.rstrip("/")
 
+    def without_key(self, body: bytes) -> bytes:
+        """What the service sent, but for our key, should it repeat it."""
+        key: bytes = self.key.reveal()
+        if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
+            return body.replace(key, b"[key]")
+        return body
+
     def url(self, path: str) -> URL:
         """The URL of a path, which is percent-encoded and may hold a query."""
         base = self.base
@@ -135,14 +142,19 @@ class Transport:
     _settings: Settings
     _theirs: aiohttp.ClientSession | None = None
     _deadlines: Deadlines = attrs.field(init=False)
+    _answered: Callable[[JobKind, int | None], None] = attrs.field(init=False)
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
     _ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
     _storage: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
     """The session for storage hosts: it holds no key."""
     _doors: dict[Account, _Door] = attrs.field(factory=dict, init=False)
 
-    def open(self, clock: Clock) -> None:
-        """Make the pool; needs the running loop."""
+    def open(self, clock: Clock, answered: Callable[[JobKind, int | None], None]) -> None:
+        """Make the pool; needs the running loop.
+
+        ``answered`` is told of each exchange: the kind of job, and the status, ``None`` where no usable answer came.
+        """
+        self._answered = answered
         self._deadlines = Deadlines(clock, self._settings.request_timeout)
         self._storage = self._theirs
         if self._theirs is None:
@@ -175,23 +187,21 @@ class Transport:
         door = self._doors.get(ACCOUNTS[request.kind]) or self._open_door(request.kind)
         if door.session.closed:
             raise ConfigurationError(_CLOSED)
+        answer = None
         try:
-            return await self._exchange(door, request)
+            with Deadline(TimeoutError, self._deadlines):
+                answer = await door.session.request(
+                    request.method, door.url(request.path), allow_redirects=False, **door.options
+                )
+                body = await _read(answer, request.max_bytes)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job)
+            del door, answer  # they know the key
+        else:
+            self._answered(request.kind, answer.status)
+            return Response(answer.status, answer.headers, door.without_key(body))
+        self._answered(request.kind, None)
         raise failure
-
-    async def _exchange(self, door: _Door, request: Request) -> Response:
-        """Make one exchange. Whatever this raises stays in :meth:`send`."""
-        with Deadline(TimeoutError, self._deadlines):
-            answer = await door.session.request(
-                request.method, door.url(request.path), allow_redirects=False, **door.options
-            )
-            body = await _read(answer, request.max_bytes)
-        key: bytes = door.key.reveal()
-        if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
-            body = body.replace(key, b"[key]")
-        return Response(answer.status, answer.headers, body)
 
     def _open_door(self, kind: JobKind) -> _Door:
         key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
