@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter, itemgetter
 
 import attrs
@@ -137,6 +138,19 @@ def test_a_sweep_keeps_of_what_was_put_in_again_the_last_only() -> None:
     wheel.sweep()
     item.at = 1_000.0  # had it been kept there, it would count again
     assert list(wheel.due(1_200.0)) == []
+
+
+def test_what_is_to_come_out_at_no_time_does_not() -> None:
+    """Whether or not it was swept."""
+    for swept in (False, True):
+        wheel, never, other = moving_wheel(), Moving(), Moving()
+        for item in (never, other):
+            item.at = 5.0
+            wheel.put(item.at, item)
+        never.at = math.inf
+        if swept:
+            wheel.sweep()
+        assert list(wheel.due(9.0)) == [other]
 
 
 def test_a_sweep_lets_go_of_what_is_stale_before_its_tick_comes() -> None:

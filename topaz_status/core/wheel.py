@@ -102,7 +102,7 @@ class Wheel(Generic[T]):
         is_live, time_of = self._is_live, self._time_of
         for tick, items in self._waiting.items():
             self._waiting[tick] = [
-                item for item in items if int((at := time_of(item)) * TICKS) == tick and is_live(at, item)
+                item for item in items if tick <= (at := time_of(item)) * TICKS < tick + 1 and is_live(at, item)
             ]
         live = [(at, item) for at, item in zip(self._ats, self._at_hand, strict=True) if is_live(at, item)]
         self._ats, self._at_hand = [at for at, _ in live], [item for _, item in live]
