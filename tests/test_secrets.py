@@ -315,6 +315,29 @@ def test_values_show_no_link() -> None:
     assert video.to_dict()["urls"] == [SIGNED]
 
 
+@virtual
+async def test_a_key_in_what_is_no_answer_at_all() -> None:
+    """A server that repeats what it was sent in place of a status line is quoted by the error without it."""
+    server = RawServer(lambda heard: f"HTTQ {heard.headers['x-api-key']} 200\r\n\r\n".encode(), closing=True)
+    async with client_of(server) as client:
+        error = await error_of(client.image.delete("x"))
+    assert isinstance(error, TransportError)
+    assert "[key]" in str(error)
+    assert not leaks(error)
+
+
+@virtual
+async def test_a_session_that_was_closed() -> None:
+    """Whoever is told so is not handed the key, however deeply they look."""
+    async with client_of(Simulator()) as client:
+        await error_of(client.image.delete("x"))
+        assert client._transport._theirs is not None
+        await client._transport._theirs.close()
+        error = await error_of(client.image.delete("x"))
+    assert isinstance(error, ConfigurationError)
+    assert not [name for code, variables in frames(error.__traceback__) for name in variables if name == "door"]
+
+
 @pytest.mark.parametrize(
     "url", ["http:x", "http://h:99999/", "https://[::1/", "//h/x", "ftp://h/x", "http://h\\x", "x"]
 )

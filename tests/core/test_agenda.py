@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 
 import attrs
 from hypothesis import given, settings
@@ -180,3 +182,19 @@ def test_who_is_found_late_keeps_its_place_on_its_rung() -> None:
         agenda.settle(now)
     assert agenda.first_late() == (15.0, first)
     assert agenda.best() is first
+
+
+def test_who_was_due_is_let_go_with_the_last_of_them() -> None:
+    """Not only when somebody is due again: that may be never."""
+    agenda, items = new_agenda(), [Item(0.001) for _ in range(3)]
+    for item in items:
+        agenda.put(item, 5.0)
+    agenda.due_by(5.0)
+    agenda.settle(5.0)
+    for item in items:
+        agenda.remove(item)
+    gone = [weakref.ref(item) for item in items]
+    items.clear()
+    del item
+    gc.collect()
+    assert not [one for one in gone if one() is not None]

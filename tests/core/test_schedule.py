@@ -417,3 +417,46 @@ def test_what_is_overdue_is_known_while_nothing_may_be_sent() -> None:
     assert schedule.pick(0.0, KINDS) is not None
     assert schedule.overdue(1.0) == 0.0
     assert schedule.overdue(1_000.0) > 600.0
+
+
+def test_a_look_that_was_sent_for_an_earlier_watch_does_not_land_in_place_of_the_later_ones() -> None:
+    """While that is on the wire, no other is planned."""
+    schedule, ref, looks = Schedule(POLICY), job(1), []
+    for now in (0.0, 1.0):
+        schedule.add(ref, now)
+        schedule.nudge(ref, now)
+        looks.append(schedule.pick(now, KINDS))
+    earlier, later = looks
+    assert earlier is not None
+    assert later is not None
+    schedule.saw(earlier, 2.0, [alive(ref)])
+    assert schedule.next_at(2.0, KINDS) == math.inf
+    schedule.saw(later, 3.0, [alive(ref)])
+    assert schedule.next_at(3.0, KINDS) < math.inf
+
+
+def test_a_job_that_is_over_stays_so_whatever_else_an_answer_says_of_it() -> None:
+    """Nothing is planned for a watch that is no more."""
+    schedule, ref = Schedule(POLICY), job(1)
+    schedule.add(ref, 0.0)
+    schedule.nudge(ref, 0.0)
+    look = schedule.pick(0.0, KINDS)
+    assert isinstance(look, JobLook)
+    schedule.saw(look, 1.0, [ended(look.job), alive(look.job)])
+    assert len(schedule) == 0
+    assert schedule.next_at(1.0, KINDS) == math.inf
+
+
+def test_how_long_something_is_overdue_is_told_of_the_longest() -> None:
+    """Also of one that was found so after others: its look had failed."""
+    schedule = Schedule(POLICY)
+    for number in range(3):
+        schedule.add(job(number), 0.0)
+    schedule.nudge(job(0), 0.0)
+    look = schedule.pick(0.0, KINDS)
+    assert look is not None
+    for number in (1, 2):
+        schedule.saw(JobLook(job(number)), 500.0, [alive(job(number))])
+    schedule.missed(look, 600.0, 1_500.0)
+    assert 0.0 < schedule.overdue(1_400.0) < 900.0
+    assert schedule.overdue(1_510.0) > 1_200.0

@@ -4,7 +4,8 @@ Entries wait in a :class:`~.wheel.Wheel`. What is due stands on a *ladder*: a ru
 the top, first come first served within a rung. An entry climbs when its worth has grown to the rung that is being
 served, at a time that is worked out when it steps on, so a decision touches the head of one rung and an entry moves
 once or twice between two looks, however long it waits. Serving by worth alone would starve the rest; therefore those
-whose longest gap has ended stand in a line besides, in that order.
+whose longest gap has ended stand in a line besides, in the order in which that was found: who came back into it after
+a failed look does not go before everybody else again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOP: Final = 63
 ADMITTED: Final = 128
 """Entries that become due in one step at most: a burst is spread over the steps that follow."""
 LEFT_OVER: Final = 4_096
-"""Reminders of entries long gone that are put up with."""
+"""Reminders beyond two for each entry that is due, after which those are looked for that are stale."""
 REMINDED: Final = 256
 """Entries that climb, or are found late, in one step at most."""
 GRAIN: Final = 0.005
@@ -53,7 +54,7 @@ class Entry:
 
     due_at: float
     remind_at: float
-    """While it is due: when to come back to it."""
+    """While it is due: when to come back to it; infinite for never."""
     rung: int
     urgent: bool
 
@@ -118,7 +119,7 @@ class Agenda:
         self._filled = 0
         """A bit for each rung that somebody stands on."""
         self._late: OrderedDict[Entry, float] = OrderedDict()
-        """Those that are due and should have been looked at, and by when; the longest overdue first."""
+        """Those that are due and should have been looked at, and by when, in the order in which they were found."""
         self._reminders: Wheel[Entry] = Wheel(attrgetter("remind_at"), _is_due)
         """When those that are due will climb, or be late."""
         self._reminded = 0
@@ -197,10 +198,14 @@ class Agenda:
         return next(iter(self._rungs[self._filled.bit_length() - 1]))
 
     def first_late(self) -> tuple[float, Entry | None]:
-        """Give what was first to be late, and by when it should have been looked at; infinite where nothing is."""
+        """Give what was first found late, and by when it should have been looked at; infinite where nothing is late."""
         for entry, last_at in self._late.items():
             return last_at, entry
         return math.inf, None
+
+    def late_since(self) -> float:
+        """Give the earliest time by which anything that is due should have been looked at; infinite for none."""
+        return min(self._late.values(), default=math.inf)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -224,6 +229,9 @@ class Agenda:
         self._due -= 1
         if self._late.pop(entry, None) is not None and not self._late:
             self._late.clear()
+        if self._reminded and not self._due:
+            self._reminders.clear()
+            self._reminded = 0
 
     def _leave_rung(self, entry: Entry) -> None:
         rung = self._rungs[entry.rung]

@@ -6,8 +6,8 @@ Nothing due: nothing is asked, and the request is saved. More due than tokens: e
 
 Serving by due time alone would be served ill under load, for most of what is due brings no news; serving by worth alone
 starves those of whom little is expected (Kolobov et al., NeurIPS 2019, ask of a crawler that no page starves). So one
-token in eight goes to what has passed its longest gap, in the order in which it did. Looks at a job are therefore at
-most ``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
+token in eight goes to what has passed its longest gap, first found first. Looks at a job are therefore at most
+``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
 
 The same observations give the same decisions: nothing here reads a clock or rolls dice, and ties go to who came first.
 """
@@ -150,11 +150,11 @@ class Schedule:
         tracked = look.tracked
         if tracked is None or tracked.rung == GONE:
             tracked = self._jobs.get(look.job)
-        if tracked is not None and tracked.rung == FLYING:
+        if tracked is not None and tracked.rung == FLYING and (look.tracked is None or look.tracked is tracked):
             tracked.rung = PARKED
         for sighting in sightings:
             about = tracked if sighting.job is look.job else self._jobs.get(sighting.job)
-            if about is not None:
+            if about is not None and about.rung != GONE:
                 self._saw_one(about, sighting, now)
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:
@@ -214,7 +214,10 @@ class Schedule:
     def overdue(self, now: float, kinds: Collection[JobKind] = tuple(JobKind)) -> float:
         """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
         self._due(now, kinds)
-        return max(now - min((agenda.first_late()[0] for agenda in self._all_agendas(kinds)), default=math.inf), 0.0)
+        agendas = self._all_agendas(kinds)
+        for agenda in agendas:
+            agenda.settle(now)
+        return max(now - min((agenda.late_since() for agenda in agendas), default=math.inf), 0.0)
 
     def due_at(self, job: JobRef) -> float:
         """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""

@@ -49,7 +49,7 @@ class Wheel(Generic[T]):
         return bool(self._at_hand or self._ticks or self._early)
 
     def put(self, at: float, item: T) -> None:
-        """Have an item come out at ``at``, a finite time, which its ``time_of`` tells too."""
+        """Have an item come out at ``at``, a finite time, 0 or later, which its ``time_of`` tells too."""
         tick = int(at * TICKS)
         if tick <= self._tick:
             self._count += 1
@@ -81,7 +81,10 @@ class Wheel(Generic[T]):
             self._turn()
 
     def due(self, by: float) -> Iterator[T]:
-        """Take out one after the other what counts and comes out by ``by``, a finite time."""
+        """Take out one after the other what counts and comes out by ``by``, a finite time.
+
+        Whoever takes an item sees to it that it no longer counts for that time before the next one is asked for.
+        """
         is_live = self._is_live
         while (first_at := self.first_at(by)) <= by:
             at_hand, ats = self._at_hand, self._ats
@@ -100,14 +103,23 @@ class Wheel(Generic[T]):
     def sweep(self) -> None:
         """Be rid of what is stale, wherever it waits."""
         is_live, time_of = self._is_live, self._time_of
-        for tick, items in self._waiting.items():
-            self._waiting[tick] = [
-                item for item in items if tick <= (at := time_of(item)) * TICKS < tick + 1 and is_live(at, item)
-            ]
+        waiting = {
+            tick: [item for item in items if tick <= (at := time_of(item)) * TICKS < tick + 1 and is_live(at, item)]
+            for tick, items in self._waiting.items()
+        }
+        self._waiting = {tick: items for tick, items in waiting.items() if items}
+        self._ticks = sorted(self._waiting)
         live = [(at, item) for at, item in zip(self._ats, self._at_hand, strict=True) if is_live(at, item)]
         self._ats, self._at_hand = [at for at, _ in live], [item for _, item in live]
         self._early = [one for one in self._early if is_live(one[0], one[2])]
         heapq.heapify(self._early)
+
+    def clear(self) -> None:
+        """Be rid of everything."""
+        self._waiting.clear()
+        self._ticks.clear()
+        self._at_hand, self._ats = [], []
+        self._early.clear()
 
     def _turn(self) -> None:
         """Bring the next tick to hand, where nothing is left of those before; without what was put in again since."""

@@ -34,10 +34,11 @@ class Exchange:
     _calls: set[Interrupt] = attrs.field(factory=set, init=False)
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Send one request that has its slot and token; the answer is to be :meth:`checked`.
+        """To be awaited: send one request that has its slot and token. The answer is to be :meth:`checked`.
 
         Raises:
             TransportError: no usable answer came.
+            ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
         """
         return self._transport.send(request)
 

@@ -133,7 +133,10 @@ class Feed:
         return found
 
     async def _work(self, hand: _Hand) -> None:
-        """Make one look after the other, act on what it saw, and give the slot back. What goes wrong was seen, too."""
+        """Make one look after the other, act on what it saw, and give the slot back.
+
+        Whatever goes wrong with a look is an observation.
+        """
         findings, exchange = self._findings, self._exchange
         while (look := hand.look) is not None:
             asked_by, sent_at = hand.asked_by, hand.sent_at

@@ -119,6 +119,10 @@ class _Door:
             return body.replace(key, b"[key]")
         return body
 
+    def cleaned(self, text: str) -> str:
+        """What an error says of an answer, without our key."""
+        return self.without_key(text.encode(errors="replace")).decode()
+
     def url(self, path: str) -> URL:
         """The URL of a path, which is percent-encoded and may hold a query."""
         base = self.base
@@ -186,6 +190,7 @@ class Transport:
         """
         door = self._doors.get(ACCOUNTS[request.kind]) or self._open_door(request.kind)
         if door.session.closed:
+            del door  # it knows the key
             raise ConfigurationError(_CLOSED)
         answer = None
         try:
@@ -195,7 +200,7 @@ class Transport:
                 )
                 body = await _read(answer, request.max_bytes)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
-            failure = _translate(error, request.job)
+            failure = _translate(error, request.job, door.cleaned)
             del door, answer  # they know the key
         else:
             self._answered(request.kind, answer.status)
@@ -320,8 +325,8 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return body if len(pieces) == 1 else b"".join(pieces)
 
 
-def _translate(error: Exception, job: JobRef | None) -> TransportError:
-    """Whatever aiohttp, the sockets or the codecs raise, as one of ours."""
+def _translate(error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str) -> TransportError:
+    """Whatever aiohttp, the sockets or the codecs raise, as one of ours; ``cleaned`` hides what it must not tell."""
     match error:
         case TopazStatusError():
             return TransportError(str(error), job=job)
@@ -331,7 +336,8 @@ def _translate(error: Exception, job: JobRef | None) -> TransportError:
             return TransportError("no complete answer in time", job=job)
         case aiohttp.ClientConnectorError():
             return TransportError(f"cannot connect to {error.host}: {error.os_error}", maybe_sent=False, job=job)
-    return TransportError(f"no usable answer ({type(error).__name__}: {shown(_text(error)) or 'no details'})", job=job)
+    details = shown(cleaned(_text(error))) or "no details"
+    return TransportError(f"no usable answer ({type(error).__name__}: {details})", job=job)
 
 
 def _text(error: Exception) -> str:
