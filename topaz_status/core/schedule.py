@@ -36,7 +36,7 @@ from .tracked import UNNOTICED, Tracked
 from .walk import Walk
 
 GUARD: Final = 8
-"""When more is due than can be served, one token in so many goes to the longest overdue."""
+"""When more is due than can be served, one token in so many goes to what was first found late."""
 SAMPLED: Final = 4
 """One look in so many, where there is no choice, tells what looks are worth of late."""
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
@@ -48,7 +48,7 @@ class Schedule:
     """Watched jobs, what is known of them, and the order of looks.
 
     Parts of it can be exchanged, to measure what each is worth: ``lifetimes`` for what is learned, one in ``guard``
-    tokens for the longest overdue, ``gets`` for what a page costs (see :data:`.pages.GETS`).
+    tokens for what was first found late, ``gets`` for what a page costs (see :data:`.pages.GETS`).
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class Schedule:
                 self._plan_alone(tracked, now)
 
     def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
-        """Take the greatest worth, and when there is a choice every so often the longest overdue."""
+        """Take the greatest worth, and when there is a choice every so often what was first found late."""
         self._turn += 1
         if self._turn % self._guard == 0 and (late := self._latest(agendas)):
             return late
@@ -287,7 +287,7 @@ class Schedule:
         return agenda, entry
 
     def _latest(self, agendas: list[Agenda]) -> tuple[Agenda, Entry] | None:
-        """Give the entry whose longest gap was first to end, or the page on which such a job is likely to be met."""
+        """Give the entry that was first found late, or the page on which such a job is likely to be met."""
         _, entry, agenda = min(((*agenda.first_late(), agenda) for agenda in agendas), key=itemgetter(0))
         if entry is None:
             return None
