@@ -147,14 +147,14 @@ class Schedule:
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
             return
-        tracked = look.tracked
-        if tracked is None or tracked.rung == GONE:
-            tracked = self._jobs.get(look.job)
-        if tracked is not None and tracked.rung == FLYING and (look.tracked is None or look.tracked is tracked):
-            tracked.rung = PARKED
+        sent_for = look.tracked or self._jobs.get(look.job)
+        if sent_for is not None and sent_for.rung == FLYING:
+            sent_for.rung = PARKED
         for sighting in sightings:
-            about = tracked if sighting.job is look.job else self._jobs.get(sighting.job)
-            if about is not None and about.rung != GONE:
+            about = sent_for if sighting.job is look.job else None
+            if about is None or about.rung == GONE:
+                about = self._jobs.get(sighting.job)
+            if about is not None:
                 self._saw_one(about, sighting, now)
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:

@@ -24,13 +24,12 @@ class Deadlines:
     """When each of them runs out, in that order."""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    def begin(self, deadline: Deadline) -> asyncio.Task[object] | None:
-        """Ring it in ``seconds`` from now; give the task for which it is."""
+    def begin(self, deadline: Deadline) -> None:
+        """Ring it in ``seconds`` from now."""
         clock = self.clock
         at = self.running[deadline] = clock.now() + self._seconds
         if self._timer is None:
             self._timer = clock.loop.call_at(at, self._fire)
-        return asyncio.current_task(clock.loop)
 
     def close(self) -> None:
         """Ring nothing any more."""
@@ -58,7 +57,9 @@ class Deadline(Interrupt):
     _deadlines: Deadlines
 
     def __enter__(self) -> Self:
-        return self._watch(self._deadlines.begin(self))
+        deadlines = self._deadlines
+        deadlines.begin(self)
+        return self._watch(asyncio.current_task(deadlines.clock.loop))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
