@@ -188,9 +188,11 @@ async def test_a_look_on_the_wire_while_the_computer_slept() -> None:
 
 
 CHILD = """
-    import asyncio, sys
+    import asyncio, signal, sys
     from topaz_status import StatusClient
     from topaz_status.testing import Simulator
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 
     async def main():
         simulator = Simulator(delay=0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeGuard
 
@@ -21,7 +22,7 @@ from .poller import Ending, Handle, Poller
 from .retry import pause
 
 AT_ONCE: Final = 500
-"""Watches that are ended in one turn of the loop when all of them are, so that no number of them blocks it for long."""
+"""Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
 
 
 @attrs.define(eq=False)
@@ -35,6 +36,8 @@ class Roster:
     kinds: tuple[JobKind, ...] = attrs.field(default=(), init=False)
     """Those of which there are jobs."""
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
+    _beginning: deque[Poller] = attrs.field(factory=deque, init=False)
+    """Those that may have no coroutine yet."""
     _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
@@ -101,9 +104,9 @@ class Roster:
     def end(self, poller: Poller, error: TopazStatusError | None) -> None:
         """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
         self._forget(poller)
-        if poller.task is not None and not poller.task.done():
-            self._ending.add(poller.task)
-            poller.task.add_done_callback(self._ending.discard)
+        if not (task := self._task_of(poller)).done():
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
         poller.end(Ending(poller.status, error, self._clock.now(), self._clock.wall()))
 
     def adopt(self, task: asyncio.Task[None]) -> None:
@@ -142,8 +145,9 @@ class Roster:
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][key_of(poller.job)] = poller
         self._note_kinds(poller.job.kind)
-        coroutine = poller.run(self._torn_down)
-        poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
+        self._beginning.append(poller)
+        if len(self._beginning) == 1:
+            self._clock.loop.call_soon(self._begin)
         if not isinstance(poller, KeptPoller):
             self._schedule.add(poller.job, now, age=age, remaining=remaining)
         elif poller.kept.stored:
@@ -152,6 +156,20 @@ class Roster:
         else:
             told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
             poller.keeper.put(poller.kept, poller.kept.row, told)
+
+    def _begin(self) -> None:
+        """Give some pollers their coroutines, and the others in the next turn of the loop."""
+        for _ in range(min(len(self._beginning), AT_ONCE)):
+            self._task_of(self._beginning.popleft())
+        if self._beginning:
+            self._clock.loop.call_soon(self._begin)
+
+    def _task_of(self, poller: Poller) -> asyncio.Task[None]:
+        """Give a poller's coroutine, which begins now if it has not yet."""
+        if poller.task is None:
+            coroutine = poller.run(self._torn_down)
+            poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
+        return poller.task
 
     def _on_disk(
         self, poller: Poller, began_at: float, age: float, remaining: float | None, error: StoreError | None

@@ -1,4 +1,4 @@
-"""Closing a client of thousands of watches."""
+"""Thousands of watches that begin at once, or end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,52 @@ import asyncio
 import pytest
 from harness import client_of, virtual
 
-from topaz_status import ClientClosedError
+from topaz_status import ClientClosedError, WatchCanceledError
 from topaz_status.session.roster import AT_ONCE
 from topaz_status.testing import Simulator
 
 MANY = 4 * AT_ONCE + 1
+
+
+def pollers() -> int:
+    """Count the coroutines of watches."""
+    return sum(task.get_name() == "topaz_status poller" for task in asyncio.all_tasks())
+
+
+@virtual
+async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> None:
+    """No turn of the loop begins more than a few hundred of them."""
+    simulator = Simulator()
+    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
+    async with client_of(simulator) as client:
+        for job in jobs:
+            client.watch(job)
+        before = 0
+        while before < MANY:
+            await asyncio.sleep(0)
+            begun = pollers()
+            assert 0 < begun - before <= AT_ONCE
+            before = begun
+
+
+@virtual
+async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
+    """One is canceled, one left by its only handle; the others' client is closed."""
+    simulator = Simulator()
+    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
+    async with client_of(simulator) as client:
+        first, *others = [client.watch(job) for job in jobs]
+        first.cancel()
+        async with others.pop():
+            pass
+        assert client._engine is not None
+        await client._engine.feed.roster.close()
+        assert not pollers(), "their coroutines are not gone"
+    with pytest.raises(WatchCanceledError):
+        await first
+    for watch in others:
+        with pytest.raises(ClientClosedError):
+            await watch
 
 
 @virtual
