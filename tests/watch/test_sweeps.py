@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from harness import SINGLY, client_of, looks, now, until, virtual
 
-from topaz_status import JobFailedError, JobKind, JobRef, JobState, PollPolicy, VideoStatus
+from topaz_status import ImageStatus, JobFailedError, JobKind, JobRef, JobState, PollPolicy, VideoStatus
+from topaz_status.core.unread import UnreadPage
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
@@ -91,6 +93,25 @@ async def test_foreign_jobs(order: str) -> None:
     assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
     assert max(outcome.waited for outcome in outcomes) < 70
     assert len(simulator.log) < 1.5 * len(jobs)
+
+
+@pytest.mark.parametrize(("ours", "foreign", "whole"), [(90, 10, True), (30, 170, False)])
+@virtual
+async def test_what_is_kept_of_a_page(ours: int, foreign: int, whole: bool) -> None:
+    """Of a page of other people's jobs no more than one's own; either way each watch can be asked for its status."""
+    simulator = Simulator(order="uuid")
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=ours, duration=1000))
+    simulator.add_jobs(JobPlan(kind="image", count=foreign, duration=1000, foreign=True))
+    gc.collect()
+    async with client_of(simulator, **BUDGET) as client:
+        watches = [client.watch(job) for job in jobs]
+        await until(lambda: client.stats().swept_statuses >= ours, step=1.0)
+        assert any(isinstance(kept, UnreadPage) for kept in gc.get_objects()) is whole
+        for job, watch in zip(jobs, watches, strict=True):
+            status = watch.status
+            assert isinstance(status, ImageStatus)
+            assert status.job == job
+            assert status.output_width
 
 
 @virtual

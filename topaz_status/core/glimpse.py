@@ -17,6 +17,7 @@ from ..models.state import JobRef, JobState
 from .coerce import LATEST
 from .sight import WEEK, since, until
 from .sighting import Sighting
+from .unread import Unread
 
 _WORDS: Final = {"Pending": ("Pending", False), "Processing": ("Processing", True)}
 """For each word of a job that goes on, as the documents spell it: one copy of it for all, and whether it runs."""
@@ -38,7 +39,7 @@ class Glimpse(Sighting):
     word: str = ""
     percent: float | None = None
     """0 to 100, or ``None``."""
-    body: bytes = b""
+    unread: Unread = b""
     """What it was read from, where that is kept."""
 
     @property

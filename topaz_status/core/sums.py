@@ -26,7 +26,8 @@ def worth_of_all(jobs: Iterable[Tracked], now: float) -> float:
         if x < FIRST_EDGE:
             spent = x * curve.slope[0] - job.before
         else:
-            k = min(int(log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
+            k = int(log2(x) * BINS_AN_OCTAVE + OFFSET)
+            k = k if k < _LAST else _LAST
             spent = curve.total[k] + (x - edges[k]) * curve.slope[k] - job.before
         gap *= job.weight
         if spent <= LITTLE:

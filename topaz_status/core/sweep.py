@@ -23,11 +23,12 @@ class SweptPage:
     items: list[Any]
     next_cursor: str | None
 
-    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def __iter__(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Give each item's index, the job that it names, and itself."""
         name = _IDS[self.kind]
-        for item in self.items:
+        for index, item in enumerate(self.items):
             if type(item) is dict and type(job_id := item.get(name)) is str:
-                yield job_id, item
+                yield index, job_id, item
 
 
 def read_sweep(kind: JobKind, data: object) -> SweptPage:

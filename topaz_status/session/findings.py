@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import attrs
 
-from ..core.decode import decode_record, decode_status, pack, parse_json
+from ..core.decode import decode_record, decode_status, parse_json
 from ..core.glimpse import Glimpse, glimpse
 from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
 from ..core.sighting import Sighting
 from ..core.sweep import SweptPage, read_sweep
+from ..core.unread import UnreadPage, packed
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wire import Response, service_time
 from ..errors import (
@@ -40,6 +41,8 @@ _IMAGE: Final = JobKind.IMAGE
 """At hand: up to Python 3.11 a member of an enumeration costs as much as a call."""
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
+MOSTLY: Final = 0.5
+"""From this share of watched jobs on a page is kept in one piece."""
 LIST_PAUSE: Final = 15.0
 """Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
@@ -90,7 +93,7 @@ class Findings:
         seen: Sighting
         if job.kind is _IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
             seen, word = glimpsed, glimpsed.word
-            glimpsed.body = response.body
+            glimpsed.unread = response.body
         else:
             status = decode_status(job, data)
             seen, word = sight(status, job=job, service_now=service_now), status.status
@@ -103,7 +106,7 @@ class Findings:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
         service_now = service_time(response.headers, wall=self._clock.wall())
         page = read_sweep(look.kind, parse_json(response.body))
-        seen, statuses = self._watched_on(page, service_now, sent_at)
+        seen, statuses = self._watched_on(page, response.body, service_now, sent_at)
         now = self._clock.now()
         self._journal.swept(look, len(page.items), len(seen), now - sent_at)
         self._list_failures[look.kind] = 0
@@ -120,7 +123,7 @@ class Findings:
             if type(seen) is Glimpse:
                 if seen.word != poller.word or poller.claim is not None:
                     self._note_word(poller, seen.word, seen.state, sent_at)
-                poller.take(seen.body, seen.word, seen.percent, sent_at)
+                poller.take(seen.unread, seen.word, seen.percent, sent_at)
             elif status is not None:
                 self._tell(poller, status, sent_at)
             else:
@@ -131,18 +134,19 @@ class Findings:
                 self._schedule.add(poller.job, self._clock.now())
 
     def _watched_on(
-        self, page: SweptPage, service_now: float, sent_at: float
+        self, page: SweptPage, body: bytes, service_now: float, sent_at: float
     ) -> tuple[dict[Poller, Sighting], dict[Poller, JobStatus]]:
         """Read what a page says of jobs that were watched when it was asked for, and the statuses read in full."""
         seen: dict[Poller, Sighting] = {}
         statuses: dict[Poller, JobStatus] = {}
+        unread = UnreadPage(body)
         find, images = self._roster.listed_as(page.kind), page.kind is JobKind.IMAGE
-        for job_id, item in page:
+        for index, job_id, item in page:
             poller = find(job_id) or find(job_id.lower())
             if poller is None or poller in seen or poller.started_at > sent_at:
                 continue
-            glimpsed = _glimpsed(item, poller.job, service_now) if images else None
-            if glimpsed is not None:
+            if images and (glimpsed := glimpse(item, poller.job, service_now)) is not None:
+                glimpsed.unread = unread, index
                 seen[poller] = glimpsed
                 continue
             try:
@@ -151,6 +155,8 @@ class Findings:
                 continue
             if status is not None:
                 statuses[poller] = status
+        if len(seen) < len(page.items) * MOSTLY:
+            _keep_apart(seen.values(), page.items)
         return seen, statuses
 
     def _note_word(self, poller: Poller, word: str, state: JobState, sent_at: float) -> None:
@@ -264,15 +270,13 @@ class Findings:
         self._roster.end(poller, error)
 
 
-def _glimpsed(item: dict[str, Any], job: JobRef, service_now: float) -> Glimpse | None:
-    """A glimpse of an item, with the bytes that are kept of it."""
-    seen = glimpse(item, job, service_now)
-    if seen is not None:
-        try:
-            seen.body = pack(item)
-        except TypeError:  # it is nested deeper than can be written
-            return None
-    return seen
+def _keep_apart(seen: Iterable[Sighting], items: list[Any]) -> None:
+    """Keep of a page no more than the items of the jobs that were seen on it."""
+    for sighting in seen:
+        if type(sighting) is Glimpse and isinstance(sighting.unread, tuple):
+            own = packed(items[sighting.unread[1]])
+            if isinstance(own, bytes):
+                sighting.unread = own
 
 
 def _read_item(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[Sighting, JobStatus | None]:

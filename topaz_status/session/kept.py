@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
+from ..core.unread import Unread
 from ..core.verdict import is_final
 from ..errors import ConfigurationError, StoreError
 from ..models import JobStatus
@@ -40,7 +41,7 @@ class KeptPoller(Poller):
         return self._final is None and not self.over.done()
 
     def take(
-        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+        self, told: JobStatus | Unread, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
         """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
         before = self.word

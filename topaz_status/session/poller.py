@@ -13,8 +13,8 @@ from typing import Protocol
 import attrs
 
 from ..core.claim import Claim
-from ..core.decode import decode_image, parse_json
 from ..core.policy import PollPolicy
+from ..core.unread import Unread, read_image
 from ..core.verdict import Case
 from ..errors import TopazStatusError
 from ..models import JobStatus
@@ -56,8 +56,8 @@ class Poller:
     """The service's own, as the last usable look told it."""
     progress: float | None = None
     """The progress that it told, 0 to 100."""
-    _told: JobStatus | bytes | None = None
-    """The last status, or the body that it is read from once somebody asks: most are never asked for."""
+    _told: JobStatus | Unread | None = None
+    """The last status, or what it is read from once somebody asks: most are never asked for."""
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
@@ -132,19 +132,19 @@ class Poller:
     @property
     def status(self) -> JobStatus | None:
         """What the last usable look saw."""
-        if isinstance(self._told, bytes):
-            self._told = decode_image(parse_json(self._told), self.job)
+        if isinstance(self._told, bytes | tuple):
+            self._told = read_image(self._told, self.job)
         return self._told
 
     def tell(self, status: JobStatus, sent_at: float) -> None:
         """A look, sent at ``sent_at``, saw this status."""
-        before = None if isinstance(self._told, bytes) or self._told is None else self._told.result_url
+        before = None if isinstance(self._told, bytes | tuple) or self._told is None else self._told.result_url
         self.take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
 
     def take(
-        self, told: JobStatus | bytes, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+        self, told: JobStatus | Unread, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
-        """Keep what a look, sent at ``sent_at``, told: a status, or the body that holds that of an image job.
+        """Keep what a look, sent at ``sent_at``, told: a status, or what that of an image job is read from.
 
         The handles hear of it when word, progress or result's URL are new.
         """
