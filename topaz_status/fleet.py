@@ -77,7 +77,7 @@ class View:
             status=word,
             progress=poller.progress if seen is None else seen.progress,
             expected_end=None if ending is not None else _expected_end(feed, poller.job),
-            error=None if ending is None else ending.error,
+            error=ending.fresh(ending.error) if ending is not None and ending.error is not None else None,
             updated_at=feed.clock.wall() if ending is None else ending.detected_at,
             ended=ending is not None,
         )

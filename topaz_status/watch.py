@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, cast
@@ -136,7 +135,7 @@ class Watch(Generic[S]):
         """
         ending = await self._ended()
         if ending.error is not None:
-            raise copy.copy(ending.error)  # a fresh one each time: a raised exception collects its raisers' frames
+            raise ending.fresh(ending.error)
         return cast("S", ending.status)
 
     async def outcome(self) -> Outcome:
@@ -159,13 +158,13 @@ class Watch(Generic[S]):
                 if status.is_terminal:  # where outcomes are kept it is handed out once it is on disk
                     ending = await self._ended()
                     if isinstance(ending.error, StoreError):
-                        raise copy.copy(ending.error)
+                        raise ending.fresh(ending.error)
                 last = status
                 yield status
                 continue
             if ending is not None:
                 if ending.error is not None and (last is None or not last.is_terminal):
-                    raise copy.copy(ending.error)
+                    raise ending.fresh(ending.error)
                 return
             self._reading = self._reading or set()
             await self._wait(self._reading)
@@ -198,9 +197,7 @@ class Watch(Generic[S]):
     def drop(self) -> None:
         """Give this handle up as :meth:`cancel` does, but have a store keep the job for ``resume()``."""
         if self._ending is None:
-            self._leave(
-                WatchCanceledError(f"the watch of {self.job} was canceled", job=self.job, last_status=self.status)
-            )
+            self._leave(WatchCanceledError(f"the watch of {self.job} was canceled", job=self.job))
 
     async def __aenter__(self) -> Self:
         return self
@@ -254,29 +251,27 @@ class Watch(Generic[S]):
     def ring(self) -> None:
         """The timeout has run out."""
         waited = self._feed.clock.now() - self._started_at
-        last = f"last seen {shown(self.status.status)!r}" if self.status else "never seen"
+        last = f"last seen {shown(self._poller.word)!r}" if self._poller.word is not None else "never seen"
         text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
-        self._leave(WatchTimeoutError(text, job=self.job, last_status=self.status))
+        self._leave(WatchTimeoutError(text, job=self.job))
 
     def _leave(self, error: TopazStatusError) -> None:
         """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
         ending = self._poller.ending
         if ending is None:
-            clock = self._feed.clock
             self._feed.roster.leave(self._poller, self)
-            ending = Ending(self.status, error, clock.now(), clock.wall())
+            ending = self._poller.ended(error, self._feed.clock)
         self.settle(ending)
 
     def _outcome(self) -> Outcome:
         ending = cast("Ending", self._ending)
-        error = copy.copy(ending.error) if ending.error else None
         terminal = ending.status is not None and ending.status.is_terminal
         return Outcome(
             job=self.job,
             tag=self.tag,
             state=ending.status.state if ending.status is not None and terminal else None,
             status=ending.status,
-            error=error,
+            error=None if ending.error is None else ending.fresh(ending.error),
             polls=self._polls,
             waited=ending.at - self._started_at,
             detected_at=ending.detected_at,

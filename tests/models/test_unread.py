@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef
 from topaz_status.core.decode import decode_image, pack
-from topaz_status.core.unread import Unread, UnreadPage, packed, read_image
+from topaz_status.core.unread import Unread, UnreadPage, packed, read_told
 
 JOBS = [JobRef(JobKind.IMAGE, f"d7b3e7a1-0000-4000-8000-{number:012x}") for number in range(8)]
 NESTED: Any = json.loads("[" * 280 + "]" * 280)
@@ -37,7 +37,7 @@ def test_an_item_of_a_page(surprises: list[object], bare: bool, asked: list[int]
     for number in asked:
         if number < len(items):
             index = number if bare else number + 1
-            assert read_image((page, index), JOBS[number]) == decode_image(items[number], JOBS[number])
+            assert read_told((page, index), JOBS[number]) == decode_image(items[number], JOBS[number])
 
 
 @given(surprise=st.sampled_from([None, "ü", NESTED]))
@@ -48,6 +48,6 @@ def test_an_item_by_itself(surprise: object) -> None:
     assert isinstance(own, bytes) is (surprise is not NESTED)
     if isinstance(own, bytes):
         unread: Unread = own
-        assert read_image(unread, JOBS[0]) == decode_image(item, JOBS[0])
+        assert read_told(unread, JOBS[0]) == decode_image(item, JOBS[0])
     assert isinstance(packed(IMAGE), bytes)
     assert packed(IMAGE) == pack(IMAGE)

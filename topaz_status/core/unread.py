@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ..models import ImageStatus
+from ..models import JobStatus
 from ..models.state import JobKind, JobRef
 from .decode import decode_image, pack, parse_json
 from .sweep import read_sweep
@@ -33,14 +33,18 @@ Unread: TypeAlias = bytes | tuple[UnreadPage, int]
 """A body, or the item of a page with that index."""
 
 
-def read_image(unread: Unread, job: JobRef) -> ImageStatus:
-    """Read what was told of ``job`` in full.
+def read_told(told: JobStatus | Unread | None, job: JobRef) -> JobStatus | None:
+    """Read what was told of ``job`` in full: where it is unread, that is an image job.
 
     Raises:
         DecodeError: it cannot be read; never where :func:`.glimpse.glimpse` found something in it.
     """
-    data = parse_json(unread) if isinstance(unread, bytes) else unread[0].item(unread[1])
-    return decode_image(data, job)
+    if isinstance(told, bytes):
+        return decode_image(parse_json(told), job)
+    if isinstance(told, tuple):
+        page, index = told
+        return decode_image(page.item(index), job)
+    return told
 
 
 def packed(item: object) -> bytes | object:

@@ -7,30 +7,48 @@ everything is decided and the readers are woken); the coroutine awaits the endin
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 
 from ..core.claim import Claim
 from ..core.policy import PollPolicy
-from ..core.unread import Unread, read_image
+from ..core.unread import Unread, read_told
 from ..core.verdict import Case
-from ..errors import TopazStatusError
+from ..errors import TopazStatusError, WatchError
 from ..models import JobStatus
 from ..models.state import JobRef
+from .clock import Clock
+
+E = TypeVar("E", bound=TopazStatusError)
 
 
-@attrs.frozen
+@attrs.define
 class Ending:
     """How a watch ended: with a status, with an error, or with both (a job that failed)."""
 
-    status: JobStatus | None
+    _job: JobRef
+    _told: JobStatus | Unread | None
     error: TopazStatusError | None
     at: float
     """Seconds of the loop's clock."""
     detected_at: float
     """Unix seconds."""
+
+    @property
+    def status(self) -> JobStatus | None:
+        """What the last usable look saw."""
+        self._told = read_told(self._told, self._job)
+        return self._told
+
+    def fresh(self, error: E) -> E:
+        """Give the error with what it tells, a new one each time: a raised exception collects its raisers' frames."""
+        same = copy.copy(error)
+        if isinstance(same, WatchError):
+            same.last_status = self.status
+        return same
 
 
 class Handle(Protocol):
@@ -132,8 +150,7 @@ class Poller:
     @property
     def status(self) -> JobStatus | None:
         """What the last usable look saw."""
-        if isinstance(self._told, bytes | tuple):
-            self._told = read_image(self._told, self.job)
+        self._told = read_told(self._told, self.job)
         return self._told
 
     def tell(self, status: JobStatus, sent_at: float) -> None:
@@ -175,6 +192,10 @@ class Poller:
         """A look got no usable answer: the error that ends the watch, or ``None`` to go on."""
         self.polls += 1
         return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now, withheld=withheld)
+
+    def ended(self, error: TopazStatusError | None, clock: Clock) -> Ending:
+        """Give the ending that it is to end now, whether it goes on for others or not."""
+        return Ending(self.job, self._told, error, clock.now(), clock.wall())
 
     def end(self, ending: Ending) -> None:
         """Let the coroutine finish."""

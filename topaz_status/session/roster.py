@@ -18,7 +18,7 @@ from ..store.record import read_status
 from .clock import Clock
 from .keeper import Keeper, Kept
 from .kept import KeptPoller
-from .poller import Ending, Handle, Poller
+from .poller import Handle, Poller
 from .retry import pause
 
 AT_ONCE: Final = 500
@@ -107,7 +107,7 @@ class Roster:
         if not (task := self._task_of(poller)).done():
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
-        poller.end(Ending(poller.status, error, self._clock.now(), self._clock.wall()))
+        poller.end(poller.ended(error, self._clock))
 
     def adopt(self, task: asyncio.Task[None]) -> None:
         """A task that feeds watches is to end with the client, too."""
@@ -132,7 +132,7 @@ class Roster:
         for poller in pollers:
             if self.is_watched(poller):
                 text = f"the client was closed while {poller.job} was watched"
-                self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+                self.end(poller, ClientClosedError(text, job=poller.job))
 
     def _new(self, job: JobRef, started_at: float, kept: Kept | None) -> Poller:
         over = self._clock.loop.create_future()
@@ -190,7 +190,7 @@ class Roster:
         """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
         poller.over = self._clock.loop.create_future()
         text = f"the watch of {poller.job} was torn down"
-        self.end(poller, ClientClosedError(text, job=poller.job, last_status=poller.status))
+        self.end(poller, ClientClosedError(text, job=poller.job))
         poller.settle()
 
     def _forget(self, poller: Poller) -> None:
