@@ -84,7 +84,7 @@ def parse() -> argparse.Namespace:
     add("--rate", type=float, default=2000.0, help="requests/s when paced (default: %(default)s)")
     add("--watches", type=int, default=100_000, help="watches in the crowd (default: %(default)s)")
     add("--idle", type=float, default=5.0, help="seconds for which they do nothing (default: %(default)s)")
-    add("--cancel-rounds", type=int, default=2, help="rounds of cancels (default: %(default)s)")
+    add("--cancel-rounds", type=int, default=5, help="rounds of cancels (default: %(default)s)")
     add("--only", action="append", choices=PARTS, help="a part of it; may be given more than once")
     add("--check", action="store_true", help="exit with 1 when a target is missed")
     add("--json", action="store_true", help="print one line of JSON instead of the tables")

@@ -41,8 +41,8 @@ _IMAGE: Final = JobKind.IMAGE
 """At hand: up to Python 3.11 a member of an enumeration costs as much as a call."""
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
-MOSTLY: Final = 0.5
-"""From this share of watched jobs on a page is kept in one piece."""
+MOST_SHARED: Final = 1_024
+"""Bytes for each watched job on it up to which a page is kept in one piece: a status has about 600."""
 LIST_PAUSE: Final = 15.0
 """Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
@@ -155,7 +155,7 @@ class Findings:
                 continue
             if status is not None:
                 statuses[poller] = status
-        if len(seen) < len(page.items) * MOSTLY:
+        if len(body) > MOST_SHARED * len(seen):
             _keep_apart(seen.values(), page.items)
         return seen, statuses
 
