@@ -66,7 +66,7 @@ class View:
 
     @classmethod
     def of_poller(cls, feed: Feed, poller: Poller) -> Self:
-        """Look at a job's poller: at its word and progress, without decoding a status for it."""
+        """Look at a job's poller: while it is at work at its word and progress, without decoding a status for it."""
         ending = poller.ending
         seen = None if ending is None else ending.status
         word = poller.word if seen is None else seen.status

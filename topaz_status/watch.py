@@ -98,7 +98,7 @@ class Watch(Generic[S]):
         if self._ending is not None:
             state = "ended" if self._ending.error is None else type(self._ending.error).__name__
         else:
-            state = "new" if self.status is None else shown(self.status.status)
+            state = "new" if self._poller.word is None else shown(self._poller.word)
         return f"<Watch {self.job} {state}>"
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -259,8 +259,8 @@ class Watch(Generic[S]):
         """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
         ending = self._poller.ending
         if ending is None:
-            self._feed.roster.leave(self._poller, self)
             ending = self._poller.ended(error, self._feed.clock)
+            self._feed.roster.leave(self._poller, self)
         self.settle(ending)
 
     def _outcome(self) -> Outcome:

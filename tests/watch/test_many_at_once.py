@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from harness import client_of, virtual
 
-from topaz_status import ClientClosedError, WatchCanceledError
+from topaz_status import ClientClosedError, JobLostError, JobState, WatchCanceledError
 from topaz_status.session.roster import AT_ONCE
-from topaz_status.testing import Simulator
+from topaz_status.testing import Simulator, run_virtual
 
 MANY = 4 * AT_ONCE + 1
 
@@ -37,7 +38,7 @@ async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() ->
 
 @virtual
 async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
-    """One is canceled, one left by its only handle; the others' client is closed."""
+    """One is canceled, one left by its only handle, one ends by itself; the others' client is closed."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
     async with client_of(simulator) as client:
@@ -46,13 +47,94 @@ async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
         async with others.pop():
             pass
         assert client._engine is not None
-        await client._engine.feed.roster.close()
-        assert not pollers(), "their coroutines are not gone"
+        roster = client._engine.feed.roster
+        poller = roster.find(others[-1].job)
+        assert poller is not None
+        roster.end(poller, JobLostError(poller.job))
+        with pytest.raises(JobLostError):
+            await others.pop()
+        await asyncio.sleep(1.0)
+        assert pollers() == len(others)
+        assert poller.task is None, "one that is over needs no coroutine"
+        await client.aclose()
     with pytest.raises(WatchCanceledError):
         await first
     for watch in others:
         with pytest.raises(ClientClosedError):
             await watch
+
+
+@virtual
+async def test_a_coroutine_that_is_canceled_when_its_job_is_over() -> None:
+    """Its end is told as it was."""
+    simulator = Simulator()
+    async with client_of(simulator) as client:
+        watch = client.watch(simulator.add_image(duration=1000))
+        await asyncio.sleep(1.0)
+        assert client._engine is not None
+        roster = client._engine.feed.roster
+        [poller] = roster
+        roster.end(poller, JobLostError(poller.job))
+        assert poller.task is not None
+        poller.task.cancel()
+        with pytest.raises(JobLostError):
+            await watch
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("closing", [False, True])
+def test_coroutines_that_are_canceled_from_outside(turns: int, closing: bool) -> None:
+    """Whoever awaits such a watch is told, also where its coroutine had not yet begun."""
+
+    async def scenario() -> None:
+        simulator = Simulator()
+        jobs = [simulator.add_image(duration=1000) for _ in range(AT_ONCE + 20)]
+        async with client_of(simulator) as client:
+            waiting = [asyncio.create_task(client.watch(job).outcome()) for job in jobs]
+            await asyncio.sleep(0)
+            ending = asyncio.create_task(client.aclose()) if closing else None
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            torn = [task for task in asyncio.all_tasks() if task.get_name() == "topaz_status poller"]
+            for task in torn:
+                task.cancel()
+            for _ in range(4):
+                await asyncio.sleep(0)
+            if not closing:
+                assert sum(task.done() for task in waiting) == len(torn)
+                await client.aclose()
+            if ending is not None:
+                await ending
+            errors = [(await task).error for task in waiting]
+        assert {type(error) for error in errors} == {ClientClosedError}
+
+    run_virtual(scenario())
+
+
+@virtual
+async def test_a_loop_that_cannot_make_a_task() -> None:
+    """It says so itself; the other watches begin all the same, and each is told its end."""
+    simulator = Simulator()
+    jobs = [simulator.add_image(duration=20) for _ in range(30)]
+    loop, complaints, faults = asyncio.get_running_loop(), list[object](), [MemoryError("no more")]
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        if faults and "Poller" in coroutine.__qualname__:
+            coroutine.close()
+            raise faults.pop()
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    loop.set_exception_handler(lambda _, context: complaints.append(context.get("exception")))
+    loop.set_task_factory(factory)
+    try:
+        async with client_of(simulator) as client:
+            watches = [client.watch(job) for job in jobs]
+            await asyncio.sleep(1.0)
+            assert pollers() == len(jobs) - 1
+            assert {(await watch).state for watch in watches} == {JobState.COMPLETED}
+    finally:
+        loop.set_task_factory(None)
+    assert [type(complaint) for complaint in complaints] == [MemoryError]
 
 
 @virtual

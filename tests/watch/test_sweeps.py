@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from harness import SINGLY, client_of, looks, now, until, virtual
 
-from topaz_status import ImageStatus, JobFailedError, JobKind, JobRef, JobState, PollPolicy, VideoStatus
+from topaz_status import (
+    ImageStatus,
+    JobFailedError,
+    JobKind,
+    JobRef,
+    JobState,
+    PollPolicy,
+    VideoStatus,
+    WatchCanceledError,
+)
 from topaz_status.core.unread import UnreadPage
 from topaz_status.testing import JobPlan, Simulator
 
@@ -95,23 +104,49 @@ async def test_foreign_jobs(order: str) -> None:
     assert len(simulator.log) < 1.5 * len(jobs)
 
 
-@pytest.mark.parametrize(("ours", "foreign", "whole"), [(90, 10, True), (30, 170, False)])
-@virtual
-async def test_what_is_kept_of_a_page(ours: int, foreign: int, whole: bool) -> None:
-    """Of a page of other people's jobs no more than one's own; either way each watch can be asked for its status."""
-    simulator = Simulator(order="uuid")
-    jobs = simulator.add_jobs(JobPlan(kind="image", count=ours, duration=1000))
-    simulator.add_jobs(JobPlan(kind="image", count=foreign, duration=1000, foreign=True))
+def whole_pages() -> int:
+    """Count the pages that are kept in one piece, or were."""
     gc.collect()
+    return sum(isinstance(kept, UnreadPage) for kept in gc.get_objects())
+
+
+@pytest.mark.parametrize(("ours", "foreign", "ends", "whole"), [(90, 10, 0, 1), (30, 170, 0, 0), (100, 0, 97, 0)])
+@virtual
+async def test_what_is_kept_of_a_page(ours: int, foreign: int, ends: int, whole: int) -> None:
+    """Where few jobs of a page go on, no more than theirs; either way each watch can be asked for its status."""
+    simulator = Simulator(order="uuid")
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=ours - ends, duration=1000))
+    ending = simulator.add_jobs(JobPlan(kind="image", count=ends, duration=0.5))
+    simulator.add_jobs(JobPlan(kind="image", count=foreign, duration=1000, foreign=True))
     async with client_of(simulator, **BUDGET) as client:
-        watches = [client.watch(job) for job in jobs]
-        await until(lambda: client.stats().swept_statuses >= ours, step=1.0)
-        assert any(isinstance(kept, UnreadPage) for kept in gc.get_objects()) is whole
+        await asyncio.sleep(1.0)
+        watches = [client.watch(job) for job in [*ending, *jobs]][ends:]
+        await until(lambda: client.stats().swept_statuses >= ours, step=0.05)
+        assert whole_pages() == whole
         for job, watch in zip(jobs, watches, strict=True):
             status = watch.status
             assert isinstance(status, ImageStatus)
             assert status.job == job
             assert status.output_width
+
+
+@virtual
+async def test_a_watch_that_has_ended_lets_go_of_its_page() -> None:
+    """Once its last status was read: whoever keeps one of a hundred handles does not keep them all."""
+    simulator = Simulator(order="uuid")
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=1000))
+    async with client_of(simulator, **BUDGET) as client:
+        watches = [client.watch(job) for job in jobs]
+        await until(lambda: client.stats().swept_statuses >= 100, step=0.05)
+        assert whole_pages()
+        for watch in watches:
+            watch.cancel()
+        kept = watches[7]
+        del watches, watch
+        error = (await kept.outcome()).error
+        assert isinstance(error, WatchCanceledError)
+        assert error.last_status == kept.status is not None
+        assert not whole_pages()
 
 
 @virtual

@@ -17,7 +17,7 @@ from ..models.state import JobRef, JobState
 from .coerce import LATEST
 from .sight import WEEK, since, until
 from .sighting import Sighting
-from .unread import Unread
+from .unread import Told
 
 _WORDS: Final = {"Pending": ("Pending", False), "Processing": ("Processing", True)}
 """For each word of a job that goes on, as the documents spell it: one copy of it for all, and whether it runs."""
@@ -39,7 +39,7 @@ class Glimpse(Sighting):
     word: str = ""
     percent: float | None = None
     """0 to 100, or ``None``."""
-    unread: Unread = b""
+    told: Told | None = None
     """What it was read from, where that is kept."""
 
     @property

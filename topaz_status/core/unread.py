@@ -13,28 +13,28 @@ from .sweep import read_sweep
 class UnreadPage:
     """A page for all whom it shows, in one piece until one of them is asked for; then each item has its own bytes."""
 
-    __slots__ = ("_body", "_items")
+    __slots__ = ("_held",)
 
     def __init__(self, body: bytes) -> None:
         """Take the body of a page that has been parsed before."""
-        self._body = body
-        self._items: list[object] = []
+        self._held: bytes | list[object] = body
 
     def item(self, index: int) -> object:
         """Parse one item."""
-        if self._body:
-            self._items = [packed(item) for item in read_sweep(JobKind.IMAGE, parse_json(self._body)).items]
-            self._body = b""
-        item = self._items[index]
+        held = self._held
+        if isinstance(held, bytes):
+            items = read_sweep(JobKind.IMAGE, parse_json(held)).items
+            held = self._held = [packed(item) or item for item in items]
+        item = held[index]
         return parse_json(item) if isinstance(item, bytes) else item
 
 
-Unread: TypeAlias = bytes | tuple[UnreadPage, int]
-"""A body, or the item of a page with that index."""
+Told: TypeAlias = JobStatus | bytes | tuple[UnreadPage, int]
+"""A status; or unread, of an image job, a body or the item of a page with that index."""
 
 
-def read_told(told: JobStatus | Unread | None, job: JobRef) -> JobStatus | None:
-    """Read what was told of ``job`` in full: where it is unread, that is an image job.
+def read_told(told: Told | None, job: JobRef) -> JobStatus | None:
+    """Read what was told of ``job`` in full.
 
     Raises:
         DecodeError: it cannot be read; never where :func:`.glimpse.glimpse` found something in it.
@@ -47,9 +47,9 @@ def read_told(told: JobStatus | Unread | None, job: JobRef) -> JobStatus | None:
     return told
 
 
-def packed(item: object) -> bytes | object:
-    """Write an item in fewest bytes, or give it back where it is nested deeper than can be written."""
+def packed(item: object) -> bytes | None:
+    """Write an item in fewest bytes; ``None`` where it is nested deeper than can be written."""
     try:
         return pack(item)
     except TypeError:
-        return item
+        return None

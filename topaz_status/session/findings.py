@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
 
-from ..core.decode import decode_record, decode_status, parse_json
+from ..core.decode import decode_image, decode_record, decode_status, parse_json
 from ..core.glimpse import Glimpse, glimpse
 from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
@@ -42,7 +42,7 @@ _IMAGE: Final = JobKind.IMAGE
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
 MOST_SHARED: Final = 1_024
-"""Bytes for each watched job on it up to which a page is kept in one piece: a status has about 600."""
+"""Bytes for each watched job that goes on up to which a page is kept in one piece: a status has about 600."""
 LIST_PAUSE: Final = 15.0
 """Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
@@ -93,7 +93,7 @@ class Findings:
         seen: Sighting
         if job.kind is _IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
             seen, word = glimpsed, glimpsed.word
-            glimpsed.unread = response.body
+            glimpsed.told = response.body
         else:
             status = decode_status(job, data)
             seen, word = sight(status, job=job, service_now=service_now), status.status
@@ -123,7 +123,7 @@ class Findings:
             if type(seen) is Glimpse:
                 if seen.word != poller.word or poller.claim is not None:
                     self._note_word(poller, seen.word, seen.state, sent_at)
-                poller.take(seen.unread, seen.word, seen.percent, sent_at)
+                poller.take(seen.told, seen.word, seen.percent, sent_at)
             elif status is not None:
                 self._tell(poller, status, sent_at)
             else:
@@ -139,14 +139,14 @@ class Findings:
         """Read what a page says of jobs that were watched when it was asked for, and the statuses read in full."""
         seen: dict[Poller, Sighting] = {}
         statuses: dict[Poller, JobStatus] = {}
-        unread = UnreadPage(body)
+        shared = UnreadPage(body)
         find, images = self._roster.listed_as(page.kind), page.kind is JobKind.IMAGE
         for index, job_id, item in page:
             poller = find(job_id) or find(job_id.lower())
             if poller is None or poller in seen or poller.started_at > sent_at:
                 continue
             if images and (glimpsed := glimpse(item, poller.job, service_now)) is not None:
-                glimpsed.unread = unread, index
+                glimpsed.told = shared, index
                 seen[poller] = glimpsed
                 continue
             try:
@@ -155,8 +155,7 @@ class Findings:
                 continue
             if status is not None:
                 statuses[poller] = status
-        if len(body) > MOST_SHARED * len(seen):
-            _keep_apart(seen.values(), page.items)
+        _unshare([sighting for sighting in seen.values() if type(sighting) is Glimpse], page, len(body))
         return seen, statuses
 
     def _note_word(self, poller: Poller, word: str, state: JobState, sent_at: float) -> None:
@@ -270,13 +269,14 @@ class Findings:
         self._roster.end(poller, error)
 
 
-def _keep_apart(seen: Iterable[Sighting], items: list[Any]) -> None:
-    """Keep of a page no more than the items of the jobs that were seen on it."""
-    for sighting in seen:
-        if type(sighting) is Glimpse and isinstance(sighting.unread, tuple):
-            own = packed(items[sighting.unread[1]])
-            if isinstance(own, bytes):
-                sighting.unread = own
+def _unshare(glimpses: list[Glimpse], page: SweptPage, size: int) -> None:
+    """Where so few jobs go on that a page of ``size`` bytes is too much to keep, keep their items alone."""
+    if size <= MOST_SHARED * len(glimpses):
+        return
+    for seen in glimpses:
+        if isinstance(seen.told, tuple):
+            item = page.items[seen.told[1]]
+            seen.told = packed(item) or decode_image(item, seen.job)
 
 
 def _read_item(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[Sighting, JobStatus | None]:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import attrs
 
-from ..core.unread import Unread
+from ..core.unread import Told
 from ..core.verdict import is_final
 from ..errors import ConfigurationError, StoreError
-from ..models import JobStatus
 from ..models.state import JobState
 from ..store.base import End
 from ..store.record import write_error, write_status
@@ -41,7 +40,7 @@ class KeptPoller(Poller):
         return self._final is None and not self.over.done()
 
     def take(
-        self, told: JobStatus | Unread, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+        self, told: Told | None, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
         """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
         before = self.word
@@ -87,7 +86,7 @@ class KeptPoller(Poller):
         if error is not None:
             self._final = attrs.evolve(ending, error=error)  # the row keeps its end, for the next write of it
         super().end(self._final or ending)
-        if self.task is not None and self.task.done():  # somebody canceled it
+        if self.task is None or self.task.done():  # it never began, or somebody canceled it
             self.settle()
 
 

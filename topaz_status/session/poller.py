@@ -15,7 +15,7 @@ import attrs
 
 from ..core.claim import Claim
 from ..core.policy import PollPolicy
-from ..core.unread import Unread, read_told
+from ..core.unread import Told, read_told
 from ..core.verdict import Case
 from ..errors import TopazStatusError, WatchError
 from ..models import JobStatus
@@ -25,13 +25,14 @@ from .clock import Clock
 E = TypeVar("E", bound=TopazStatusError)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Ending:
     """How a watch ended: with a status, with an error, or with both (a job that failed)."""
 
     _job: JobRef
-    _told: JobStatus | Unread | None
+    _told: Told | None
     error: TopazStatusError | None
+    """As it was made; it is handed out :meth:`fresh`."""
     at: float
     """Seconds of the loop's clock."""
     detected_at: float
@@ -44,7 +45,7 @@ class Ending:
         return self._told
 
     def fresh(self, error: E) -> E:
-        """Give the error with what it tells, a new one each time: a raised exception collects its raisers' frames."""
+        """Give an error that knows the last status, a new one each time: one that is raised collects frames."""
         same = copy.copy(error)
         if isinstance(same, WatchError):
             same.last_status = self.status
@@ -74,7 +75,7 @@ class Poller:
     """The service's own, as the last usable look told it."""
     progress: float | None = None
     """The progress that it told, 0 to 100."""
-    _told: JobStatus | Unread | None = None
+    _told: Told | None = None
     """The last status, or what it is read from once somebody asks: most are never asked for."""
     polls: int = 0
     """Looks that were answered, with or without use."""
@@ -150,6 +151,8 @@ class Poller:
     @property
     def status(self) -> JobStatus | None:
         """What the last usable look saw."""
+        if (ending := self.ending) is not None:
+            return ending.status
         self._told = read_told(self._told, self.job)
         return self._told
 
@@ -159,7 +162,7 @@ class Poller:
         self.take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
 
     def take(
-        self, told: JobStatus | Unread, word: str, progress: float | None, sent_at: float, *, moved: bool = False
+        self, told: Told | None, word: str, progress: float | None, sent_at: float, *, moved: bool = False
     ) -> None:
         """Keep what a look, sent at ``sent_at``, told: a status, or what that of an image job is read from.
 
@@ -194,10 +197,15 @@ class Poller:
         return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now, withheld=withheld)
 
     def ended(self, error: TopazStatusError | None, clock: Clock) -> Ending:
-        """Give the ending that it is to end now, whether it goes on for others or not."""
-        return Ending(self.job, self._told, error, clock.now(), clock.wall())
+        """Give the ending of a wait that ends now; the poller may go on for others.
+
+        When there is nobody left to ask for the status, it is let go.
+        """
+        told = None if self._handles is None else self._told
+        return Ending(self.job, told, error, clock.now(), clock.wall())
 
     def end(self, ending: Ending) -> None:
-        """Let the coroutine finish."""
+        """Let the coroutine finish. What was told last is the ending's from now on."""
         if not self.over.done():
             self.over.set_result(ending)
+            self._told = None

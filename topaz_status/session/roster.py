@@ -37,7 +37,7 @@ class Roster:
     """Those of which there are jobs."""
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
     _beginning: deque[Poller] = attrs.field(factory=deque, init=False)
-    """Those that may have no coroutine yet."""
+    """Those that have no coroutine yet; some have ended without one."""
     _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
@@ -104,10 +104,12 @@ class Roster:
     def end(self, poller: Poller, error: TopazStatusError | None) -> None:
         """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
         self._forget(poller)
-        if not (task := self._task_of(poller)).done():
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+        if poller.task is not None and not poller.task.done():
+            self._ending.add(poller.task)
+            poller.task.add_done_callback(self._ending.discard)
         poller.end(poller.ended(error, self._clock))
+        if poller.task is None:
+            poller.settle()
 
     def adopt(self, task: asyncio.Task[None]) -> None:
         """A task that feeds watches is to end with the client, too."""
@@ -157,19 +159,27 @@ class Roster:
             told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
             poller.keeper.put(poller.kept, poller.kept.row, told)
 
-    def _begin(self) -> None:
-        """Give some pollers their coroutines, and the others in the next turn of the loop."""
-        for _ in range(min(len(self._beginning), AT_ONCE)):
-            self._task_of(self._beginning.popleft())
-        if self._beginning:
-            self._clock.loop.call_soon(self._begin)
+    def _begin(self, begun: Iterable[Poller] = ()) -> None:
+        """Give some pollers their coroutines, and the others in the next turn of the loop.
 
-    def _task_of(self, poller: Poller) -> asyncio.Task[None]:
-        """Give a poller's coroutine, which begins now if it has not yet."""
-        if poller.task is None:
-            coroutine = poller.run(self._torn_down)
-            poller.task = self._clock.loop.create_task(coroutine, name="topaz_status poller", context=self._context)
-        return poller.task
+        Those of the turn before have ``begun``, unless somebody canceled them before that.
+        """
+        for poller in begun:
+            if poller.task is not None and poller.task.cancelled():
+                self._on_torn_down(poller)
+        some: list[Poller] = []
+        try:
+            while self._beginning and len(some) < AT_ONCE:
+                poller = self._beginning.popleft()
+                if poller.is_at_work:
+                    coroutine = poller.run(self._torn_down)
+                    poller.task = self._clock.loop.create_task(
+                        coroutine, name="topaz_status poller", context=self._context
+                    )
+                    some.append(poller)
+        finally:
+            if some or self._beginning:
+                self._clock.loop.call_soon(self._begin, some)
 
     def _on_disk(
         self, poller: Poller, began_at: float, age: float, remaining: float | None, error: StoreError | None
@@ -188,9 +198,10 @@ class Roster:
 
     def _on_torn_down(self, poller: Poller) -> None:
         """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
-        poller.over = self._clock.loop.create_future()
-        text = f"the watch of {poller.job} was torn down"
-        self.end(poller, ClientClosedError(text, job=poller.job))
+        if poller.ending is None:
+            poller.over = self._clock.loop.create_future()
+            text = f"the watch of {poller.job} was torn down"
+            self.end(poller, ClientClosedError(text, job=poller.job))
         poller.settle()
 
     def _forget(self, poller: Poller) -> None:
