@@ -149,7 +149,7 @@ async def _park_library(order: Order, *, awaited: bool = False, read: bool = Fal
             held[index] = client.image.watch(job)
             if awaited:
                 tasks[index] = asyncio.create_task(held[index].result())
-        await asyncio.sleep(SETTLE)
+        await _until(lambda: _pollers() == len(ids))
         if order.url is not None:
             await _until(lambda: client.stats().total_requests >= len(ids) + 2 * SLOTS)
         if read:
@@ -159,6 +159,11 @@ async def _park_library(order: Order, *, awaited: bool = False, read: bool = Fal
         assert order.url is None or None not in _statuses(held)
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)
     return weight
+
+
+def _pollers() -> int:
+    """Count the coroutines of watches: they begin a few hundred at a time."""
+    return sum(task.get_name() == "topaz_status poller" for task in asyncio.all_tasks())
 
 
 def _statuses(watches: list[Any]) -> list[Any]:
