@@ -136,7 +136,7 @@ async def test_a_watch_that_has_ended_lets_go_of_its_page() -> None:
     simulator = Simulator(order="uuid")
     jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=1000))
     async with client_of(simulator, **BUDGET) as client:
-        watches = [client.watch(job) for job in jobs]
+        watches = [client.watch(job) for job in [*jobs, jobs[7]]]  # one of them twice
         await until(lambda: client.stats().swept_statuses >= 100, step=0.05)
         assert whole_pages()
         for watch in watches:

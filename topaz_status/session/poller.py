@@ -201,7 +201,7 @@ class Poller:
 
         When there is nobody left to ask for the status, it is let go.
         """
-        told = None if self._handles is None else self._told
+        told = self._told if self.handles else None
         return Ending(self.job, told, error, clock.now(), clock.wall())
 
     def end(self, ending: Ending) -> None:
