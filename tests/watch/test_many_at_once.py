@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from harness import client_of, virtual
 
-from topaz_status import ClientClosedError, JobLostError, JobState, WatchCanceledError
+from topaz_status import ClientClosedError, JobLostError, JobState, StatusClient, Watch, WatchCanceledError
 from topaz_status.session.roster import AT_ONCE
 from topaz_status.testing import Simulator, run_virtual
 
 MANY = 4 * AT_ONCE + 1
+
+
+@contextlib.asynccontextmanager
+async def many_watches() -> AsyncIterator[tuple[StatusClient, list[Watch[Any]]]]:
+    """Watches that have just been started, none of which ends by itself."""
+    simulator = Simulator()
+    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
+    async with client_of(simulator) as client:
+        yield client, [client.watch(job) for job in jobs]
 
 
 def pollers() -> int:
@@ -23,11 +34,7 @@ def pollers() -> int:
 @virtual
 async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> None:
     """No turn of the loop begins more than a few hundred of them."""
-    simulator = Simulator()
-    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
-    async with client_of(simulator) as client:
-        for job in jobs:
-            client.watch(job)
+    async with many_watches():
         before = 0
         while before < MANY:
             await asyncio.sleep(0)
@@ -39,10 +46,7 @@ async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() ->
 @virtual
 async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
     """One is canceled, one left by its only handle, one ends by itself; the others' client is closed."""
-    simulator = Simulator()
-    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
-    async with client_of(simulator) as client:
-        first, *others = [client.watch(job) for job in jobs]
+    async with many_watches() as (client, (first, *others)):
         first.cancel()
         async with others.pop():
             pass
@@ -140,10 +144,7 @@ async def test_a_loop_that_cannot_make_a_task() -> None:
 @virtual
 async def test_closing_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> None:
     """No turn of the loop ends more than a few hundred of them."""
-    simulator = Simulator()
-    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
-    async with client_of(simulator) as client:
-        watches = [client.watch(job) for job in jobs]
+    async with many_watches() as (client, watches):
         await asyncio.sleep(1.0)
         closing = asyncio.create_task(client.aclose())
         before = 0
@@ -158,10 +159,7 @@ async def test_closing_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> N
 @virtual
 async def test_a_closing_that_is_canceled_halfway_ends_every_watch_all_the_same() -> None:
     """Whoever awaits one of thousands of watches is not left waiting."""
-    simulator = Simulator()
-    jobs = [simulator.add_image(duration=1000) for _ in range(MANY)]
-    async with client_of(simulator) as client:
-        watches = [client.watch(job) for job in jobs]
+    async with many_watches() as (client, watches):
         await asyncio.sleep(1.0)
         closing = asyncio.create_task(client.aclose())
         for _ in range(2):
