@@ -192,7 +192,7 @@ def at_every_await(
 
 @attrs.define
 class Heard:
-    """One request as a raw server heard it; header names are in lower case."""
+    """One request as a raw server heard it; header names are in lower case, values of the same name are joined."""
 
     method: str
     path: str
@@ -231,8 +231,11 @@ class RawServer:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ")
-                fields = (line.partition(":") for line in head[1:] if line)
-                request = Heard(method, path, {name.lower(): value.strip() for name, _, value in fields}, connection)
+                headers: dict[str, str] = {}
+                for name, _, value in (line.partition(":") for line in head[1:] if line):
+                    before = headers.get(name.lower())
+                    headers[name.lower()] = value.strip() if before is None else f"{before}, {value.strip()}"
+                request = Heard(method, path, headers, connection)
                 self.heard.append(request)
                 answer = self.reply(request)
                 if answer is None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, http, options, real
 
 from topaz_status import ConfigurationError, StatusClient, TopazStatusError, TransportError
+from topaz_status.core.wire import STATUS_BYTES
 
 PLAIN = {"host", "accept", "accept-encoding", "user-agent"}
 COOKIES = "Set-Cookie: theirs=1; Path=/"
@@ -124,6 +126,39 @@ async def test_a_trace_that_breaks(tmp_path: Path) -> None:
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     assert not server.heard
+
+
+@real
+async def test_a_request_has_the_headers_that_aiohttp_gives_it() -> None:
+    """Each of them once, though a session of ours puts them together in a way of its own."""
+    server = services("http://127.0.0.1:9")
+    headers = {"X-API-Key": TOPAZ_KEY, "Accept": "application/json"}
+    async with server.serve() as url:
+        async with StatusClient(**options(topaz_url=url)) as client:
+            await client.image.get("a")
+        async with aiohttp.ClientSession(headers=headers) as plain, plain.get(f"{url}{server.heard[0].path}"):
+            pass
+    ours, theirs = server.heard
+    assert ours.headers == theirs.headers
+
+
+@pytest.mark.parametrize("buffered", [None, 2 * STATUS_BYTES], ids=["in pieces", "perhaps whole"])
+@pytest.mark.parametrize("over", [0, 1], ids=["just within", "a byte over"])
+@real
+async def test_an_answer_has_a_bound(over: int, buffered: int | None) -> None:
+    """It holds as well where a caller's session has read the whole before we see it."""
+    body = b'{"process_id": "a", "status": "Completed"'.ljust(STATUS_BYTES + over - 1) + b"}"
+    server = RawServer(lambda _: http(body))
+    async with server.serve() as url, contextlib.AsyncExitStack() as stack:
+        session = None if buffered is None else aiohttp.ClientSession(read_bufsize=buffered)
+        if session is not None:
+            await stack.enter_async_context(session)
+        client = await stack.enter_async_context(StatusClient(**options(topaz_url=url, session=session)))
+        if not over:
+            assert (await client.image.get("a")).is_terminal
+            return
+        with pytest.raises(TransportError, match="larger than"):
+            await client.image.delete("a")  # which is not sent again
 
 
 @real

@@ -59,7 +59,10 @@ class Deadline(Interrupt):
     def __enter__(self) -> Self:
         deadlines = self._deadlines
         deadlines.begin(self)
-        return self._watch(asyncio.current_task(deadlines.clock.loop))
+        task = self._task = asyncio.current_task(deadlines.clock.loop)
+        if task is not None:
+            self._canceling = task.cancelling()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -23,10 +23,7 @@ class Interrupt:
     _struck: bool = attrs.field(default=False, init=False)
 
     def __enter__(self) -> Self:
-        return self._watch(asyncio.current_task())
-
-    def _watch(self, task: asyncio.Task[object] | None) -> Self:
-        self._task = task
+        task = self._task = asyncio.current_task()
         if task is not None:
             self._canceling = task.cancelling()
         return self

@@ -17,8 +17,11 @@ from typing import Any, Final, Self
 
 import aiohttp
 import attrs
+from aiohttp import hdrs
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.connector import AddrInfoType
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..core.wire import Request, Response
@@ -57,6 +60,17 @@ class _Socket(socket.socket):
 def _socket(address: AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = address
     return _Socket(family, kind, protocol)
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request with its session's headers as they stand, where they name the host: the only one that is asked."""
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        """Take the copy that the session has made for it. aiohttp would make one more, piece by piece."""
+        if isinstance(headers, CIMultiDict) and hdrs.HOST in headers:
+            self.headers = headers
+        else:
+            super().update_headers(headers)
 
 
 class _Lost(Exception):  # noqa: N818  # never leaves this file
@@ -198,7 +212,11 @@ class Transport:
                 answer = await door.session.request(
                     request.method, door.url(request.path), allow_redirects=False, **door.options
                 )
-                body = await _read(answer, request.max_bytes)
+                body = answer.content.read_nowait() if answer.closed else await _read(answer, request.max_bytes)
+                if len(body) > request.max_bytes:
+                    raise TransportError(  # noqa: TRY301  # a function for it would be called for each answer
+                        f"the answer is larger than {request.max_bytes} bytes"
+                    )
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job, door.cleaned)
             del door, answer  # they know the key
@@ -210,15 +228,15 @@ class Transport:
 
     def _open_door(self, kind: JobKind) -> _Door:
         key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
+        base = URL(self._settings.url(kind), encoded=True)
         if session is None:
-            session, options = self._session(key), {}
+            session, options = self._session({hdrs.HOST: base.host_port_subcomponent or "", **_headers(key)}), {}
         else:
             options["headers"] = _headers(key)
-        base = URL(self._settings.url(kind), encoded=True)
         door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options)
         return door
 
-    def _session(self, key: Secret | None) -> aiohttp.ClientSession:
+    def _session(self, headers: Mapping[str, str] | None) -> aiohttp.ClientSession:
         """One more session on the pool, for requests that set nothing for themselves."""
         if self._pool is None:
             raise ConfigurationError("the client is not open")
@@ -226,9 +244,10 @@ class Transport:
             connector=self._pool,
             connector_owner=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=None if key is None else _headers(key),
+            headers=headers,
             timeout=UNBOUNDED,
             middlewares=(_once,),
+            request_class=_Request,
         )
         self._ours.append(session)
         return session
@@ -305,24 +324,20 @@ class Stream:
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body, decompressed as it comes, never more than ``max_bytes`` of it.
+    """The body, decompressed as it comes, and no more of it once there is more than ``max_bytes``.
 
     At its end the connection has gone back to the pool by itself, but for one that is said to be upgraded; before it,
     there is no more use for it.
     """
-    content = answer.content
+    content, pieces, size = answer.content, [], 0
     try:
-        body = content.read_nowait() if content.is_eof() else await content.readany()
-        pieces, size = [body], len(body)
         while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
             pieces.append(piece)
             size += len(piece)
     finally:
         if not answer.closed:
             answer.close()
-    if size > max_bytes:
-        raise TransportError(f"the answer is larger than {max_bytes} bytes")
-    return body if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _translate(error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str) -> TransportError:
