@@ -29,6 +29,7 @@ COMPARED: Final = (
     ("library, flat out", "bare, flat out"),
     ("library, paced", "bare, paced"),
     ("library, cookies", "naive, cookies"),
+    (f"library, {UVLOOP}", f"bare, {UVLOOP}"),
     ("pages, flat out", "library, flat out"),
     (f"pages, {UVLOOP}", f"library, {UVLOOP}"),
 )

@@ -93,6 +93,7 @@ async def test_each_host_is_sent_its_own(session: dict[str, Any] | None, nosy: b
     assert len(store.heard) == 4
     for request in store.heard:
         assert request.headers.keys() <= PLAIN
+        assert "user-agent" in request.headers
         assert "theirs" not in str(request)
         assert not {TOPAZ_KEY, PIXELCUT_KEY} & set(request.headers.values())
 

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from ..core.claim import Claim
-from ..core.looks import JobLook, Look
+from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.wire import Request, get_status, image_page, video_history
 from ..errors import TopazStatusError, TransportError
@@ -141,7 +141,7 @@ class Feed:
         while (look := hand.look) is not None:
             asked_by, sent_at = hand.asked_by, hand.sent_at
             try:
-                request = _request(look)
+                request = get_status(look.job) if isinstance(look, JobLook) else _page(look)
                 findings.saw(look, asked_by, exchange.checked(request, await exchange.send(request)), sent_at)
             except TopazStatusError as error:
                 self._missed(look, asked_by, error, sent_at)
@@ -191,7 +191,5 @@ class Feed:
         self.gate.wake()  # it may have been a reason to look elsewhere
 
 
-def _request(look: Look) -> Request:
-    if isinstance(look, JobLook):
-        return get_status(look.job)
+def _page(look: PageLook) -> Request:
     return image_page(look.cursor, look.limit) if look.kind is JobKind.IMAGE else video_history(look.cursor)

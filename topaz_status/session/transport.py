@@ -20,6 +20,7 @@ import attrs
 from aiohttp import hdrs
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.connector import AddrInfoType
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
@@ -63,14 +64,22 @@ def _socket(address: AddrInfoType) -> socket.socket:
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request with its session's headers as they stand, where they name the host: the only one that is asked."""
+    """A request with its session's headers as they stand, where they name the host: the only one that is asked.
+
+    aiohttp would put the same together for each request, piece by piece.
+    """
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
-        """Take the copy that the session has made for it. aiohttp would make one more, piece by piece."""
+        """Take the copy that the session has made for it."""
         if isinstance(headers, CIMultiDict) and hdrs.HOST in headers:
             self.headers = headers
         else:
             super().update_headers(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add what is missing, if anything is."""
+        if hdrs.USER_AGENT not in self.headers:
+            super().update_auto_headers(skip_auto_headers)
 
 
 class _Lost(Exception):  # noqa: N818  # never leaves this file
@@ -230,7 +239,7 @@ class Transport:
         key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
         base = URL(self._settings.url(kind), encoded=True)
         if session is None:
-            session, options = self._session({hdrs.HOST: base.host_port_subcomponent or "", **_headers(key)}), {}
+            session, options = self._session(_all_headers(base, key)), {}
         else:
             options["headers"] = _headers(key)
         door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options)
@@ -362,6 +371,16 @@ def _text(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return error.message
     return str(getattr(error, "message", "")) or str(error)
+
+
+def _all_headers(base: URL, key: Secret) -> dict[str, str]:
+    """Those of every request in a session of ours that asks one host alone."""
+    return {
+        hdrs.HOST: base.host_port_subcomponent or "",
+        hdrs.ACCEPT_ENCODING: aiohttp.ClientRequest.DEFAULT_HEADERS[hdrs.ACCEPT_ENCODING],
+        hdrs.USER_AGENT: SERVER_SOFTWARE,
+        **_headers(key),
+    }
 
 
 def _headers(key: Secret) -> dict[str, str]:
