@@ -257,6 +257,17 @@ def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
+def patient_session() -> aiohttp.ClientSession:
+    """A caller's session that has read the whole of an answer before it hands it out."""
+
+    async def read(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:
+        await end.response.content.wait_eof()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(read)
+    return aiohttp.ClientSession(trace_configs=[trace], read_bufsize=1 << 24)
+
+
 class MendedResponse(aiohttp.ClientResponse):
     """aioresponses 0.7.9 does not know ``stream_writer``, which aiohttp 3.14 asks for."""
 

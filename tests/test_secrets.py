@@ -8,6 +8,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ import attrs
 import orjson
 import pytest
 from _pytest._io.saferepr import saferepr
-from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, client_of, http, options, virtual
+from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, client_of, http, options, patient_session, real, virtual
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ from topaz_status import (
     TransportError,
     VideoStatus,
 )
+from topaz_status.core.wire import STATUS_BYTES, get_status
 from topaz_status.models.redact import MOST_READ, MOST_SHOWN, legible, scrubbed, shown, without_queries, without_urls
 from topaz_status.session.findings import Findings
 from topaz_status.session.secret import Secret
@@ -323,6 +325,28 @@ async def test_a_key_in_what_is_no_answer_at_all() -> None:
         error = await error_of(client.image.delete("x"))
     assert isinstance(error, TransportError)
     assert "[key]" in str(error)
+    assert not leaks(error)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@real
+async def test_an_answer_that_is_too_large(whole: bool) -> None:
+    """Whoever keeps the error that tells so keeps nothing of the answer: neither what it quotes nor its megabytes."""
+    server = RawServer(lambda _: http(f"{TOPAZ_KEY} {SIGNED}".encode().ljust(STATUS_BYTES + 1)))
+    async with server.serve() as url, AsyncExitStack() as stack:
+        session = await stack.enter_async_context(patient_session()) if whole else None
+        client = await stack.enter_async_context(StatusClient(**options(topaz_url=url, session=session)))
+        error = await error_of(client.image.delete("x"))
+    assert "larger than" in str(error)
+    assert not leaks(error)
+
+
+@virtual
+async def test_a_transport_that_is_not_open() -> None:
+    """Nothing is put together for it that has the key."""
+    client = StatusClient(**options())
+    error = await error_of(client._transport.send(get_status(JobRef(JobKind.IMAGE, "x"))))
+    assert isinstance(error, ConfigurationError)
     assert not leaks(error)
 
 

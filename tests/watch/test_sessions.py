@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, http, options, real
+from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, http, options, patient_session, real
 
 from topaz_status import ConfigurationError, StatusClient, TopazStatusError, TransportError
 from topaz_status.core.wire import STATUS_BYTES
@@ -129,31 +129,35 @@ async def test_a_trace_that_breaks(tmp_path: Path) -> None:
     assert not server.heard
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @real
-async def test_a_request_has_the_headers_that_aiohttp_gives_it() -> None:
-    """Each of them once, though a session of ours puts them together in a way of its own."""
+async def test_a_request_has_the_headers_that_aiohttp_gives_it(host: str) -> None:
+    """Each of them once, though a session of ours puts them together once for all; no request leaves one behind."""
     server = services("http://127.0.0.1:9")
     headers = {"X-API-Key": TOPAZ_KEY, "Accept": "application/json"}
     async with server.serve() as url:
-        async with StatusClient(**options(topaz_url=url)) as client:
+        there = url.replace("127.0.0.1", host)
+        async with StatusClient(**options(topaz_url=there)) as client:
             await client.image.get("a")
-        async with aiohttp.ClientSession(headers=headers) as plain, plain.get(f"{url}{server.heard[0].path}"):
-            pass
-    ours, theirs = server.heard
-    assert ours.headers == theirs.headers
+            await client.image.delete("a")
+            await client.image.get("a")
+        async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as plain:
+            for request in tuple(server.heard):
+                await plain.request(request.method, there + request.path)
+    ours, theirs = server.heard[:3], server.heard[3:]
+    assert [request.method for request in ours] == ["GET", "DELETE", "GET"]
+    assert [request.headers for request in ours] == [request.headers for request in theirs]
 
 
-@pytest.mark.parametrize("buffered", [None, 2 * STATUS_BYTES], ids=["in pieces", "perhaps whole"])
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("over", [0, 1], ids=["just within", "a byte over"])
 @real
-async def test_an_answer_has_a_bound(over: int, buffered: int | None) -> None:
+async def test_an_answer_has_a_bound(over: int, whole: bool) -> None:
     """It holds as well where a caller's session has read the whole before we see it."""
     body = b'{"process_id": "a", "status": "Completed"'.ljust(STATUS_BYTES + over - 1) + b"}"
     server = RawServer(lambda _: http(body))
     async with server.serve() as url, contextlib.AsyncExitStack() as stack:
-        session = None if buffered is None else aiohttp.ClientSession(read_bufsize=buffered)
-        if session is not None:
-            await stack.enter_async_context(session)
+        session = await stack.enter_async_context(patient_session()) if whole else None
         client = await stack.enter_async_context(StatusClient(**options(topaz_url=url, session=session)))
         if not over:
             assert (await client.image.get("a")).is_terminal

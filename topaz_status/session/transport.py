@@ -1,10 +1,10 @@
 """The only file that imports aiohttp: one request out, one bounded answer in, every failure translated.
 
-A key goes to its own host only, set per request. Redirects are not followed. aiohttp itself sends nothing twice: it
-would repeat a GET or DELETE when a kept-alive connection drops unanswered, so that failure leaves :func:`_once` as an
-error aiohttp does not know. aiohttp's own exceptions carry the request with its headers, and their tracebacks the
-variables of what sent it, so none is kept as a cause or context: what is raised here is made here, and no function that
-it passes has a key or a signed URL in a variable.
+A key goes to its own host only: in a session of ours for that host, or set per request. Redirects are not followed.
+aiohttp itself sends nothing twice: it would repeat a GET or DELETE when a kept-alive connection drops unanswered, so
+that failure leaves :func:`_once` as an error aiohttp does not know. aiohttp's own exceptions carry the request with its
+headers, and their tracebacks the variables of what sent it, so none is kept as a cause or context: what is raised here
+is made here, and no function that it passes has a key, a signed URL or an answer's body in a variable.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import attrs
 from aiohttp import hdrs
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.connector import AddrInfoType
-from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
@@ -45,6 +44,7 @@ KEY_HEADER: Final = "X-API-Key"
 SHORTEST_SECRET: Final = 8
 """Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
 _CLOSED: Final = "the aiohttp session is closed"
+_NOT_OPEN: Final = "the client is not open"
 
 
 class _Socket(socket.socket):
@@ -188,7 +188,7 @@ class Transport:
             self._pool = aiohttp.TCPConnector(
                 limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
             )
-            self._storage = self._session(None)
+            self._storage = self._session(self._pool, {})
 
     async def close(self) -> None:
         """Close the pool and every connection in it."""
@@ -221,11 +221,8 @@ class Transport:
                 answer = await door.session.request(
                     request.method, door.url(request.path), allow_redirects=False, **door.options
                 )
-                body = answer.content.read_nowait() if answer.closed else await _read(answer, request.max_bytes)
-                if len(body) > request.max_bytes:
-                    raise TransportError(  # noqa: TRY301  # a function for it would be called for each answer
-                        f"the answer is larger than {request.max_bytes} bytes"
-                    )
+                size = request.max_bytes
+                body = _whole(answer, size) if answer.closed else await _read(answer, size)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = _translate(error, request.job, door.cleaned)
             del door, answer  # they know the key
@@ -239,18 +236,18 @@ class Transport:
         key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
         base = URL(self._settings.url(kind), encoded=True)
         if session is None:
-            session, options = self._session(_all_headers(base, key)), {}
+            if self._pool is None:
+                raise ConfigurationError(_NOT_OPEN)
+            session, options = self._session(self._pool, _every_header(base, key)), {}
         else:
             options["headers"] = _headers(key)
         door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options)
         return door
 
-    def _session(self, headers: Mapping[str, str] | None) -> aiohttp.ClientSession:
+    def _session(self, pool: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
         """One more session on the pool, for requests that set nothing for themselves."""
-        if self._pool is None:
-            raise ConfigurationError("the client is not open")
         session = aiohttp.ClientSession(
-            connector=self._pool,
+            connector=pool,
             connector_owner=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
@@ -272,7 +269,7 @@ class Transport:
         """
         session = self._storage
         if session is None or session.closed:
-            raise ConfigurationError(_CLOSED if session else "the client is not open")
+            raise ConfigurationError(_CLOSED if session else _NOT_OPEN)
         silence = self._settings.request_timeout
         failure: TransportError | None = None
         try:
@@ -332,21 +329,37 @@ class Stream:
         raise failure
 
 
+def _whole(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body of an answer that is closed: all of it is there, or its stream raises what it was closed for."""
+    body = answer.content.read_nowait()
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body, decompressed as it comes, and no more of it once there is more than ``max_bytes``.
+    """The body, decompressed as it comes, never more than ``max_bytes`` of it.
 
     At its end the connection has gone back to the pool by itself, but for one that is said to be upgraded; before it,
     there is no more use for it.
     """
-    content, pieces, size = answer.content, [], 0
+    content = answer.content
     try:
+        body = content.read_nowait() if content.is_eof() else await content.readany()
+        pieces, size = [body], len(body)
         while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
             pieces.append(piece)
             size += len(piece)
     finally:
         if not answer.closed:
             answer.close()
+    if size > max_bytes:
+        raise _too_large(max_bytes)
     return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> TransportError:
+    return TransportError(f"the answer is larger than {max_bytes} bytes")
 
 
 def _translate(error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str) -> TransportError:
@@ -373,14 +386,9 @@ def _text(error: Exception) -> str:
     return str(getattr(error, "message", "")) or str(error)
 
 
-def _all_headers(base: URL, key: Secret) -> dict[str, str]:
-    """Those of every request in a session of ours that asks one host alone."""
-    return {
-        hdrs.HOST: base.host_port_subcomponent or "",
-        hdrs.ACCEPT_ENCODING: aiohttp.ClientRequest.DEFAULT_HEADERS[hdrs.ACCEPT_ENCODING],
-        hdrs.USER_AGENT: SERVER_SOFTWARE,
-        **_headers(key),
-    }
+def _every_header(base: URL, key: Secret) -> Mapping[str, str]:
+    """What each request to a host has: our own headers, and those that aiohttp adds."""
+    return aiohttp.ClientRequest("GET", base, headers=_headers(key)).headers
 
 
 def _headers(key: Secret) -> dict[str, str]:
