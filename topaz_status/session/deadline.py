@@ -57,12 +57,8 @@ class Deadline(Interrupt):
     _deadlines: Deadlines
 
     def __enter__(self) -> Self:
-        deadlines = self._deadlines
-        deadlines.begin(self)
-        task = self._task = asyncio.current_task(deadlines.clock.loop)
-        if task is not None:
-            self._canceling = task.cancelling()
-        return self
+        self._deadlines.begin(self)
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

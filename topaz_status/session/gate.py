@@ -145,8 +145,7 @@ class Gate:
                 self.in_flight += 1
                 self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         finally:
-            if self._timer is not None or self.in_flight < self.slots:
-                self._arm(now)
+            self._arm(now)
 
     def _grant(self, now: float) -> bool:
         """Spend one token on the best that may go now; False when there is nothing."""
