@@ -108,7 +108,9 @@ class Chaos(World):
 
     def step(self, number: int) -> None:
         action = self.data.draw(
-            st.sampled_from(["come", "pick", "pick", "land", "miss", "refuse", "go", "notice", "wait"])
+            st.sampled_from(
+                ["come", "pick", "pick", "first", "land", "miss", "refuse", "go", "notice", "expect", "wait"]
+            )
         )
         getattr(self, action)(number)
         for ref in self.ends:
@@ -133,6 +135,20 @@ class Chaos(World):
             assert look is not None
             assert look.kind in kinds
             self.flights.append(look)
+
+    def first(self, _number: int) -> None:
+        kinds = sorted(self.data.draw(st.sets(st.sampled_from(KINDS), min_size=1)))
+        there = any(self.schedule.has_first(kind, self.now) for kind in kinds)
+        poll = self.schedule.pick_first(self.now, kinds)
+        assert (poll is not None) == there
+        if poll is not None:
+            assert poll.kind in kinds
+            self.flights.append(poll)
+
+    def expect(self, _number: int) -> None:
+        if self.ends:
+            ref = self.data.draw(st.sampled_from(sorted(self.ends)))
+            self.schedule.expect_by(ref, self.now + self.data.draw(st.floats(-5.0, 60.0)), self.now)
 
     def landing(self) -> Look | None:
         return self.flights.pop(self.data.draw(st.integers(0, len(self.flights) - 1))) if self.flights else None

@@ -72,16 +72,11 @@ class KeptWatch(Watch[S]):
         if self._left_with(WatchCanceledError) and not self._kept.gone:
             self._keeper.drop(self._kept)
 
-    def ring(self) -> None:
-        """See :meth:`Watch.ring`."""
-        super().ring()
+    def _time_out(self) -> None:
+        """See :meth:`Watch._time_out`."""
+        super()._time_out()
         if self._left_with(WatchTimeoutError) and not self._kept.gone:
             self._keeper.put(self._kept, attrs.evolve(self._kept.row, deadline=None))
-
-    def ring_now(self) -> None:
-        """Run out of time as soon as what happens now has happened."""
-        if self._ending is None:
-            self._alarm = self._alarms.after(0.0, self)
 
     def _leave(self, error: TopazStatusError) -> None:
         """Go with ``error``, unless the job's own ending is known: it may be on its way to the disk."""
@@ -189,15 +184,13 @@ class Durable:
         left = _left(kept.row, wall)
         watch: KeptWatch[Any] = KeptWatch(self._feed, self._alarms, row.job, read_tag(row.tag), self._keeper)
         watch.start(
-            timeout=None if left == 0.0 else left,
+            timeout=left,
+            patience=None if left else WEEK,
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),
             remaining=None if row.eta is None else row.eta - wall,
             since=max(0.0, wall - row.started_at),
             kept=kept,
         )
-        if left == 0.0:
-            poller = cast("KeptPoller", watch._poller)  # noqa: SLF001  # one of ours
-            poller.on_look = (*poller.on_look, watch.ring_now)
         return watch
 
     def _amend(self, kept: Kept, tag: str | None, timeout: float | None, deadline: float | None) -> None:

@@ -25,6 +25,10 @@ from .session.statistics import explain_watch
 S = TypeVar("S", bound=JobStatus)
 
 
+LAST_ANSWER: Final = 2.0
+"""Seconds after its timeout for which a watch waits for the answer to its last poll."""
+
+
 @attrs.frozen(kw_only=True)
 class Outcome(Shown):
     """What became of one watch, as a value: nothing about a job is raised here."""
@@ -90,6 +94,10 @@ class Watch(Generic[S]):
     _polls: int = attrs.field(default=0, init=False)
     _ending: Ending | None = attrs.field(default=None, init=False)
     _alarm: Alarm | None = attrs.field(default=None, init=False)
+    _deadline: float | None = attrs.field(default=None, init=False)
+    """When it times out, by the loop's clock."""
+    _patience: float = attrs.field(default=LAST_ANSWER, init=False)
+    """Seconds after that for which it waits for its first poll."""
     _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
     _reading: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
     _on_end: Callable[[Watch[S]], None] | None = attrs.field(default=None, init=False)
@@ -215,19 +223,26 @@ class Watch(Generic[S]):
         timeout: float | None,
         age: float,
         remaining: float | None,
+        patience: float | None = None,
         since: float = 0.0,
         kept: Kept | None = None,
     ) -> Self:
-        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
+        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago.
+
+        When its ``timeout`` has run out it waits for the job's first poll, if there was none, for ``patience`` seconds
+        more: by default those of one request.
+        """
         now = self._feed.clock.now()
         self._started_at = now - since if since else now
+        deadline = self._deadline = None if timeout is None else now + timeout
         self._poller = self._feed.roster.join(
-            self.job, self, now=now, age=age, remaining=remaining, since=since, kept=kept
+            self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, kept=kept
         )
+        self._patience = max(self._feed.settings.request_timeout if patience is None else patience, LAST_ANSWER)
         self._feed.gate.wake()
         self._polls_before = self._poller.polls
-        if timeout is not None:
-            self._alarm = self._alarms.set(now + timeout, self)
+        if deadline is not None:
+            self._alarm = self._alarms.set(deadline, self)
         return self
 
     def changed(self) -> None:
@@ -249,7 +264,27 @@ class Watch(Generic[S]):
             self._on_end(self)
 
     def ring(self) -> None:
-        """The timeout has run out."""
+        """The timeout has run out, unless the answer to the last poll is awaited."""
+        if not self._awaits_poll():
+            self._time_out()
+
+    def _awaits_poll(self) -> bool:
+        """Wait on for the job's last poll, if it is on the wire or can be sent; longer for its first."""
+        patience = self._patience if self._poller.polls == 0 else LAST_ANSWER
+        latest = cast("float", self._deadline) + patience
+        if self._feed.clock.now() >= latest or not self._feed.may_poll(self.job, latest):
+            return False
+        self._poller.after_poll(self.ring_soon)
+        self._alarm = self._alarms.set(latest, self)
+        return True
+
+    def ring_soon(self) -> None:
+        """Ask again whether to time out, as soon as what happens now has happened."""
+        if self._ending is None and self._alarm is not None:
+            self._alarms.switch_off(self._alarm)
+            self._alarm = self._alarms.after(0.0, self)
+
+    def _time_out(self) -> None:
         waited = self._feed.clock.now() - self._started_at
         last = f"last seen {shown(self._poller.word)!r}" if self._poller.word is not None else "never seen"
         text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
@@ -260,7 +295,9 @@ class Watch(Generic[S]):
         ending = self._poller.ending
         if ending is None:
             ending = self._poller.ended(error, self._feed.clock)
-            self._feed.roster.leave(self._poller, self)
+            self._feed.roster.leave(self._poller, self, self._deadline)
+            if self._poller.is_at_work:
+                self._feed.gate.wake()  # the next deadline may be another's
         self.settle(ending)
 
     def _outcome(self) -> Outcome:

@@ -169,7 +169,7 @@ async def test_a_loop_that_stood_still(seconds: float, fault: str | None) -> Non
         outcomes = [await watch.outcome() for watch in watches]
     assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
     assert not beyond_budget([exchange.at for exchange in simulator.log], 10.0, 10.0)
-    assert now() < seconds + 100 + 120
+    assert now() < seconds + 100 + PollPolicy().longest_gap(seconds) + 15.0
 
 
 @virtual

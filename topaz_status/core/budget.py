@@ -15,6 +15,7 @@ import attrs
 from ..models.state import JobKind
 from .bucket import TokenBucket
 from .limits import KindLimit
+from .load import Load
 
 _ALL: Final = tuple(JobKind)
 LONGEST_HOLD: Final = 300.0
@@ -29,6 +30,9 @@ class Budget(Protocol):
 
     def ready(self, now: float) -> Collection[JobKind]:
         """The kinds of which a request may go now."""
+
+    def idle_at(self, kind: JobKind, now: float) -> float:
+        """The time from which a request of that kind costs the others nothing; infinite while its limit is learned."""
 
     def slack(self, kind: JobKind) -> float:
         """How many seconds late a request may be sent without the rate suffering: the burst makes up for it."""
@@ -63,11 +67,17 @@ class LocalBudget:
     _limits: dict[JobKind, KindLimit]
     _all_ready_at: float
     """No limit of a kind holds anything up from then on."""
+    _load: Load
+    _loads: dict[JobKind, Load]
+    """Of the kinds with a ceiling of their own below the shared rate."""
 
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._shared = TokenBucket(rate, burst)
         self._limits = {kind: _limit(service_rates.get(kind), rate, burst) for kind in JobKind}
         self._all_ready_at = -math.inf
+        self._load = Load(rate, burst)
+        limits = self._limits.items()
+        self._loads = {kind: Load(limit.ceiling, limit.burst) for kind, limit in limits if limit.ceiling < rate}
 
     def ready_at(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
@@ -82,6 +92,14 @@ class LocalBudget:
             return _ALL
         return [kind for kind, limit in self._limits.items() if limit.bucket.ready_at <= now]
 
+    def idle_at(self, kind: JobKind, now: float) -> float:
+        """See :class:`Budget`."""
+        limit = self._limits[kind]
+        if limit.learned and limit.rate(now) < limit.ceiling:
+            return math.inf
+        own = self._loads.get(kind)
+        return max(self.ready_at(kind), self._load.idle_at, -math.inf if own is None else own.idle_at)
+
     def slack(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
         return min(self._shared.slack, self._limits[kind].bucket.slack)
@@ -90,6 +108,9 @@ class LocalBudget:
         """See :class:`Budget`."""
         ready_at = self._limits[kind].take(now)
         self._shared.take(now)
+        self._load.sent(now)
+        if (own := self._loads.get(kind)) is not None:
+            own.sent(now)
         self._all_ready_at = max(self._all_ready_at, ready_at)
 
     def give_back(self, kind: JobKind) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Final
 
@@ -48,6 +48,7 @@ STRIDES: Final = 12
 MOST_OCTAVES: Final = 64.0
 _STRIDES_LOG: Final = 1.0 / math.log(STRIDE)
 _SEEN_AT: Final = attrgetter("seen_at")
+_LAST_AT: Final = attrgetter("last_at")
 _BORN_AT: Final = attrgetter("born_at")
 
 
@@ -71,6 +72,11 @@ class Group:
                 del job.group.members[job]
             job.group = self
             self.members[job] = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """True for jobs expected on a page that is likely to show them, and so many that its poll costs less."""
+        return not self.placed and self.chance >= LIKELY and len(self.members) > self.page.gets
 
     def discard(self, job: Tracked) -> None:
         """Let a job go."""
@@ -174,6 +180,10 @@ class Page(Entry):
         """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
         return max(self.gets - len(self), 0.0) * self.price
 
+    def members(self) -> Iterable[Tracked]:
+        """Give all its jobs."""
+        return chain(self.placed.members, self.drifting.members)
+
     def expected_drifting(self) -> Iterable[Tracked]:
         """Give the drifting jobs it should show: none, unless they are worth walking to.
 
@@ -188,15 +198,20 @@ class Page(Entry):
     def first_late_at(self, now: float, longest_gap: Callable[[float], float]) -> float:
         """Give the time at which, at the earliest, the longest gap of a job that it should show ends.
 
-        The placed were all seen when it was read, but for the few that were looked at since: the gap of the youngest
-        is the first to end.
+        The last poll before a watch times out ends it, too. The placed were all seen when the page was read, but for
+        the few that were polled since: the gap of the youngest is the first to end.
         """
         at = math.inf
         if placed := self.placed.members:
             at = min(map(_SEEN_AT, placed)) + longest_gap(now - max(map(_BORN_AT, placed)))
+            at = min(at, *map(_LAST_AT, placed))
         for job in self.expected_drifting():
-            at = min(at, job.seen_at + longest_gap(now - job.born_at))
+            at = min(at, job.seen_at + longest_gap(now - job.born_at), job.last_at)
         return at
+
+    def earliest(self, min_interval: float) -> float:
+        """Give the time before which it is not to be polled."""
+        return max(self.seen_at + min_interval, self.not_before) if self.read else self.not_before
 
     def changed(self) -> None:
         """Forget what was worked out: there are other members, or they were seen.

@@ -12,16 +12,19 @@ from .prospect import page_of, present_gap
 from .tracked import Tracked
 
 
-def explain(tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, queue: Queue) -> Explanation:
-    """Tell what is known of a job's next look; what is due waits in ``queue``."""
+def explain(
+    tracked: Tracked, policy: PollPolicy, now: float, *, tokens: float, queue: Queue, idle_at: float
+) -> Explanation:
+    """Tell what is known of a job's next poll: what is due waits in ``queue``; from ``idle_at`` on tokens are idle."""
     page = page_of(tracked)
     entry: Entry = page or tracked
     in_flight = entry.rung == FLYING
+    due_at = min(entry.due_at, idle_at) if tracked.is_unpolled else entry.due_at
     return Explanation(
         job=tracked.job,
         reason=_reason(tracked, page, now),
         in_flight=in_flight,
-        due_in=None if in_flight else entry.due_at - now,
+        due_in=None if in_flight else due_at - now,
         looked_ago=now - tracked.seen_at if tracked.known else None,
         longest_gap=policy.longest_gap(now - tracked.born_at),
         predicted_end_in=tracked.predicted_end_at - now if tracked.source < Source.OVERDUE else None,
@@ -43,6 +46,15 @@ def _reason(tracked: Tracked, page: Page | None, now: float) -> str:
         judged += "; its webhooks have proved true, so it is looked at less often"
     if page is not None:
         return f"a page of the list answers for it and {len(page) - 1} more, {judged}"
+    return _reason_alone(tracked, judged, now)
+
+
+def _reason_alone(tracked: Tracked, judged: str, now: float) -> str:
+    """Tell why a job that no page answers for is polled when it is."""
     if tracked.rung >= 0 or tracked.due_at <= now:
         return "it is due and waits for the budget"
+    if tracked.is_unpolled:
+        return f"its first poll goes as soon as tokens are idle; else it waits, {judged}"
+    if tracked.due_at == tracked.last_at:
+        return "its watch times out right after this poll"
     return f"then a look is worth a request, {judged}"

@@ -9,12 +9,17 @@ starves those of whom little is expected (Kolobov et al., NeurIPS 2019, ask of a
 token in eight goes to what has passed its longest gap, first found first. Looks at a job are therefore at most
 ``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
 
+Of a job that no poll has answered for yet, anything may be true: its page was reloaded, its client restarted. So the
+first poll of each goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they are not.
+A watch that is about to time out is polled once more just before (:data:`.tracked.LEAD`).
+
 The same observations give the same decisions: nothing here reads a clock or rolls dice, and ties go to who came first.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Collection, Mapping
 from itertools import islice
 from operator import itemgetter
@@ -32,13 +37,15 @@ from .prospect import page_of, prospect
 from .reasons import explain
 from .sighting import Sighting
 from .sweep import PAGE_SIZES
-from .tracked import UNNOTICED, Tracked
+from .tracked import LEAD, UNNOTICED, Tracked
 from .walk import Walk
 
 GUARD: Final = 8
 """When more is due than can be served, one token in so many goes to what was first found late."""
 SAMPLED: Final = 4
 """One look in so many, where there is no choice, tells what looks are worth of late."""
+UNNOTED: Final = 4.0
+"""Seconds: where nothing is known of so much of a job's life, its first poll does not tell how long it lasted."""
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
 """Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
 the end of a job that it tells is confirmed by a look at the job."""
@@ -68,6 +75,8 @@ class Schedule:
             kind: Walk(kind, size, policy, bare=kind in BARE_LISTS, gets=gets) for kind, size in pages.items()
         }
         self._lifetimes = lifetimes or Lifetimes()
+        self._unpolled: dict[JobKind, deque[Tracked]] = {kind: deque() for kind in JobKind}
+        """Jobs in the order in which they came; what has been polled since is passed over when its turn comes."""
         self._turn = 0
         self._going = {kind: GoingRate(policy.price) for kind in JobKind}
 
@@ -77,16 +86,25 @@ class Schedule:
     # -- watches come and go ------------------------------------------------------------------------------------------
 
     def add(
-        self, job: JobRef, now: float, *, age: float = 0.0, remaining: float | None = None, unseen: float = 0.0
+        self,
+        job: JobRef,
+        now: float,
+        *,
+        age: float = 0.0,
+        remaining: float | None = None,
+        unseen: float = 0.0,
+        deadline: float = math.inf,
     ) -> None:
         """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told.
 
-        A watch that is taken up again may have missed its end: for ``unseen`` seconds nobody may have looked.
+        Nothing is known of its last ``unseen`` seconds: it may have ended. At ``deadline`` its watch times out.
         """
         self.drop(job)
         tracked = self._jobs[job] = Tracked(job, now - age if age else now, now)
         if unseen:
             tracked.seen_at = now - min(unseen, age, self._policy.longest_gap(age))
+            tracked.teaches = unseen <= UNNOTED
+        tracked.last_at = deadline - LEAD
         if remaining is not None and SOONEST <= remaining <= FARTHEST:
             tracked.believe(Source.ETA, remaining, now, self._lifetimes)
         else:
@@ -95,6 +113,16 @@ class Schedule:
         if walk := self._walks.get(job.kind):
             walk.presume(tracked, now)
         self._plan(tracked, now)
+        self._unpolled[job.kind].append(tracked)
+
+    def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
+        """Have a job polled once more just before ``deadline``, the next time at which a watch of it times out."""
+        tracked = self._jobs.get(job)
+        if tracked is not None and deadline > now and tracked.last_at != deadline - LEAD:
+            tracked.last_at = deadline - LEAD
+            self._plan(tracked, now)
+            if walk := self._walks.get(job.kind):
+                walk.looked(tracked)
 
     def drop(self, job: JobRef) -> None:
         """Forget a job whose watch is over; an unknown one is none."""
@@ -129,14 +157,25 @@ class Schedule:
         if not agendas:
             return None
         agenda, entry = self._choose(agendas, now)
-        agenda.remove(entry, FLYING)
-        if isinstance(entry, Page):
-            self._walks[entry.kind].sent(entry, now)
-        elif isinstance(entry, Tracked) and (walk := self._walks.get(entry.job.kind)):
-            walk.looked(entry)
+        poll = self._send(agenda, entry, now)
         for other in agendas:
             other.settle(now)
-        return entry.send()
+        return poll
+
+    def has_first(self, kind: JobKind, now: float) -> bool:
+        """Tell whether :meth:`pick_first` would find a poll."""
+        return self._first(kind, now) is not None
+
+    def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+        """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
+
+        This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
+        """
+        entry = next((entry for kind in kinds if (entry := self._first(kind, now)) is not None), None)
+        if entry is None:
+            return None
+        agenda = self._walks[entry.kind].agenda if isinstance(entry, Page) else self._agendas[entry.kind]
+        return self._send(agenda, entry, now)
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
@@ -175,15 +214,19 @@ class Schedule:
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 
-    def explain(self, job: JobRef, now: float, *, rates: Mapping[JobKind, float], tokens: float) -> Explanation | None:
+    def explain(
+        self, job: JobRef, now: float, *, rates: Mapping[JobKind, float], tokens: float, idle_at: float = math.inf
+    ) -> Explanation | None:
         """Tell what is known of a job's next look; ``None`` when the job is not watched.
 
-        ``rates`` are the requests/s of each kind that are allowed now, ``tokens`` what is left in the bucket.
+        ``rates`` are the requests/s of each kind that are allowed now, ``tokens`` what is left in the bucket. From
+        ``idle_at`` on they are idle, for jobs of this kind.
         """
         tracked = self._jobs.get(job)
-        return (
-            explain(tracked, self._policy, now, tokens=tokens, queue=self._queues(rates)[job.kind]) if tracked else None
-        )
+        if tracked is None:
+            return None
+        queue = self._queues(rates)[job.kind]
+        return explain(tracked, self._policy, now, tokens=tokens, queue=queue, idle_at=idle_at)
 
     def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
         """Estimate how late ends will be known, in seconds, at ``rates`` requests/s; ``None`` when nothing is watched.
@@ -232,17 +275,56 @@ class Schedule:
         tracked = self._jobs.get(job)
         return tracked.due_at if tracked is not None and tracked.rung == FLYING else math.inf
 
+    def polls_by(self, job: JobRef, by: float) -> bool:
+        """Tell whether the last poll of a job before its watch times out is on the wire, or due until ``by``."""
+        tracked = self._jobs.get(job)
+        if tracked is None:
+            return False
+        entry: Entry = page_of(tracked) or tracked
+        if entry.rung == FLYING or _is_covered(tracked):
+            return True
+        return tracked.last_at < math.inf and entry.due_at <= by
+
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _first(self, kind: JobKind, now: float) -> Entry | None:
+        """Give what the first poll of the job that came first would ask for, its page or itself."""
+        unpolled = self._unpolled[kind]
+        while unpolled and not unpolled[0].is_unpolled:
+            unpolled.popleft()
+        if not unpolled:
+            return None
+        tracked, walk = unpolled[0], self._walks.get(kind)
+        if _is_covered(tracked):
+            return None
+        if walk is None or kind in BARE_LISTS or tracked.group is None or not tracked.group.is_crowded:
+            return tracked
+        self._settle(walk, now)
+        page = tracked.group.page
+        return page if page.rung > PARKED and page.earliest(self._policy.min_interval) <= now else None
+
+    def _send(self, agenda: Agenda, entry: Entry, now: float) -> Look:
+        """Note that an entry is polled, and give the poll."""
+        agenda.remove(entry, FLYING)
+        if isinstance(entry, Page):
+            self._walks[entry.kind].sent(entry, now)
+        elif isinstance(entry, Tracked):
+            if entry.last_at <= now:
+                entry.last_at = math.inf
+            if walk := self._walks.get(entry.job.kind):
+                walk.looked(entry)
+        return entry.send()
 
     def _all_agendas(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Agenda]:
         walks = (self._walks[kind].agenda for kind in kinds if kind in self._walks)
         return [*(self._agendas[kind] for kind in kinds), *walks]
 
     def _last_at(self, entry: Entry) -> float:
-        """Give the time at which the longest gap of a job that is due ends."""
+        """Give the time by which a job that is due is to be polled: its longest gap ends, or its watch times out."""
         if not isinstance(entry, Tracked):
             return math.inf
-        return entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
+        at = entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
+        return at if at < entry.last_at else entry.last_at
 
     def _next_of(self, kind: JobKind, now: float) -> float:
         """Give the time at which a look of one kind is to be sent."""
@@ -362,12 +444,20 @@ class Schedule:
         if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first look
             gap = policy.min_interval
         due_at = tracked.seen_at + gap
+        if tracked.last_at < due_at:
+            due_at = max(tracked.last_at, tracked.seen_at + policy.min_interval if tracked.known else 0.0)
         self._agendas[tracked.job.kind].put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
 
     def _forget(self, tracked: Tracked) -> None:
         self._agendas[tracked.job.kind].remove(tracked, GONE)
         if tracked.group is not None:
             self._walks[tracked.job.kind].leave(tracked)
+
+
+def _is_covered(tracked: Tracked) -> bool:
+    """Tell whether a page is on the wire that may show the job."""
+    group = tracked.group
+    return group is not None and group.page.rung == FLYING and group is not group.page.drifting
 
 
 def _rank(entry: Entry, now: float) -> tuple[bool, float]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ..models.state import JobKind, JobRef
-from .agenda import PARKED, SOONEST_CLIMB, Entry
+from .agenda import FLYING, PARKED, SOONEST_CLIMB, Entry
 from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, LifeTable, Lifetimes
 from .looks import JobLook
 from .predict import Source, predict
@@ -30,6 +30,10 @@ LATE: Final = 0.25
 """The share of the time for which it has repeated itself that a job is taken to be late by."""
 UNNOTICED: Final = 0.25
 """Where a look has borne out a notice, the chance that the job's next change comes without one."""
+LEAD: Final = 0.05
+"""Seconds before a watch times out at which its last poll is due. The watch waits for the answer."""
+STAKE: Final = 300.0
+"""Seconds of waiting that it is worth not to tell an end as a timeout: about the longest gap."""
 UNSAID: Final = math.inf
 NOTHING: Final = 0.0
 """One object for all jobs that need no number of their own."""
@@ -49,6 +53,7 @@ class Tracked(Entry):
         "group",
         "job",
         "known",
+        "last_at",
         "not_before",
         "over",
         "progress0",
@@ -58,6 +63,7 @@ class Tracked(Entry):
         "seen_at",
         "source",
         "table",
+        "teaches",
         "unit",
         "vain",
         "weight",
@@ -74,6 +80,10 @@ class Tracked(Entry):
         """When it was last known to be alive; before the first look, when the watch began."""
         self.known = False
         """True once a look has seen it."""
+        self.teaches = True
+        """False where its end may long have come when its watch began, so that its lifetime is not known."""
+        self.last_at = math.inf
+        """When the last poll before its watch times out is due; infinite once that is sent."""
         self.not_before = NOTHING
         """After a look that failed: no further one before this, whoever asks for it."""
         self.over = False
@@ -119,6 +129,11 @@ class Tracked(Entry):
         return JobLook(self.job, self)
 
     @property
+    def is_unpolled(self) -> bool:
+        """True until its first poll is sent: by itself, or as one of a page that showed it."""
+        return not self.known and self.rung > FLYING and self.not_before == NOTHING
+
+    @property
     def predicted_end_at(self) -> float:
         """When it should end, by the prediction gone by."""
         return self.basis_at + self.unit
@@ -130,21 +145,26 @@ class Tracked(Entry):
         return self.curve.hazard_before((now - self.basis_at) / self.unit) - self.before
 
     def worth_at(self, now: float) -> float:
-        """See :meth:`Entry.worth_at`; :meth:`spent_by` is written out: nothing is asked for as often."""
+        """See :meth:`Entry.worth_at`; :meth:`spent_by` is written out: nothing is asked for as often.
+
+        From ``last_at`` on a poll also saves an end from being told as a timeout.
+        """
         x = (now - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
         k = k if k < _LAST else _LAST
         curve = self.curve
         spent = curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before
-        return worth_of(now - self.seen_at, spent) * self.weight
+        worth = worth_of(now - self.seen_at, spent) * self.weight
+        return worth if now < self.last_at else worth - STAKE * math.expm1(-spent)
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """See :meth:`Entry.reaches_at`: no farther than a few times the present gap."""
+        """See :meth:`Entry.reaches_at`: no farther than a few times the present gap, and than ``last_at``."""
         seen_at, basis_at, unit = self.seen_at, self.basis_at, self.unit
         gap = now - seen_at
         most = (gap if gap > SOONEST_CLIMB else SOONEST_CLIMB) * FARTHEST_CLIMB
         start = (seen_at - basis_at) / unit
-        return seen_at + gap_worth(worth / self.weight, self.curve, start, self.before, unit, most=most)
+        at = seen_at + gap_worth(worth / self.weight, self.curve, start, self.before, unit, most=most)
+        return self.last_at if now < self.last_at < at else at
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give the gap after which a look is worth that much, ``most`` at most."""
@@ -212,7 +232,7 @@ class Tracked(Entry):
         if not self.known:
             chance = self._over_before(seen, now, lifetimes)
             lifetimes.first_look(self.job.kind, chance)
-            if chance > PROBABLY:
+            if chance > PROBABLY or not (self.teaches or seen.ended_ago is not None):
                 return
         gap = now - self.seen_at
         end_at = now - gap / 2.0

@@ -102,7 +102,11 @@ class Walk:
             self._changed[job.group.page] = None
 
     def sent(self, page: Page, now: float) -> None:
-        """Note that a page is about to be sent."""
+        """Note that a page is about to be sent; it is the last poll of the jobs on it whose watches time out by now."""
+        if page.last_at <= now:
+            for job in page.members():
+                if job.last_at <= now:
+                    job.last_at = math.inf
         if len(page.drifting.members) > page.room:
             self._leader, self._led_at = page, now
 
@@ -253,7 +257,7 @@ class Walk:
             return
         if not (astray or drift.members):
             return
-        follower = _with_room(follower)
+        follower = self._with_room(follower)
         for job in astray:
             drift.add(job)
         other = follower.drifting
@@ -308,7 +312,7 @@ class Walk:
     def _plan(self, page: Page, now: float) -> None:
         if page.rung == FLYING:
             return
-        earliest = max(page.seen_at + self._policy.min_interval, page.not_before) if page.read else page.not_before
+        earliest = page.earliest(self._policy.min_interval)
         page.changed()
         page.last_at = math.inf
         if not page.extra:
@@ -318,11 +322,15 @@ class Walk:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
         self.agenda.put(page, max(at, earliest))
 
+    def _with_room(self, page: Page) -> Page:
+        """Give the first page from here on that has room for more than the jobs that were on it.
 
-def _with_room(page: Page) -> Page:
-    """Give the first page from here on that has room for more than the jobs that were on it."""
-    passed = {page}
-    while page.full and page.follower is not None and page.follower not in passed:
-        page = page.follower
-        passed.add(page)
-    return page
+        A page that was given up is still named by its predecessor until that is read anew: it leads nowhere.
+        """
+        passed = {page}
+        while page.full and (following := page.follower) is not None and following not in passed:
+            if self._pages.get(following.cursor) is not following:
+                break
+            page = following
+            passed.add(page)
+        return page

@@ -73,6 +73,16 @@ class Feed:
             self.schedule.nudge(poller.job, now)
             self.gate.wake()
 
+    def may_poll(self, job: JobRef, by: float) -> bool:
+        """Tell whether the last poll of a job before its watch times out is on the wire, or can be sent until ``by``.
+
+        None can be sent to a service that is down, or that has asked to be left alone.
+        """
+        kind, now = job.kind, self.clock.now()
+        if kind in self.circuits.down or self.gate.budget.held_for(kind, now) > 0.0:
+            return False
+        return self.schedule.polls_by(job, by)
+
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
         for task in self._hands:
@@ -91,15 +101,20 @@ class Feed:
         if kind not in self.roster.kinds or not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
+        if at > now and self.schedule.has_first(kind, now):
+            at = min(at, max(now, self.gate.budget.idle_at(kind, now)))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
         if self.circuits.down:
             kinds = self.circuits.open_to(kinds, now)
-        look = self.schedule.pick(now, self._with_room(kinds))
+        kinds = self._with_room(kinds)
+        look = self.schedule.pick(now, kinds)
         if look is None:
-            return None
+            look = self.schedule.pick_first(now, [kind for kind in kinds if self.gate.budget.idle_at(kind, now) <= now])
+            if look is None:
+                return None
         kind = look.kind
         self.circuits.sent(look, now)
         if now >= self._minded_at + 1.0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import attrs
 
@@ -23,8 +22,6 @@ class KeptPoller(Poller):
 
     keeper: Keeper = attrs.field(kw_only=True)
     kept: Kept = attrs.field(kw_only=True)
-    on_look: tuple[Callable[[], None], ...] = attrs.field(default=(), init=False)
-    """Called once, when a look has found the job still going on."""
     _state: JobState | None = attrs.field(default=None, init=False)
     """The state in the store."""
     _over: bool = attrs.field(default=False, init=False)
@@ -47,10 +44,6 @@ class KeptPoller(Poller):
         super().take(told, word, progress, sent_at, moved=moved)
         if word != before:
             self._note_state()
-        if self.on_look and not self._over:
-            on_look, self.on_look = self.on_look, ()
-            for call in on_look:
-                call()
 
     def _note_state(self) -> None:
         status = self.status

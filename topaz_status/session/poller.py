@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -85,6 +87,10 @@ class Poller:
     """What the latest notice of it said, until a look has answered."""
     _case: Case | None = None
     """The evidence, while there is something wrong."""
+    _on_poll: tuple[Callable[[], None], ...] = ()
+    """To be called, once, when a poll has been answered."""
+    _deadlines: float | list[float] = math.inf
+    """When its handles time out: mostly there is one, or a sorted list."""
     _handles: Handle | dict[Handle, None] | None = None
     """Mostly there is one: a dictionary of one would be a tenth of what a watch weighs."""
 
@@ -149,6 +155,41 @@ class Poller:
             self._handles = None
 
     @property
+    def deadline(self) -> float:
+        """When the first of its handles times out; infinite for never."""
+        return self._deadlines[0] if isinstance(self._deadlines, list) else self._deadlines
+
+    def expect_by(self, deadline: float) -> None:
+        """A handle times out at ``deadline``."""
+        if isinstance(self._deadlines, list):
+            insort(self._deadlines, deadline)
+        elif self._deadlines == math.inf:
+            self._deadlines = deadline
+        else:
+            self._deadlines = sorted((self._deadlines, deadline))
+
+    def expect_no_more(self, deadline: float) -> None:
+        """The handle that times out at ``deadline`` has gone."""
+        if not isinstance(self._deadlines, list):
+            self._deadlines = math.inf
+            return
+        del self._deadlines[bisect_left(self._deadlines, deadline)]
+        if len(self._deadlines) == 1:
+            self._deadlines = self._deadlines[0]
+
+    def after_poll(self, call: Callable[[], None]) -> None:
+        """Have ``call`` made, once, when the next poll of the job has been answered, with or without use."""
+        self._on_poll = (*self._on_poll, call)
+
+    def _answered(self) -> None:
+        """Count a poll."""
+        self.polls += 1
+        if self._on_poll:
+            on_poll, self._on_poll = self._on_poll, ()
+            for call in on_poll:
+                call()
+
+    @property
     def status(self) -> JobStatus | None:
         """What the last usable look saw."""
         if (ending := self.ending) is not None:
@@ -168,7 +209,7 @@ class Poller:
 
         The handles hear of it when word, progress or result's URL are new.
         """
-        self.polls += 1
+        self._answered()
         self._case = None
         self._told, self.looked_at = told, sent_at
         if moved or word != self.word or progress != self.progress:
@@ -184,7 +225,7 @@ class Poller:
 
         An end is not believed before a look at the job has confirmed it: until then nothing usable has come.
         """
-        self.polls += 1
+        self._answered()
         if not ended:
             self._case = None
             self.looked_at = sent_at
@@ -193,7 +234,7 @@ class Poller:
         self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float, withheld: float
     ) -> TopazStatusError | None:
         """A look got no usable answer: the error that ends the watch, or ``None`` to go on."""
-        self.polls += 1
+        self._answered()
         return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now, withheld=withheld)
 
     def ended(self, error: TopazStatusError | None, clock: Clock) -> Ending:

@@ -81,25 +81,35 @@ class Roster:
         now: float,
         age: float = 0.0,
         remaining: float | None = None,
+        deadline: float | None = None,
         since: float = 0.0,
         kept: Kept | None = None,
     ) -> Poller:
         """Give a handle the poller of its job: the one at work, or a new one with a fresh look.
 
-        A new one began ``since`` seconds ago; where it is ``kept``, its first look waits until its row is on disk.
+        The handle times out at ``deadline``. A new poller began ``since`` seconds ago; where it is ``kept``, its first
+        look waits until its row is on disk.
         """
         poller = self.find(job)
         if poller is None or poller.ending is not None:
             poller = self._new(job, now - since if since else now, kept)
+            if deadline is not None:
+                poller.expect_by(deadline)
             self._start(poller, now, age, remaining)
+        elif deadline is not None:
+            poller.expect_by(deadline)
+            self._schedule.expect_by(job, poller.deadline, now)
         poller.add(handle)
         return poller
 
-    def leave(self, poller: Poller, handle: Handle) -> None:
-        """A handle wants no more; the last one to leave ends the polling."""
+    def leave(self, poller: Poller, handle: Handle, deadline: float | None) -> None:
+        """A handle, which times out at ``deadline``, wants no more; the last one to leave ends the polling."""
         poller.remove(handle)
         if not poller.handles and poller.ending is None:
             self.end(poller, None)
+        elif deadline is not None:
+            poller.expect_no_more(deadline)
+            self._schedule.expect_by(poller.job, poller.deadline, self._clock.now())
 
     def end(self, poller: Poller, error: TopazStatusError | None) -> None:
         """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
@@ -151,10 +161,9 @@ class Roster:
         if len(self._beginning) == 1:
             self._clock.loop.call_soon(self._begin)
         if not isinstance(poller, KeptPoller):
-            self._schedule.add(poller.job, now, age=age, remaining=remaining)
+            self._plan(poller, now, age, remaining, unseen=age)
         elif poller.kept.stored:
-            unseen = 0.0 if remaining is not None and remaining > 0.0 else now - poller.started_at
-            self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen)
+            self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
         else:
             told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
             poller.keeper.put(poller.kept, poller.kept.row, told)
@@ -192,9 +201,12 @@ class Roster:
             return
         now = self._clock.now()
         waited = now - began_at
-        self._schedule.add(
-            poller.job, now, age=age + waited, remaining=None if remaining is None else remaining - waited
-        )
+        self._plan(poller, now, age + waited, None if remaining is None else remaining - waited, unseen=age + waited)
+
+    def _plan(self, poller: Poller, now: float, age: float, remaining: float | None, *, unseen: float) -> None:
+        """Have the job polled; a service that foretells its end speaks for the ``unseen`` seconds before."""
+        unseen = 0.0 if remaining is not None and remaining > 0.0 else unseen
+        self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen, deadline=poller.deadline)
 
     def _on_torn_down(self, poller: Poller) -> None:
         """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""

@@ -91,7 +91,8 @@ def explain_watch(feed: Feed, job: JobRef, *, ended: bool) -> Explanation:
     now, budget = feed.clock.now(), feed.gate.budget
     tokens = budget.tokens(now)
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
-    known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens)
+    idle_at = budget.idle_at(job.kind, now)
+    known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens, idle_at=idle_at)
     if known is not None:
         return feed.circuits.explain(known, now)
     reason = "the watch has ended" if ended else "what is known of it is on its way to the disk"
