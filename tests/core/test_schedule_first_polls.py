@@ -18,13 +18,13 @@ def test_a_new_job_has_a_first_poll(kind: JobKind) -> None:
     """It can be had at once, once, and only for its own kind."""
     world = World(pages=PAGES)
     world.add(job(1, kind), 100.0)
-    assert [other for other in KINDS if world.schedule.has_first(other, 0.0)] == [kind]
+    assert [other for other in KINDS if world.schedule.has_first(other)] == [kind]
     assert world.schedule.pick_first(0.0, [other for other in KINDS if other is not kind]) is None
     poll = world.schedule.pick_first(0.0, KINDS)
     assert poll == JobLook(job(1, kind))
-    assert not world.schedule.has_first(kind, 0.0)
+    assert not world.schedule.has_first(kind)
     world.answer(poll)
-    assert not world.schedule.has_first(kind, 1e6)
+    assert not world.schedule.has_first(kind)
 
 
 def test_first_polls_go_in_the_order_in_which_jobs_came() -> None:
@@ -46,39 +46,22 @@ def test_a_first_poll_that_failed_is_no_first_poll_any_more() -> None:
     poll = world.schedule.pick_first(0.0, KINDS)
     assert poll is not None
     world.schedule.missed(poll, 1.0, 5.0)
-    assert not world.schedule.has_first(JobKind.TRY_ON, 1.0)
+    assert not world.schedule.has_first(JobKind.TRY_ON)
     assert world.schedule.next_at(1.0, KINDS) == 5.0
 
 
-def test_many_new_jobs_are_first_asked_for_by_their_page() -> None:
-    """One request tells of all that it shows, and nobody on the way to it is asked for beside."""
-    world = World(pages=PAGES)
-    for number in range(8):
-        world.add(job(number, IMAGE), 100.0)
-    page = world.schedule.pick_first(0.0, KINDS)
-    assert page == PageLook(IMAGE, None, 10)
-    assert not world.schedule.has_first(IMAGE, 0.0)
-    world.answer(page)
-    assert not world.schedule.has_first(IMAGE, 0.0)
-
-
-def test_a_new_job_that_its_page_does_not_show_is_asked_for_by_itself() -> None:
-    """Missing from a list means nothing: the job has its first poll, right after the page."""
+def test_nobody_whom_a_page_may_show_is_asked_for_beside() -> None:
+    """While a page is on the wire its jobs wait for it; one that it does not show has its first poll after that."""
     world = World(pages=PAGES)
     for number in range(8):
         world.add(job(number, IMAGE), 100.0, listed=number != 3)
-    page = world.schedule.pick_first(0.0, KINDS)
-    assert page is not None
+    at = world.schedule.next_at(0.0, KINDS)
+    page = world.schedule.pick(at, KINDS)
+    assert page == PageLook(IMAGE, None, 10)
+    assert world.schedule.pick_first(at, KINDS) is None
     world.answer(page)
-    assert world.schedule.pick_first(0.1, KINDS) == JobLook(job(3, IMAGE))
-
-
-def test_a_list_that_tells_little_is_no_first_poll() -> None:
-    """The video history has neither progress nor result: each new video is asked for by itself."""
-    world = World(pages=PAGES)
-    for number in range(5):
-        world.add(job(number, VIDEO), 100.0)
-    assert world.schedule.pick_first(0.0, KINDS) == JobLook(job(0, VIDEO))
+    assert world.schedule.pick_first(at, KINDS) == JobLook(job(3, IMAGE))
+    assert world.schedule.pick_first(at, KINDS) is None
 
 
 def test_an_old_job_is_worth_a_poll_at_once() -> None:

@@ -162,20 +162,17 @@ class Schedule:
             other.settle(now)
         return poll
 
-    def has_first(self, kind: JobKind, now: float) -> bool:
+    def has_first(self, kind: JobKind) -> bool:
         """Tell whether :meth:`pick_first` would find a poll."""
-        return self._first(kind, now) is not None
+        return self._first(kind) is not None
 
     def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
         """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
 
-        This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
+        This is for tokens that are idle. Pages are read by their worth, which many new jobs make great at once.
         """
-        entry = next((entry for kind in kinds if (entry := self._first(kind, now)) is not None), None)
-        if entry is None:
-            return None
-        agenda = self._walks[entry.kind].agenda if isinstance(entry, Page) else self._agendas[entry.kind]
-        return self._send(agenda, entry, now)
+        tracked = next((first for kind in kinds if (first := self._first(kind)) is not None), None)
+        return None if tracked is None else self._send(self._agendas[tracked.kind], tracked, now)
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
@@ -287,21 +284,12 @@ class Schedule:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _first(self, kind: JobKind, now: float) -> Entry | None:
-        """Give what the first poll of the job that came first would ask for, its page or itself."""
+    def _first(self, kind: JobKind) -> Tracked | None:
+        """Give the job that came first of those without a poll, unless a page on the wire may show it."""
         unpolled = self._unpolled[kind]
         while unpolled and not unpolled[0].is_unpolled:
             unpolled.popleft()
-        if not unpolled:
-            return None
-        tracked, walk = unpolled[0], self._walks.get(kind)
-        if _is_covered(tracked):
-            return None
-        if walk is None or kind in BARE_LISTS or tracked.group is None or not tracked.group.is_crowded:
-            return tracked
-        self._settle(walk, now)
-        page = tracked.group.page
-        return page if page.rung > PARKED and page.earliest(self._policy.min_interval) <= now else None
+        return unpolled[0] if unpolled and not _is_covered(unpolled[0]) else None
 
     def _send(self, agenda: Agenda, entry: Entry, now: float) -> Look:
         """Note that an entry is polled, and give the poll."""

@@ -101,7 +101,7 @@ class Feed:
         if kind not in self.roster.kinds or not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
-        if at > now and self.schedule.has_first(kind, now):
+        if at > now and self.schedule.has_first(kind):
             at = min(at, max(now, self.gate.budget.idle_at(kind, now)))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
 
