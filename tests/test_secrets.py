@@ -20,6 +20,7 @@ from _pytest._io.saferepr import saferepr
 from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, client_of, http, options, patient_session, real, virtual
 from hypothesis import given
 from hypothesis import strategies as st
+from proxying import Proxy
 
 import topaz_status
 from topaz_status import (
@@ -422,6 +423,40 @@ async def test_downloads_that_fail(fault: str, log: pytest.LogCaptureFixture, tm
             assert not leaks(error)
             assert error is None or ours(error)
     assert not [secret for secret in SECRETS if secret in log.text]
+
+
+@pytest.mark.parametrize(
+    "proxy", [Proxy(credentials="other:one"), Proxy(refusal=http(b"", "502 Bad")), Proxy(refusal=b"")]
+)
+@real
+async def test_the_password_of_a_proxy(proxy: Proxy, log: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """However a proxy fails, nothing shows its password, nor what was to pass it."""
+    shown: list[object] = []
+    async with proxy.serve() as url:
+        settings = options(proxy=url.replace("://", f"://who:{SIGNATURE}@"), topaz_url="https://api.topaz.test")
+        async with StatusClient(**settings, policy=PollPolicy(give_up_after=1e-6, sweep=False)) as client:
+            outcome = await client.image.watch("a").outcome()
+            error = await error_of(client._transport.stream(Download(SIGNED, None, None), {}).__aenter__())
+            shown += [client, *vars(client).values(), client._transport._network, outcome, outcome.error, error]
+    assert isinstance(outcome.error, TransportError)
+    assert isinstance(error, TransportError)
+    assert not leaks(*shown)
+    assert ours(error)
+    assert ours(outcome.error)
+    assert not [secret for secret in SECRETS if secret in log.text]
+
+
+@pytest.mark.parametrize("url", [f"socks5://who:{SIGNATURE}@h", f"http://who:{SIGNATURE}@", f"who:{SIGNATURE}@h:1"])
+def test_the_password_of_a_bad_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is refused, as an argument or a variable, the error and the functions it passed do not hold it."""
+    with pytest.raises(ConfigurationError) as raised:
+        StatusClient(proxy=url)
+    assert not leaks(raised.value)
+    monkeypatch.setenv("ALL_PROXY", url.replace("@h:1", "@h:x"))
+    with pytest.raises(ConfigurationError) as raised:
+        StatusClient(trust_env=True)
+    assert "ALL_PROXY" in str(raised.value)
+    assert not leaks(raised.value)
 
 
 @virtual

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .errors import (
         AuthenticationError,
         BadRequestError,
+        CertificateError,
         ClientClosedError,
         ConfigurationError,
         ConflictError,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationError",
     "BadRequestError",
+    "CertificateError",
     "ClientClosedError",
     "Completions",
     "ConfigurationError",

@@ -21,6 +21,7 @@ from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
 from .notice import readings
 from .session.engine import Engine
+from .session.network import make_network
 from .session.secret import secret
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
@@ -29,6 +30,8 @@ from .store.base import Row, WatchStore
 from .watch import Outcome, Watch
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import aiohttp
 
 T = TypeVar("T")
@@ -63,10 +66,20 @@ class StatusClient:
         max_in_flight: requests on the wire at once.
         request_timeout: seconds for one HTTP exchange.
         policy: when to look, and for how long.
+        proxy: the URL of an HTTP proxy, ``"http://user:password@host:3128"`` or ``https://…``, for the services and for
+            downloads; hosts of this machine's loopback are reached directly. ``https://`` requests pass it encrypted.
+        trust_env: where no ``proxy`` is given, take the one that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and
+            ``NO_PROXY`` (on macOS and Windows also the system's settings) name for each host; ``.netrc`` is not read.
+            Off by default, as with aiohttp: variables that were set for other programs decide nothing about a key.
+        ssl: whom to trust and which client certificate to show: an ``ssl.SSLContext`` that verifies servers and host
+            names, such as ``ssl.create_default_context(cafile="ca.pem")``; it holds for services, downloads and an
+            ``https://`` proxy. By default the system's authorities, or those in ``SSL_CERT_FILE`` when aiohttp was
+            imported.
         store: where watches are kept, so that they outlive this client: ``SQLiteStore("watches.db")``. Opened with the
             client and closed with it.
         session: a caller's own ``aiohttp.ClientSession``; it is never closed, and nothing it holds for others (cookies,
-            ``Authorization``) is sent.
+            ``Authorization``) is sent. Its own proxy and TLS settings hold; ``proxy``, ``trust_env`` and ``ssl`` are
+            refused beside it.
 
     Raises:
         ConfigurationError: an argument, or a variable of the environment, is unusable.
@@ -86,11 +99,15 @@ class StatusClient:
         max_in_flight: int = 32,
         request_timeout: float = 30.0,
         policy: PollPolicy | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl: SSLContext | None = None,
         store: WatchStore | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         keys = {Account.TOPAZ: secret(topaz_api_key), Account.PIXELCUT: secret(pixelcut_api_key)}
-        del topaz_api_key, pixelcut_api_key  # an error about another argument keeps this function's variables
+        hidden_proxy = secret(proxy)
+        del topaz_api_key, pixelcut_api_key, proxy  # an error about another argument keeps this function's variables
         self._settings = make_settings(
             keys=keys,
             urls={Account.TOPAZ: topaz_url, Account.PIXELCUT: pixelcut_url},
@@ -102,7 +119,14 @@ class StatusClient:
             request_timeout=request_timeout,
             policy=policy if policy is not None else PollPolicy(),
         )
-        self._transport = Transport(self._settings, session)
+        network = make_network(
+            proxy=hidden_proxy,
+            trust_env=trust_env,
+            context=ssl,
+            has_session=session is not None,
+            urls=self._settings.urls.values(),
+        )
+        self._transport = Transport(self._settings, session, network)
         self._store = store
         self._engine: Engine | None = None
         self._durable: Durable | None = None

@@ -13,6 +13,7 @@
     │   ├── RateLimitedError           429: .retry_after
     │   └── ServerError                5xx
     ├── TransportError             no usable answer came
+    │   └── CertificateError           a certificate cannot be trusted, or ours is refused: waiting does not help
     ├── DecodeError                an answer came that is no status: .problems
     ├── JobError                   what became of the job: .job .status
     │   ├── JobFailedError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationError",
     "BadRequestError",
+    "CertificateError",
     "ClientClosedError",
     "ConfigurationError",
     "ConflictError",
@@ -192,6 +194,16 @@ class TransportError(TopazStatusError):
 
     def __str__(self) -> str:
         return f"{self.job}: {self.args[0]}" if self.job else str(self.args[0])
+
+
+class CertificateError(TransportError):
+    """The certificate of a service or a proxy cannot be trusted, or it refuses ours; waiting does not help.
+
+    A direct call raises this at once. It ends a watch once polls of that service have met nothing else for some
+    seconds. It says nothing of the job, which may be watched again once the cause is removed.
+    """
+
+    is_transient = False
 
 
 class DecodeError(TopazStatusError):

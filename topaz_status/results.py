@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .core.verdict import failure
-from .errors import ConfigurationError, ResultTooLargeError, ResultUnavailableError, TransportError
+from .errors import CertificateError, ConfigurationError, ResultTooLargeError, ResultUnavailableError, TransportError
 from .files import Partial, default_name, file_name
 from .models import Download, TryOnStatus, VideoStatus
 from .models.redact import shown
@@ -179,6 +179,8 @@ async def _fetch(transport: Transport, renew: Link, link: Download, saving: Savi
         try:
             link = await renew() if stale else link
             status = await _attempt(transport, link, saving)
+        except CertificateError:
+            raise
         except TransportError as error:
             trouble, stale = error, False
         else:

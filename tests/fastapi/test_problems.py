@@ -14,6 +14,7 @@ from topaz_status import errors
 from topaz_status.errors import (
     AuthenticationError,
     BadRequestError,
+    CertificateError,
     ClientClosedError,
     ConfigurationError,
     ConflictError,
@@ -54,6 +55,7 @@ EACH: list[tuple[TopazStatusError, int]] = [
     (ServerError(503, retry_after=30.0), 502),
     (ServiceError(418), 502),
     (TransportError("no connection to https://host/?key=sk-123"), 502),
+    (CertificateError("cannot connect to host: pass ssl=… sk-123"), 502),
     (DecodeError([("status", "is missing")]), 502),
     (JobFailedError(JOB, FAILED, "no"), 409),
     (JobCanceledError(JOB, FAILED), 409),

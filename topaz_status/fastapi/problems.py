@@ -34,6 +34,7 @@ from fastapi.routing import APIRoute
 
 from ..errors import (
     BadRequestError,
+    CertificateError,
     ClientClosedError,
     ConfigurationError,
     ConflictError,
@@ -137,6 +138,8 @@ def _detail(error: TopazStatusError) -> str:
     """Tell what may be told: nothing of this server's keys, files and settings."""
     if isinstance(error, ConfigurationError):
         return "this server cannot do that"
+    if isinstance(error, CertificateError):
+        return "this server and the service do not trust each other"
     if isinstance(error, StoreError):
         return "this server cannot keep watches at the moment"
     if isinstance(error, ServiceError) and error.status_code in _UNTOLD:

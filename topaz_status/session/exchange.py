@@ -117,7 +117,7 @@ class Exchange:
 def _may_retry(request: Request, error: TopazStatusError) -> bool:
     if request.method == "GET":
         return error.is_transient
-    return isinstance(error, TransportError) and not error.maybe_sent
+    return isinstance(error, TransportError) and error.is_transient and not error.maybe_sent
 
 
 def _closed() -> ClientClosedError:

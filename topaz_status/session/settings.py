@@ -134,7 +134,7 @@ def _url(account: Account, given: str | None, *, allow_plain_http: bool) -> str:
     except (ValueError, AttributeError, TypeError):
         raise ConfigurationError(f"{source} is no URL") from None
     _check_url(source, text, parts)
-    if host is None or not _is_host(host) or port == 0:
+    if host is None or not is_host(host) or port == 0:
         raise ConfigurationError(f"{source} names no host that can be reached")
     if parts.scheme == "http" and not (allow_plain_http or is_loopback(host)):
         raise ConfigurationError(
@@ -160,7 +160,7 @@ _LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
     """True for a name as RFC 1123 has it (with the underscores of local networks), or an address."""
     try:
         ipaddress.ip_address(host)

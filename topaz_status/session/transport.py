@@ -1,6 +1,7 @@
 """The only file that imports aiohttp: one request out, one bounded answer in, every failure translated.
 
 A key goes to its own host only: in a session of ours for that host, or set per request. Redirects are not followed.
+Through a proxy it is always set per request, because aiohttp sends a session's headers to the proxy with CONNECT.
 aiohttp itself sends nothing twice: it would repeat a GET or DELETE when a kept-alive connection drops unanswered, so
 that failure leaves :func:`_once` as an error aiohttp does not know. aiohttp's own exceptions carry the request with its
 headers, and their tracebacks the variables of what sent it, so none is kept as a cause or context: what is raised here
@@ -9,9 +10,12 @@ is made here, and no function that it passes has a key, a signed URL or an answe
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -19,18 +23,23 @@ import aiohttp
 import attrs
 from aiohttp import hdrs
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.tracing import Trace
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..core.wire import Request, Response
-from ..errors import ConfigurationError, TopazStatusError, TransportError
+from ..errors import CertificateError, ConfigurationError, TopazStatusError, TransportError
 from ..models.download import Download
 from ..models.redact import shown
 from ..models.state import JobKind, JobRef
+from .certificates import certificate_problem
 from .clock import Clock
 from .deadline import Deadline, Deadlines
+from .network import Network, Proxy
 from .secret import Secret
 from .settings import ACCOUNTS, Account, Settings
 
@@ -40,6 +49,17 @@ UNBOUNDED: Final = aiohttp.ClientTimeout(total=None)
 """For aiohttp: the bound is ours, one timer for all."""
 PIECE: Final = 1 << 16
 """Bytes read from a plain socket at a time."""
+LONGEST_HEADER: Final = 1 << 16
+"""Bytes of one response header, or of the status line; aiohttp's own limit is 8,190."""
+MOST_HEADERS: Final = 512
+"""Response headers in one answer; aiohttp's own limit is 128."""
+_HEADERS_READ: Final[Mapping[str, Any]] = {
+    "max_line_size": LONGEST_HEADER,
+    "max_field_size": LONGEST_HEADER,
+    "max_headers": MOST_HEADERS,
+}
+IDLE_UNTIL_PROBED: Final = 60
+"""Seconds after which TCP asks an idle connection for a sign of life: sooner than gateways forget it."""
 KEY_HEADER: Final = "X-API-Key"
 SHORTEST_SECRET: Final = 8
 """Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
@@ -59,8 +79,24 @@ class _Socket(socket.socket):
 
 
 def _socket(address: AddrInfoType) -> socket.socket:
+    """A socket for any connection, TLS or not, with TCP keep-alive (RFC 9293 §3.8.4)."""
     family, kind, protocol, _, _ = address
-    return _Socket(family, kind, protocol)
+    made = _Socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # the latter on macOS
+    if idle is not None:
+        made.setsockopt(socket.IPPROTO_TCP, idle, IDLE_UNTIL_PROBED)
+    return made
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that also bounds the wait for a proxy's answer to CONNECT, for which aiohttp has no limit of its own."""
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        async with asyncio.timeout(timeout.sock_connect):
+            return await super()._create_connection(req, traces, timeout)
 
 
 class _Request(aiohttp.ClientRequest):
@@ -93,6 +129,9 @@ async def _once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> a
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        problem = _certificate_problem(error)
+        if problem is not None:
+            raise CertificateError(f"cannot talk to {request.url.host}: {problem}") from None
         raise _Lost(type(error).__name__) from None
 
 
@@ -115,6 +154,7 @@ _BY_ITSELF: Final = {
     "raise_for_status": False,
     "auto_decompress": True,
     "timeout": UNBOUNDED,
+    **_HEADERS_READ,
     "middlewares": (_with_these_alone([KEY_HEADER]),),
 }
 """What a request in a caller's session sets for itself, whatever the session would have it be."""
@@ -128,6 +168,7 @@ class _Door:
     base: URL
     key: Secret
     options: Mapping[str, Any] = attrs.field(repr=False)
+    proxy: Proxy | None = None
     _folder: str = attrs.field(init=False)
     """With what the path of every request begins."""
 
@@ -168,6 +209,8 @@ class Transport:
 
     _settings: Settings
     _theirs: aiohttp.ClientSession | None = None
+    _network: Network = attrs.field(factory=Network)
+    """For connections of our own; a caller's session has settings of its own."""
     _deadlines: Deadlines = attrs.field(init=False)
     _answered: Callable[[JobKind, int | None], None] = attrs.field(init=False)
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
@@ -185,9 +228,7 @@ class Transport:
         self._deadlines = Deadlines(clock, self._settings.request_timeout)
         self._storage = self._theirs
         if self._theirs is None:
-            self._pool = aiohttp.TCPConnector(
-                limit=self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket
-            )
+            self._pool = self._connector(self._settings.max_in_flight)
             self._storage = self._session(self._pool, {})
 
     async def close(self) -> None:
@@ -223,8 +264,9 @@ class Transport:
                 )
                 size = request.max_bytes
                 body = _whole(answer, size) if answer.closed else await _read(answer, size)
+                _check_passed(answer.status, door.proxy)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
-            failure = _translate(error, request.job, door.cleaned)
+            failure = _translate(error, request.job, door.cleaned, door.proxy)
             del door, answer  # they know the key
         else:
             self._answered(request.kind, answer.status)
@@ -235,14 +277,26 @@ class Transport:
     def _open_door(self, kind: JobKind) -> _Door:
         key, session, options = self._settings.key(kind), self._theirs, dict(_BY_ITSELF)
         base = URL(self._settings.url(kind), encoded=True)
-        if session is None:
-            if self._pool is None:
-                raise ConfigurationError(_NOT_OPEN)
+        proxy = self._network.proxy_for(self._settings.url(kind))
+        if session is not None:
+            options["headers"] = _headers(key)
+        elif self._pool is None:
+            raise ConfigurationError(_NOT_OPEN)
+        elif proxy is None:
             session, options = self._session(self._pool, _every_header(base, key)), {}
         else:
-            options["headers"] = _headers(key)
-        door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options)
+            session, options = self._session(self._pool, {}), {"headers": _every_header(base, key), **_through(proxy)}
+        door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options, proxy)
         return door
+
+    def _connector(self, limit: int) -> aiohttp.TCPConnector:
+        """A pool of ``limit`` connections; what holds for each connection is set here."""
+        return _Connector(
+            limit=limit,
+            keepalive_timeout=KEEP_ALIVE,
+            socket_factory=_socket,
+            ssl=True if self._network.ssl is None else self._network.ssl,
+        )
 
     def _session(self, pool: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
         """One more session on the pool, for requests that set nothing for themselves."""
@@ -253,6 +307,7 @@ class Transport:
             headers=headers,
             timeout=UNBOUNDED,
             middlewares=(_once,),
+            **_HEADERS_READ,
             request_class=_Request,
         )
         self._ours.append(session)
@@ -272,6 +327,7 @@ class Transport:
             raise ConfigurationError(_CLOSED if session else _NOT_OPEN)
         silence = self._settings.request_timeout
         failure: TransportError | None = None
+        proxy = await self._proxy_for(link.url)
         try:
             stream = Stream(
                 await session.get(
@@ -281,14 +337,23 @@ class Transport:
                     auto_decompress=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence),
                     middlewares=(_with_these_alone(headers),),
+                    **_HEADERS_READ,
+                    **_through(proxy),
                 )
             )
         except Exception as error:  # noqa: BLE001  # as above
-            failure = _translate(error, None)
+            failure = _translate(error, None, proxy=proxy)
         if failure is not None:
             raise failure
         async with stream:
+            _check_passed(stream.status, proxy)
             yield stream
+
+    async def _proxy_for(self, url: str) -> Proxy | None:
+        """The proxy for a storage host; in a thread where the system is asked, which may look up names."""
+        if self._network.trust_env:
+            return await asyncio.to_thread(self._network.proxy_for, url)
+        return self._network.proxy_for(url)
 
 
 @attrs.define(eq=False)
@@ -362,19 +427,68 @@ def _too_large(max_bytes: int) -> TransportError:
     return TransportError(f"the answer is larger than {max_bytes} bytes")
 
 
-def _translate(error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str) -> TransportError:
+def _through(proxy: Proxy | None) -> dict[str, Any]:
+    """What a request through a proxy sets for itself."""
+    return {} if proxy is None else {"proxy": URL(proxy.url.reveal(), encoded=True)}
+
+
+def _check_passed(status: int, proxy: Proxy | None) -> None:
+    """A 407 is no service's answer: it is that of a proxy on the way of a plain ``http://`` request (RFC 9110)."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise TransportError(_refused_by(proxy, "407"))
+
+
+def _refused_by(proxy: Proxy | None, answer: str) -> str:
+    """What a proxy's refusal means."""
+    name = "a proxy on the way" if proxy is None else f"the proxy {proxy.name}"
+    if answer.startswith("407"):
+        return f"{name} asks for credentials ({answer}): check user:password@ in its URL"
+    return f"{name} does not connect us to the host ({answer})"
+
+
+def _certificate_problem(error: Exception) -> str | None:
+    """What is wrong with a certificate, if an error of aiohttp's is about one."""
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error.__cause__
+    return certificate_problem(cause) if isinstance(cause, ssl.SSLError) else None
+
+
+def _translate(
+    error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str, proxy: Proxy | None = None
+) -> TransportError:
     """Whatever aiohttp, the sockets or the codecs raise, as one of ours; ``cleaned`` hides what it must not tell."""
+    through = "" if proxy is None else f" through the proxy {proxy.name}"
     match error:
-        case TopazStatusError():
-            return TransportError(str(error), job=job)
-        case _Lost():
-            return TransportError(f"the connection was lost before an answer came ({error})", job=job)
-        case TimeoutError():
-            return TransportError("no complete answer in time", job=job)
+        case CertificateError():
+            return CertificateError(str(error), job=job)
         case aiohttp.ClientConnectorError():
-            return TransportError(f"cannot connect to {error.host}: {error.os_error}", maybe_sent=False, job=job)
-    details = shown(cleaned(_text(error))) or "no details"
-    return TransportError(f"no usable answer ({type(error).__name__}: {details})", job=job)
+            return _not_connected(error, job)
+        case aiohttp.ClientHttpProxyError():
+            answer = shown(cleaned(f"{error.status} {error.message}"))
+            return TransportError(_refused_by(proxy, answer), maybe_sent=False, job=job)
+        case TopazStatusError():
+            text = str(error)
+        case _Lost():
+            text = f"the connection{through} was lost before an answer came ({error})"
+        case TimeoutError():
+            text = f"no complete answer in time{through}"
+        case aiohttp.ClientResponseError(__cause__=Exception(__cause__=LineTooLong())):
+            text = f"the answer has a header of more than {LONGEST_HEADER} bytes"
+        case _:
+            details = shown(cleaned(_text(error))) or "no details"
+            text = f"no usable answer{through} ({type(error).__name__}: {details})"
+    return TransportError(text, job=job)
+
+
+def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None) -> TransportError:
+    """No connection to a service or to a proxy; nothing was sent."""
+    what = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    if (problem := _certificate_problem(error)) is not None:
+        return CertificateError(f"cannot connect to {what}{error.host}: {problem}", maybe_sent=False, job=job)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        text = f"cannot resolve the host name {error.host}: {error.os_error}"
+    else:
+        text = f"cannot connect to {what}{error.host}: {error.os_error}"
+    return TransportError(text, maybe_sent=False, job=job)
 
 
 def _text(error: Exception) -> str:
