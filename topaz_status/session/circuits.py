@@ -8,10 +8,18 @@ from collections.abc import Collection
 import attrs
 
 from ..core.budget import Budget
+from ..core.certificates import CertificateTrust
 from ..core.circuit import Circuit
 from ..core.looks import Explanation, Look
 from ..core.verdict import is_about_job
-from ..errors import ConfigurationError, RateLimitedError, TopazStatusError
+from ..errors import (
+    CertificateError,
+    ConfigurationError,
+    DecodeError,
+    RateLimitedError,
+    ServiceError,
+    TopazStatusError,
+)
 from ..models.state import JobKind
 from .journal import Journal
 from .retry import Jitter
@@ -26,6 +34,9 @@ class Circuits:
     _jitter: Jitter
     _patience: float
     _circuits: dict[JobKind, Circuit] = attrs.field(init=False)
+    _trust: dict[JobKind, CertificateTrust] = attrs.field(init=False)
+    _distrusted: set[JobKind] = attrs.field(factory=set, init=False)
+    """Services whose certificate the latest poll found wrong, for certain."""
     down: set[JobKind] = attrs.field(factory=set, init=False)
     """Services found down and not back yet."""
     recovering: bool = attrs.field(default=False, init=False)
@@ -33,6 +44,7 @@ class Circuits:
 
     def __attrs_post_init__(self) -> None:
         self._circuits = {kind: Circuit(self._patience) for kind in JobKind}
+        self._trust = {kind: CertificateTrust() for kind in JobKind}
 
     # -- who may go ---------------------------------------------------------------------------------------------------
 
@@ -46,7 +58,7 @@ class Circuits:
 
     def hopeless_at(self, kind: JobKind) -> float:
         """Watches of that kind are given up whose look came due by then, and was not sent since."""
-        return self._circuits[kind].hopeless_at
+        return math.inf if kind in self._distrusted else self._circuits[kind].hopeless_at
 
     def trouble_since(self, kind: JobKind, at: float) -> float:
         """Seconds since ``at`` for which looks of that kind met nothing but trouble."""
@@ -70,12 +82,14 @@ class Circuits:
 
     def used(self, kind: JobKind, now: float) -> None:
         """A usable answer came."""
+        self._trust[kind].accepted()
         if (was_down := self._circuits[kind].used(now)) is not None:
             self._back(kind, was_down, now)
 
     def missed(self, look: Look, error: TopazStatusError, *, sent_at: float, now: float) -> None:
         """A look got no usable answer."""
         circuit = self._circuits[look.kind]
+        self._judge_certificate(look.kind, error, sent_at, now)
         if isinstance(error, ConfigurationError):
             circuit.unsent(look)
         elif isinstance(error, RateLimitedError):
@@ -85,6 +99,15 @@ class Circuits:
             self.used(look.kind, now)
         else:
             self._failed(circuit, look, error, sent_at, now)
+
+    def _judge_certificate(self, kind: JobKind, error: TopazStatusError, sent_at: float, now: float) -> None:
+        """Learn whether the service's certificate is wrong for certain; an answer, even an error, clears it."""
+        self._distrusted.discard(kind)
+        if isinstance(error, ServiceError | DecodeError):
+            self._trust[kind].accepted()
+        elif isinstance(error, CertificateError) and self._trust[kind].refused(sent_at=sent_at, now=now):
+            self._distrusted.add(kind)
+            self._journal.warn_once(f"certificate {kind}", f"watches of {kind.value} jobs end: {error.args[0]}")
 
     def _failed(self, circuit: Circuit, look: Look, error: TopazStatusError, sent_at: float, now: float) -> None:
         probes = circuit.probes
