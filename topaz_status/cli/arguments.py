@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from .exits import USAGE
 from .jobs import STDIN
+from .network import add_network
 from .values import a_job, a_size, a_span, at_least_one, count, positive
 
 _EXITS: Final = (
@@ -104,6 +105,7 @@ def _add_common(parser: Parser, *, client: bool = True) -> None:
         add("--rate", type=positive, metavar="N", help="requests/s for everything together (default: 10)")
         add("--burst", type=at_least_one, metavar="N", help="requests at once after a pause (default: 10)")
         add("--max-in-flight", type=count, metavar="N", help="requests on the wire at once (default: 32)")
+        add_network(parser)
         parser.set_defaults(price=None, store=None)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from ..errors import (
     AuthenticationError,
     BadRequestError,
+    CertificateError,
     ConfigurationError,
     ConflictError,
     JobError,
@@ -102,6 +103,8 @@ def _advice(error: Exception, kind: JobKind | None) -> str | None:
     account = ACCOUNTS.get(kind) if kind is not None else None
     if isinstance(error, AuthenticationError):
         return f"check {KEY_VARIABLES[account]}" if account else "check the API key"
+    if isinstance(error, CertificateError):
+        return None  # its text says what to do
     if isinstance(error, TransportError):
         return f"check the network and {URL_VARIABLES[account]}, if it is set" if account else "check the network"
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), None)

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..errors import ConfigurationError
 from ..models.state import JobRef
+from ..session.secret import Secret
 from .jobs import STDIN
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
@@ -22,6 +23,18 @@ def a_job(text: str) -> JobRef | str:
         return text if text == STDIN else JobRef.parse(text)
     except ConfigurationError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def a_proxy(text: str) -> Secret:
+    """Read the URL of a proxy, which may hold a password; ``none`` is an empty one."""
+    from ..session.network import make_proxy  # noqa: PLC0415  # loads ssl, which most command lines need later, if ever
+
+    url = Secret("" if text == "none" else text)
+    try:
+        make_proxy("it", url)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return url
 
 
 def _number(text: str) -> float:

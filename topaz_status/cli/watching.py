@@ -21,6 +21,7 @@ from ..watch import Outcome
 from .board import Board
 from .exits import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
 from .jobs import BadLine, Lines, named, parse_line, wants_stdin
+from .network import network_of
 from .screen import Screen, moving
 from .watching_view import WatchPicture, picture_of
 from .wording import job_column, json_line, painted, span
@@ -35,14 +36,14 @@ def new_client(arguments: argparse.Namespace) -> StatusClient:
     """A client as the arguments and the environment want it.
 
     Raises:
-        CommandError: the environment holds something unusable.
+        CommandError: the environment, or a file that was named, holds something unusable.
     """
     store = None if arguments.store is None else store_of(arguments.store)
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
     settings = {name: getattr(arguments, name) for name in ("rate", "burst", "max_in_flight")}
     given = {name: value for name, value in settings.items() if value is not None}
     try:
-        return StatusClient(policy=policy, store=store, **given)
+        return StatusClient(policy=policy, store=store, **given, **network_of(arguments))
     except ConfigurationError as error:
         raise CommandError(explain(error), UNKNOWN) from None
 
