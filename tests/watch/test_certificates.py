@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -166,6 +167,25 @@ async def test_direct_calls_raise_at_once() -> None:
             with pytest.raises(CertificateError):
                 await call
     assert (now(), door.tries) == (0.0, 3)
+
+
+@virtual
+async def test_downloads_raise_at_once(tmp_path: Path) -> None:
+    """A storage whose certificate is wrong is asked once."""
+    simulator, asked = Simulator(), []
+    job = simulator.add_image(duration=0)
+
+    def failing(request: aiohttp.ClientRequest) -> Exception | None:
+        if request.url.path.startswith("/image/"):
+            return None
+        asked.append(request.url.path)
+        return wrong_certificate()
+
+    async with client_behind(simulator, failing) as (client, _):
+        with pytest.raises(CertificateError):
+            await client.save(job, tmp_path)
+        assert now() < 1.0
+    assert len(asked) == 1
 
 
 def test_polls_seconds_apart() -> None:
