@@ -17,6 +17,7 @@ from topaz_status import (
     ConfigurationError,
     ConflictError,
     DecodeError,
+    GatewayError,
     JobRef,
     NotFoundError,
     PermissionDeniedError,
@@ -65,7 +66,7 @@ ERRORS: list[tuple[str, int, Any, type[ServiceError], str, str | int | None]] = 
     (VIDEO, 402, video("Pay", "INSUFFICIENT_CREDITS"), PermissionDeniedError, "Pay", "INSUFFICIENT_CREDITS"),
     (VIDEO, 403, video("Forbidden", "FORBIDDEN"), PermissionDeniedError, "Forbidden", "FORBIDDEN"),
     (VIDEO, 404, video("Not Found"), NotFoundError, "Not Found", None),
-    (VIDEO, 404, None, NotFoundError, "Not Found", None),
+    (VIDEO, 404, None, GatewayError, "Not Found", None),
     (VIDEO, 412, video("No"), ServiceError, "No", None),
     (VIDEO, 500, video("Broken", "SERVER_ERROR"), ServerError, "Broken", "SERVER_ERROR"),
     (VIDEO, 503, None, ServerError, "Service Unavailable", None),
@@ -74,7 +75,7 @@ ERRORS: list[tuple[str, int, Any, type[ServiceError], str, str | int | None]] = 
     (TRY_ON, 404, try_on("Job not found", "not_found"), NotFoundError, "Job not found", "not_found"),
     (TRY_ON, 429, try_on("Too many requests", "rate_limit_exceeded"), RateLimitedError, "Too many requests", "rate_limit_exceeded"),
     (TRY_ON, 500, None, ServerError, "Internal Server Error", None),
-    (TRY_ON, 418, b"<html>teapot</html>", ServiceError, "I'm a Teapot", None),
+    (TRY_ON, 418, b"<html>teapot</html>", GatewayError, "I'm a Teapot", None),
     *(
         (TRY_ON, 400, try_on("Bad", code), BadRequestError, "Bad", code)
         for code in (

@@ -99,11 +99,21 @@ async def test_gets_are_given_up(answers: aioresponses) -> None:
 @virtual
 async def test_what_never_heals_is_not_tried_again(answers: aioresponses, status: int) -> None:
     """What a second attempt would not mend is raised at once."""
-    seen = times(answers, IMAGE, {"status": status})
+    seen = times(answers, IMAGE, {"status": status, "payload": {"message": "no"}})
     async with opened() as client:
         with pytest.raises(ServiceError):
             await client.image.get(ID)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+@virtual
+async def test_what_a_gateway_says_is_tried_again(answers: aioresponses, status: int) -> None:
+    """A 4xx that is not in the service's own words may pass, whatever its code."""
+    seen = times(answers, IMAGE, {"status": status}, {"status": status, "body": "<html>"})
+    async with opened() as client:
+        await client.image.get(ID)
+    assert len(seen) == 3
 
 
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"

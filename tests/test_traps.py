@@ -139,7 +139,7 @@ async def test_ids_stay_in_their_place() -> None:
 
     def reply(request: Heard) -> bytes:
         paths.append(request.path)
-        return http(b"{}", "404 Not Found")
+        return http(b'{"message": "Not Found"}', "404 Not Found")
 
     async with client_of(RawServer(reply)) as client:
         for job_id in ("a/b", "../x", "a?b=c", "a#b", "a%2Fb", "ü", "status", "x" * 256):

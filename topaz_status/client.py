@@ -408,7 +408,11 @@ class StatusClient:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def _call(self, request: Request, read: Callable[[Response], T]) -> T:
-        return await self._live().exchange.call(request, read)
+        engine = self._live()
+        answer = await engine.exchange.call(request, read)
+        if request.method == "DELETE":
+            engine.feed.deleted(request.job)
+        return answer
 
     def _live(self) -> Engine:
         """The engine of an open client, on its own loop."""

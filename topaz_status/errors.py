@@ -11,7 +11,8 @@
     │   ├── NotFoundError              404
     │   ├── ConflictError              409
     │   ├── RateLimitedError           429: .retry_after
-    │   └── ServerError                5xx
+    │   ├── ServerError                5xx
+    │   └── GatewayError               4xx that is not in the service's own words
     ├── TransportError             no usable answer came
     │   └── CertificateError           a certificate cannot be trusted, or ours is refused: waiting does not help
     ├── DecodeError                an answer came that is no status: .problems
@@ -49,6 +50,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DecodeError",
+    "GatewayError",
     "JobCanceledError",
     "JobError",
     "JobExpiredError",
@@ -130,7 +132,7 @@ class ServiceError(TopazStatusError):
     @property
     def is_transient(self) -> bool:  # type: ignore[override]  # a constant for every other class
         """408, 425, 429 and every 5xx."""
-        return self.status_code in _TRANSIENT or self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.status_code in PASSING or self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __str__(self) -> str:
         about = f" for {self.job}" if self.job else ""
@@ -139,7 +141,8 @@ class ServiceError(TopazStatusError):
         return f"{self.status_code}{about}: {self.message}{code}{wait}"
 
 
-_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+"""The 4xx that pass: 408, 425, 429."""
 
 
 def _phrase(status_code: int) -> str:
@@ -175,6 +178,22 @@ class RateLimitedError(ServiceError):
 
 class ServerError(ServiceError):
     """5xx: the service is in trouble."""
+
+
+class GatewayError(ServiceError):
+    """An answer that is not in the service's own words: something in front of it spoke, and what it says may pass.
+
+    A 4xx of the service has a JSON body as documented. Gateways, firewalls, proxies and captive portals send HTML,
+    plain text, other JSON or nothing. Such an answer tells nothing of a job or a key, whatever its code.
+    """
+
+    is_transient = True
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}; these are not the service's own words: "
+            "check the proxy, firewall or captive portal on the way to it, and the base URL"
+        )
 
 
 class TransportError(TopazStatusError):

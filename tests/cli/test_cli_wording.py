@@ -9,6 +9,7 @@ from topaz_status import (
     BadRequestError,
     ConfigurationError,
     DecodeError,
+    GatewayError,
     JobFailedError,
     JobLostError,
     JobRef,
@@ -75,6 +76,7 @@ def test_a_table_aligns_its_columns() -> None:
         (WatchTimeoutError("late", job=JOB), 3),
         (AuthenticationError(401), 3),
         (RateLimitedError(429), 3),
+        (GatewayError(404, job=JOB), 3),
         (TransportError("no route"), 3),
         (DecodeError([("status", "missing")]), 3),
         (ConfigurationError("no key"), 3),
@@ -94,6 +96,7 @@ def test_an_error_says_what_to_do_next() -> None:
     """In one line, whatever the service put into its message."""
     assert explain(AuthenticationError(401), JOB.kind) == "401: Unauthorized; check TOPAZ_API_KEY"
     assert explain(RateLimitedError(429, "Slow\ndown.")).startswith("429: Slow down; try again later")
+    assert "check the proxy, firewall or captive portal" in explain(GatewayError(404))
     assert "\n" not in explain(TransportError("connection\nreset"))
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from topaz_status.core.decode import decode_image, decode_try_on
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.verdict import Case, KeyTrust, failure, proves_key
+from topaz_status.core.verdict import GONE_TWICE_APART, Case, KeyTrust, failure, is_final, proves_key
+from topaz_status.core.wave import Wave
+from topaz_status.core.wire import Response, check, get_status
 from topaz_status.errors import (
+    AuthenticationError,
     BadRequestError,
+    ConflictError,
+    DecodeError,
+    GatewayError,
     JobCanceledError,
     JobExpiredError,
     JobFailedError,
@@ -170,3 +179,89 @@ def test_time_for_which_a_look_was_withheld_counts_as_far_as_it_was_trouble() ->
     assert case.failed(error, POLICY, last=None, sent_at=700.0, now=700.1, withheld=500.0) is None
     case.retry_at = 701.0
     assert case.failed(error, POLICY, last=None, sent_at=900.0, now=900.1, withheld=98.0) is error
+
+
+def own(status: int, body: dict[str, Any] | None = None) -> TopazStatusError:
+    """What the image service itself answers."""
+    return refused(status, json.dumps(body or {"code": status, "message": "no"}).encode())
+
+
+def refused(status: int, body: bytes = b"") -> TopazStatusError:
+    """What an answer about the job is turned into."""
+    with pytest.raises(TopazStatusError) as caught:
+        check(get_status(JOB), Response(status, {}, body), wall=0.0)
+    return caught.value
+
+
+PATIENCE = 600.0
+ROWS: list[tuple[str, list[TopazStatusError], type[TopazStatusError], float, bool]] = [
+    *((f"own {code}", [own(code)], kind, 0.0, True) for code, kind in (
+        (400, BadRequestError), (402, PermissionDeniedError), (403, PermissionDeniedError), (412, ServiceError),
+    )),
+    ("own 404", [own(404)], JobLostError, GONE_TWICE_APART, True),
+    ("own 404, then faults", [own(404), TransportError("reset")], TransportError, PATIENCE, False),
+    ("own 404, then a gateway's", [own(404), refused(404, b"<html>")], GatewayError, PATIENCE, False),
+    *((f"own {code}", [own(code)], kind, PATIENCE, False) for code, kind in (
+        (401, AuthenticationError), (409, ConflictError), (405, ServiceError), (418, ServiceError),
+    )),
+    *(
+        (f"{code} with {body!r}", [refused(code, body)], GatewayError, PATIENCE, False)
+        for code in (400, 401, 402, 403, 404, 407, 409, 412, 418)
+        for body in (b"", b"<html>no</html>", b"404 page not found", b"[]", b'{"error": "no"}')
+    ),
+    *(
+        (f"{code} with {body!r}", [refused(code, body)], kind, PATIENCE, False)
+        for code, kind in (
+            (302, ServiceError), (408, ServiceError), (425, ServiceError), (429, RateLimitedError), (500, ServerError),
+            (503, ServerError), (511, ServerError),
+        )
+        for body in (b"", b"<html>no</html>", b'{"message": "no"}')
+    ),
+    ("no answer", [TransportError("reset")], TransportError, PATIENCE, False),
+    ("an undecodable 200", [DecodeError([("$", "is no JSON")])], DecodeError, PATIENCE, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("met", "kind", "after", "final"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_the_table(met: list[TopazStatusError], kind: type[TopazStatusError], after: float, *, final: bool) -> None:
+    """Row by row: what polls a second apart meet, the last for ever, and what ends the watch after how long."""
+    case, began = Case(0.0), 1000.0
+    for second in range(2000):
+        at = began + second
+        case.retry_at = at
+        error = case.failed(met[min(second, len(met) - 1)], POLICY, last=SEEN, sent_at=at, now=at, wave=Wave())
+        if error is not None:
+            break
+    assert type(error) is kind
+    assert second == after
+    assert is_final(SEEN, error) is final
+
+
+def test_404s_of_a_wave_end_the_wait_alone() -> None:
+    """Nobody is told that the job is lost; after ``give_up_after`` the watch ends with what is known."""
+    wave = Wave()
+    for number in range(5):
+        wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
+    for in_company in (True, False):
+        case = Case(0.0)
+        for second in range(2000):
+            at = case.retry_at = 1000.0 + second
+            wave.missed(JOB, at)
+            error = case.failed(missing(), POLICY, last=SEEN, sent_at=at, now=at, wave=wave, in_company=in_company)
+            if error is not None:
+                break
+        assert type(error) is TransportError
+        assert (second, is_final(SEEN, error), error.job) == (PATIENCE, False, JOB)
+
+
+def test_a_record_deleted_through_this_client_is_missing_for_sure() -> None:
+    """No other job need bear it out, and none speaks against it."""
+    wave, case = Wave(), Case(0.0, is_deleted=True)
+    for number in range(5):
+        wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
+    ends = [
+        case.failed(missing(), POLICY, last=SEEN, sent_at=at, now=at, wave=wave, in_company=True)
+        for at in (1000.0, 1001.0)
+    ]
+    assert ends[0] is None
+    assert type(ends[1]) is JobLostError

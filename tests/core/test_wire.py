@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from email.utils import formatdate
 
 import pytest
@@ -16,6 +17,7 @@ from topaz_status.errors import (
     BadRequestError,
     ConflictError,
     DecodeError,
+    GatewayError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitedError,
@@ -87,11 +89,70 @@ def test_pages_name_limit_and_cursor() -> None:
     ],
 )
 def test_each_error_answer_is_its_own_exception(status: int, kind: type[ServiceError]) -> None:
-    """The status alone decides which; the body need not even be there."""
-    error = refusal(answer(status))
+    """A 3xx, 429 and 5xx need no body, any other 4xx one in the service's own words."""
+    error = refusal(answer(status, {"message": "no"}))
     assert type(error) is kind
     assert (error.status_code, error.job, error.code) == (status, IMAGE, None)
     assert str(status) in str(error)
+
+
+VIDEO, TRY_ON = JobRef(JobKind.VIDEO, "v"), JobRef(JobKind.TRY_ON, "t")
+OWN: list[tuple[JobRef, object]] = [
+    (IMAGE, {"message": "no"}),
+    (IMAGE, {"code": 404, "message": "no"}),
+    (IMAGE, {"code": None, "message": "no", "request_id": "r"}),
+    (VIDEO, {"message": "no"}),
+    (VIDEO, {"message": "no", "errorCode": "INVALID_INPUT", "errors": []}),
+    (VIDEO, {"message": "no", "errorCode": None}),
+    (TRY_ON, {"error": "no", "error_code": "not_found"}),
+]
+NOBODYS: tuple[object, ...] = (b"", b"<html>", b"no", b"\xff", b"[]", b"7", {}, "no")
+NOT_OWN: list[tuple[JobRef, object]] = [
+    *((job, body) for job in (IMAGE, VIDEO, TRY_ON) for body in NOBODYS),
+    *((job, [body]) for job, body in OWN),
+    *((job, body | {name: 404}) for job, body in OWN if isinstance(body, dict) for name in ("status", "path")),
+    (IMAGE, {"message": ""}),
+    (IMAGE, {"message": ["no"]}),
+    (IMAGE, {"error": "no"}),
+    (IMAGE, {"code": 5, "message": "Not Found", "details": []}),
+    (IMAGE, {"code": "404", "message": "no"}),
+    (VIDEO, {"error": "no", "error_code": "not_found"}),
+    (VIDEO, {"message": "no", "errorCode": 404}),
+    (TRY_ON, {"message": "no"}),
+    (TRY_ON, {"error": "no"}),
+    (TRY_ON, {"error": {"message": "no", "error_code": "not_found"}, "error_code": "not_found"}),
+]
+JSON_TYPES = ("application/json", "Application/JSON; charset=utf-8", "application/problem+json", "")
+
+
+@pytest.mark.parametrize(("job", "body"), OWN)
+def test_a_4xx_in_documented_words_is_the_services_own(job: JobRef, body: object) -> None:
+    """With a type that is JSON, or none; a type that is anything else disqualifies it."""
+    for kind in (None, *JSON_TYPES):
+        headers = {} if kind is None else {"content-type": kind}
+        assert type(refusal(answer(404, body, headers), wire.get_status(job))) is NotFoundError
+    for kind in ("text/html", "text/plain; charset=utf-8", "application/xml", "nonsense"):
+        assert type(refusal(answer(404, body, {"content-type": kind}), wire.get_status(job))) is GatewayError
+
+
+@pytest.mark.parametrize(("job", "body"), NOT_OWN)
+def test_any_other_4xx_is_a_gateways(job: JobRef, body: object) -> None:
+    """It may pass, whatever its code, and says so; what passes by its code is what it always was."""
+    for status in (400, 401, 402, 403, 404, 409, 410, 412, 418, 451):
+        error = refusal(answer(status, body), wire.get_status(job))
+        assert type(error) is GatewayError
+        assert (error.status_code, error.is_transient, error.job) == (status, True, job)
+        assert str(error).startswith(f"{status} for {job}: ")
+        assert "proxy" in str(error)
+        assert type(pickle.loads(pickle.dumps(error))) is GatewayError  # noqa: S301
+    for status, kind in ((302, ServiceError), (408, ServiceError), (425, ServiceError), (429, RateLimitedError)):
+        assert type(refusal(answer(status, body), wire.get_status(job))) is kind
+    assert type(refusal(answer(511, body), wire.get_status(job))) is ServerError
+
+
+def test_407_is_a_proxys() -> None:
+    """By definition (RFC 9110 §15.5.8), in whatever words."""
+    assert type(refusal(answer(407, {"message": "no"}))) is GatewayError
 
 
 @pytest.mark.parametrize(

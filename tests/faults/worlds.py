@@ -67,7 +67,8 @@ def outages(name: str, shortest: float, longest: float, **fields: Any) -> World:
 
 SINGLE: Final[Mapping[str, dict[str, Any]]] = {
     "reset": {}, "reset_body": {}, "truncated": {}, "slow": {"seconds": 60.0}, "hang": {}, "short_length": {},
-    "long_length": {}, "double_length": {}, "malformed": {}, "empty": {}, "html": {}, "not_utf8": {},
+    "long_length": {}, "double_length": {}, "malformed": {}, "empty": {}, "html": {}, "text": {},
+    "not_utf8": {},
     "huge": {"size": 4_300_000}, "gzip_bomb": {"size": 8_000_000}, "deep": {}, "wrong_types": {}, "nan": {},
     "huge_numbers": {}, "unknown_word": {}, "null_status": {}, "empty_status": {}, "missing_status": {}, "other_id": {},
     "stale": {}, "redirect": {}, "delay": {"seconds": 5.0}, "no_cursor": {}, "same_cursor": {}, "empty_page": {},
@@ -99,6 +100,13 @@ WORLDS: Final[Mapping[str, World]] = {
         }
     ),
     "404 lag": World(plan=lambda dice: {"visible_after": dice.uniform(0.0, 8.0)}),
+    **{
+        f"gateway's {code}, {name}": now_and_then(name, status=code)
+        for code in (400, 401, 403, 404)
+        for name in ("html", "text", "empty")
+    },
+    "outages of seconds, gateway's 404": outages("text", 1.0, 20.0, status=404),
+    "outages of minutes, gateway's 403": outages("html", 60.0, 240.0, status=403),
     "clocks apart": World(server=lambda dice: {"clock_skew": dice.uniform(-20_000.0, 20_000.0)}),
     "progress backwards": World(plan=lambda _: {"progress": "backwards"}),
     "pages that shift": World(

@@ -42,6 +42,7 @@ SEEN = {
     "delay": (200, "shown"),
     "status": (503, '{"code":503,"message":"Service Unavailable"}'),
     "html": (200, "<html>"),
+    "text": (200, "200 ok"),
     "empty": (200, None),
     "redirect": (301, None),
     "hang": ("ServerDisconnectedError", None),

@@ -1,7 +1,8 @@
 """Is a service down? Then one look at a time, spaced, asks whether it is back; nobody else's looks are spent on it.
 
-A look fails here when it brings a transport error, a 3xx, 408, 425, 5xx or an undecodable 200. A 429 is a sign of life
-(the budget knows what to do about it), and so is any other answer.
+A look fails here when it brings a transport error, a 3xx, 408, 425, 5xx, an undecodable 200, or a 4xx that is not the
+service's own (:mod:`.verdict`). A 429 is a sign of life (the budget knows what to do about it), and so is any other
+answer.
 
 - *Found down*: ``FAILURES`` looks in a row failed, over ``SPAN`` seconds, and none brought a sign of life. A look that
   was sent before the last sign of life proves nothing about what came after.

@@ -1,8 +1,38 @@
 """What ends a watch, and what does not.
 
-A terminal status ends it. So does an answer that never heals (400, 402, 403, 412), a 404 that is no lag, a 401 that is
-confirmed, and ``give_up_after`` seconds of looks without one usable answer. Nothing else does: not an unknown word, not
-a fault that passes, not time during which no look could be sent.
+An answer counts as the service's word on a job or a key only if it is recognisably *the service's own*. For a 4xx that
+means a JSON object with the documented fields (:mod:`.wire` reads them; Topaz Image: ``message``, perhaps ``code``;
+Topaz Video: ``message``, perhaps ``errorCode``; Pixelcut: ``error`` and ``error_code``), and a ``Content-Type`` that is
+JSON, where there is one. Anything else with such a code comes from something in front of the service, and passes. No
+4xx of a status or list is documented without a body, so an empty one passes as well: to wait longer costs little, and a
+watch that is ended wrongly loses a job.
+
+=======================================  ==================================  ========================================
+what a poll of the job brings            what it means                       what ends the watch, and when
+=======================================  ==================================  ========================================
+200 with a terminal status               the job has ended                   that, at once: :func:`failure`
+200 with any other status, known or not  the job goes on                     nothing
+200 that is no status of the job         a failure in transit                ``DecodeError`` after ``give_up_after``
+own 400, 402, 403, 412                   a refusal that never heals          that error, at once
+own 404 within ``not_found_grace``       not written yet                     nothing
+own 404 later                            perhaps gone                        nothing yet
+a second one ``GONE_TWICE_APART`` later  gone, unless others are, too        ``JobLostError``, at once;
+                                                                             ``NotFoundError`` if it was never seen
+own 404s of a wave (:mod:`.wave`)        an outage of the service            ``TransportError`` after ``give_up_after``
+own 401                                  perhaps a bad key                   ``AuthenticationError`` after
+                                                                             ``give_up_after``
+own 401s of two jobs (:class:`KeyTrust`)  a bad key                          ``AuthenticationError`` at once, of all
+                                                                             watches with the key
+own 409 and any other 4xx of its own     no word on the job's end            that error after ``give_up_after``
+4xx that is not the service's own        a failure in transit                ``GatewayError`` after ``give_up_after``
+408, 425, 429, 3xx, 5xx, whoever's       a failure in transit                that error after ``give_up_after``
+no answer                                a failure in transit                ``TransportError`` after ``give_up_after``
+nothing: it could not be sent            nothing                             nothing
+=======================================  ==================================  ========================================
+
+``give_up_after`` is seconds of failed polls without one usable answer; time in which no poll could be sent does not
+count. Only an end that is the service's own word on the job is final (:func:`is_final`): any other leaves a durable
+watch open, to be taken up again.
 """
 
 from __future__ import annotations
@@ -30,6 +60,7 @@ from ..errors import (
 from ..models import JobStatus
 from ..models.state import JobRef, JobState
 from .policy import PollPolicy
+from .wave import Wave
 
 NEVER_HEALS: Final = frozenset(
     {
@@ -51,6 +82,11 @@ def failure(status: JobStatus) -> TopazStatusError | None:
     return None if kind is None else kind(status.job, status, status.reason)
 
 
+def _never_heals(error: TopazStatusError) -> bool:
+    """True for an answer of the service's own to which there will be no other."""
+    return is_about_job(error) and isinstance(error, ServiceError) and error.status_code in NEVER_HEALS
+
+
 _FAILURES: Final = {
     JobState.FAILED: JobFailedError,
     JobState.CANCELED: JobCanceledError,
@@ -62,9 +98,10 @@ def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
     """True for an end that tells what became of the job; False for one of the wait alone, which may be taken up again.
 
     Timeouts, a refused key, the client's closing and a service without any usable answer for too long are of the wait.
+    So is whatever ended a watch because it went on for too long: a redirect, a gateway's page, a wave of 404s.
     """
     if isinstance(error, ServiceError):
-        return not (error.is_transient or isinstance(error, AuthenticationError))
+        return isinstance(error, NotFoundError) or _never_heals(error)
     if error is None:
         return status is not None and status.is_terminal
     return isinstance(error, JobError)
@@ -81,8 +118,14 @@ class Case:
     """When the next look is due; what it waits beyond that is not the service's fault, unless it is down."""
     outage: float = 0.0
     """Seconds for which they have gone on."""
+    is_deleted: bool = False
+    """True once the job's record was deleted through this client: then 404s are no surprise."""
     _failed_at: float = math.inf
-    _missing_at: float | None = None
+    _missing_at: float = math.inf
+    """When the first 404 came, and the latest that counts."""
+    _missed_at: float = -math.inf
+    misses: int = 0
+    """404s in a row, ``GONE_TWICE_APART`` from one to the next, with no answer of use between."""
 
     def failed(
         self,
@@ -93,15 +136,29 @@ class Case:
         sent_at: float,
         now: float,
         withheld: float = 0.0,
+        wave: Wave | None = None,
+        in_company: bool = False,
     ) -> TopazStatusError | None:
         """No usable answer came: the error that ends the watch, or ``None`` to go on.
 
-        ``withheld`` is for how much of the time since the look was due other looks met nothing but trouble.
+        Args:
+            error: what came instead.
+            policy: the times that count.
+            last: the last status, ``None`` where there is none.
+            sent_at: when the poll was sent.
+            now: when it failed.
+            withheld: for how much of the time since the poll was due other polls met nothing but trouble.
+            wave: what is known of missing jobs of the kind.
+            in_company: whether the job was ever seen, and enough others are watched to bear out that it is gone.
         """
         silence = self._count(sent_at, now, withheld)
         if isinstance(error, NotFoundError):
-            return self._missing(error, policy, last, now)
-        if isinstance(error, ServiceError) and error.status_code in NEVER_HEALS:
+            if now - self.started_at < policy.not_found_grace or not self._is_confirmed(now):
+                return None
+            if wave is None or self.is_deleted or self._is_believed(wave, now, in_company=in_company):
+                return error if last is None or error.job is None else JobLostError(error.job, last)
+            error = TransportError(_DOUBTED.format(len(wave.missing)), job=error.job)
+        elif _never_heals(error):
             return error
         return error if silence >= policy.give_up_after else None
 
@@ -123,17 +180,20 @@ class Case:
         self._failed_at = now
         return silence
 
-    def _missing(
-        self, error: NotFoundError, policy: PollPolicy, last: JobStatus | None, now: float
-    ) -> TopazStatusError | None:
-        if now - self.started_at < policy.not_found_grace:
-            return None
-        if self._missing_at is None:
-            self._missing_at = now
-            return None
-        if now - self._missing_at < GONE_TWICE_APART:
-            return None
-        return error if last is None or error.job is None else JobLostError(error.job, last)
+    def _is_confirmed(self, now: float) -> bool:
+        """A 404 came after the grace: whether it is one more, ``GONE_TWICE_APART`` after the first."""
+        self._missing_at = min(self._missing_at, now)
+        if now - self._missed_at >= GONE_TWICE_APART:
+            self._missed_at = now
+            self.misses += 1
+        return self.misses > 1
+
+    def _is_believed(self, wave: Wave, now: float, *, in_company: bool) -> bool:
+        """Whether other jobs bear out the 404s or, where they cannot, at least do not speak against them."""
+        return wave.believes(self.misses, self._missing_at, now) if in_company else wave.is_calm(self._missing_at, now)
+
+
+_DOUBTED: Final = "answered 404, but so are {} jobs that had been seen before: taken for an outage of the service"
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -19,10 +19,12 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ..errors import (
+    PASSING,
     AuthenticationError,
     BadRequestError,
     ConflictError,
     DecodeError,
+    GatewayError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitedError,
@@ -139,9 +141,9 @@ _ERRORS: Final[Mapping[int, type[ServiceError]]] = {
 
 def service_error(request: Request, response: Response, *, wall: float) -> ServiceError:
     """Read an error answer, in any of the three services' shapes or in none."""
-    default = ServerError if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ServiceError
-    message, code, details = _error_body(response.body)
-    return _ERRORS.get(response.status, default)(
+    data = _json_object(response.body)
+    message, code, details = _error_body(data)
+    return _error_class(request.kind, response, data)(
         response.status,
         message,
         code=code,
@@ -151,17 +153,65 @@ def service_error(request: Request, response: Response, *, wall: float) -> Servi
     )
 
 
-def _error_body(body: bytes) -> tuple[str | None, str | int | None, tuple[object, ...]]:
+def _error_class(kind: JobKind, response: Response, data: dict[str, Any]) -> type[ServiceError]:
+    """The exception for an error answer with this body, see :mod:`.verdict`."""
+    status = response.status
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerError
+    if HTTPStatus.BAD_REQUEST <= status not in PASSING and not _is_own(kind, response, data):
+        return GatewayError
+    return _ERRORS.get(status, ServiceError)
+
+
+_FRAMEWORKS: Final = frozenset({"status", "statusCode", "path", "timestamp"})
+"""With these fields web frameworks (Spring, NestJS, Kubernetes, RFC 9457) describe a route that they do not know."""
+
+
+def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
+    """True for a 4xx in the service's own words: JSON by its type, if it has one, and an object as documented.
+
+    Every 4xx that the documents list for a GET or DELETE has such a body, so an empty one is nobody's word. (Topaz
+    Video's documents know one 4xx without a body: the 413 of a POST.) 407 is a proxy's by definition (RFC 9110
+    §15.5.8).
+    """
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or not _may_be_json(response.headers):
+        return False
+    return _OWN_WORDS[kind](response.status, data) and _FRAMEWORKS.isdisjoint(data)
+
+
+def _may_be_json(headers: Mapping[str, str]) -> bool:
+    """True for ``application/json``, for a type that ends in ``+json``, and where no type is told."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return not kind or kind == "application/json" or kind.endswith("+json")
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+_OWN_WORDS: Final[Mapping[JobKind, Callable[[int, dict[str, Any]], bool]]] = {
+    JobKind.IMAGE: lambda status, data: _text(data.get("message")) and data.get("code", status) in (None, status),
+    JobKind.VIDEO: lambda _, data: _text(data.get("message")) and isinstance(data.get("errorCode"), str | None),
+    JobKind.TRY_ON: lambda _, data: _text(data.get("error")) and _text(data.get("error_code")),
+}
+"""Image: ``{message, code?}``, the code being the HTTP status; Video: ``{message, errorCode?}``; Pixelcut: ``{error,
+error_code}``."""
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is, empty where it is none."""
+    try:
+        data: Any = parse_json(body)
+    except DecodeError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _error_body(data: dict[str, Any]) -> tuple[str | None, str | int | None, tuple[object, ...]]:
     """Message, code and details of an error answer.
 
     Image: ``{code, message}``; Video: ``{message, errorCode, errors}``; Pixelcut: ``{error, error_code}``.
     """
-    try:
-        data: Any = parse_json(body)
-    except DecodeError:
-        return None, None, ()
-    if not isinstance(data, dict):
-        return None, None, ()
     message = next((text for key in ("message", "error") if isinstance(text := data.get(key), str) and text), None)
     codes = (data.get(key) for key in ("errorCode", "error_code", "code"))
     code = next((one for one in codes if isinstance(one, str | int) and not isinstance(one, bool)), None)

@@ -10,6 +10,7 @@ error                                      status  why
 ``…Expired``, ``ResultUnavailableError``
 ``JobLostError``                           410     its record was deleted
 ``RateLimitedError``                       429     with ``Retry-After``
+``GatewayError``                           502     something in front of the service spoke
 other ``ServiceError``, ``DecodeError``,   502     the service is in trouble, or refuses this server's key
 ``TransportError``
 ``WatchTimeoutError``                      504     the watch's timeout ran out
@@ -39,6 +40,7 @@ from ..errors import (
     ConfigurationError,
     ConflictError,
     DecodeError,
+    GatewayError,
     JobError,
     JobLostError,
     NotFoundError,
@@ -79,6 +81,7 @@ _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (NotFoundError, 404, "not-found"),
     (ConflictError, 409, "conflict"),
     (RateLimitedError, 429, "rate-limited"),
+    (GatewayError, 502, "gateway-answer"),
     (ServiceError, 502, "service-error"),
     (TransportError, 502, "no-answer"),
     (DecodeError, 502, "undecodable-answer"),
@@ -142,6 +145,8 @@ def _detail(error: TopazStatusError) -> str:
         return "this server and the service do not trust each other"
     if isinstance(error, StoreError):
         return "this server cannot keep watches at the moment"
+    if isinstance(error, GatewayError):
+        return "something in front of the service answered instead of it"
     if isinstance(error, ServiceError) and error.status_code in _UNTOLD:
         return _UNTOLD[error.status_code]
     return without_urls(str(error))

@@ -83,6 +83,10 @@ class Feed:
             return False
         return self.schedule.polls_by(job, by)
 
+    def deleted(self, job: JobRef | None) -> None:
+        """The record of an image job, or of all, was deleted by a direct call."""
+        self._findings.deleted(job)
+
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
         for task in self._hands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,6 +18,7 @@ from ..core.sighting import Sighting
 from ..core.sweep import SweptPage, read_sweep
 from ..core.unread import UnreadPage, packed
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
+from ..core.wave import MANY, Wave
 from ..core.wire import Response, service_time
 from ..errors import (
     AuthenticationError,
@@ -62,10 +64,12 @@ class Findings:
     _circuits: Circuits
     _trust: dict[Account, KeyTrust] = attrs.field(init=False)
     _list_failures: dict[JobKind, int] = attrs.field(init=False)
+    _waves: dict[JobKind, Wave] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._trust = {account: KeyTrust() for account in Account}
         self._list_failures = dict.fromkeys(JobKind, 0)
+        self._waves = {kind: Wave() for kind in JobKind}
 
     # -- answers of use -----------------------------------------------------------------------------------------------
 
@@ -100,6 +104,9 @@ class Findings:
         now = clock.now()
         self._journal.looked(job, word, now - sent_at)
         self._schedule.saw(look, now, (seen,))
+        if (wave := self._waves[job.kind]).missing:
+            wave.answered()
+            wave.saw(job, now)
         self._deal(look, poller, seen, status, sent_at)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
@@ -111,8 +118,18 @@ class Findings:
         self._journal.swept(look, len(page.items), len(seen), now - sent_at)
         self._list_failures[look.kind] = 0
         self._schedule.saw(look, now, seen.values(), next_cursor=page.next_cursor)
+        if seen and (wave := self._waves[look.kind]).missing:
+            self._shown(wave, seen, now)
         for poller, sighting in seen.items():
             self._deal(look, poller, sighting, statuses.get(poller), sent_at)
+
+    @staticmethod
+    def _shown(wave: Wave, seen: dict[Poller, Sighting], now: float) -> None:
+        """Note which jobs a page shows; a video that it says has ended is not shown before it is asked for itself."""
+        wave.answered()
+        for poller, sighting in seen.items():
+            if not (sighting.terminal and poller.job.kind is JobKind.VIDEO):
+                wave.saw(poller.job, now)
 
     def _deal(self, look: Look, poller: Poller, seen: Sighting, status: JobStatus | None, sent_at: float) -> None:
         """Tell a poller what was seen of its job, which the schedule knows already and may have dropped as over.
@@ -203,16 +220,43 @@ class Findings:
         policy = self._settings.policy
         due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
         withheld = self._circuits.trouble_since(look.kind, due_at)
-        verdict = poller.fail(error, policy, sent_at=sent_at, now=now, withheld=withheld)
+        wave = self._missing(poller, now) if isinstance(error, NotFoundError) else None
+        in_company = poller.is_known and self._roster.count(look.kind) >= MANY
+        verdict = poller.fail(
+            error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
+        )
         if verdict is not None:
             self._give_up(poller, about(verdict, poller.job))
             return
         delay = min(self._jitter.look_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
         if isinstance(error, NotFoundError | AuthenticationError):
-            delay = max(GONE_TWICE_APART, min(delay, LONGEST_DOUBT))
+            longest = LONGEST_DOUBT if wave is None or not wave.goes_on else math.inf
+            delay = max(GONE_TWICE_APART, min(delay, longest))
         retry_at = max(now + delay, sent_at + policy.min_interval)
         poller.case.retry_at = retry_at
         self._schedule.missed(look, now, retry_at)
+        if wave is not None and in_company and poller.case.misses:
+            self._ask_others(poller, wave, now)
+
+    def _missing(self, poller: Poller, now: float) -> Wave:
+        """A job is answered 404: give what is known of the others of its kind that are."""
+        wave = self._waves[poller.job.kind]
+        if poller.is_known and not poller.case.is_deleted and wave.missed(poller.job, now):
+            self._journal.wave(poller.job.kind, len(wave.missing))
+        return wave
+
+    def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
+        """Poll as many other jobs of the kind at once as it takes to know whether the next 404 is to be believed."""
+        kind = missing.job.kind
+        others = (one.job for one in self._roster if one.job.kind is kind and one.job not in wave.missing)
+        for job in itertools.islice(others, wave.lacks(missing.case.misses + 1)):
+            self._schedule.nudge(job, now)
+
+    def deleted(self, job: JobRef | None) -> None:
+        """The record of an image job, or of all (``None``), was deleted through this client: it will be missing."""
+        for poller in self._roster if job is None else filter(None, (self._roster.find(job),)):
+            if poller.job.kind is JobKind.IMAGE:
+                poller.case.is_deleted = True
 
     def _end_the_hopeless(self, kind: JobKind, error: TopazStatusError) -> None:
         """Give up those that waited too long for a look which stood no chance: what other looks met is their answer."""

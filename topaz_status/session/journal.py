@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from ..core.looks import Look, PageLook
-from ..errors import ServiceError, TopazStatusError
+from ..errors import GatewayError, ServiceError, TopazStatusError
 from ..models.redact import shown, without_urls
 from ..models.state import JobKind, JobRef, JobState
 from ..models.words import WORDS, state_of
@@ -101,6 +101,15 @@ class Journal:
         """Note the end of an outage."""
         logger.info("%s service is back after %.0f s", kind.value, was_down)
 
+    def wave(self, kind: JobKind, count: int) -> None:
+        """Warn, once a wave, of jobs that are missing together."""
+        logger.warning(
+            "%s service answers 404 for %d jobs at once that it knew before: this is taken for an outage, no job is "
+            "lost by it; if it lasts, check the base URL and the account, and whether somebody has deleted the records",
+            kind.value,
+            count,
+        )
+
     def bug(self, look: Look, error: Exception) -> None:
         """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
         trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
@@ -116,4 +125,6 @@ class Journal:
 
 def _brief(error: TopazStatusError) -> str:
     """What went wrong, about whichever job."""
+    if isinstance(error, GatewayError):
+        return f"answers {error.status_code}, but not in its own words: a proxy, firewall or gateway may be in the way"
     return f"answers {error.status_code}" if isinstance(error, ServiceError) else str(error.args[0])

@@ -19,6 +19,7 @@ from ..core.claim import Claim
 from ..core.policy import PollPolicy
 from ..core.unread import Told, read_told
 from ..core.verdict import Case
+from ..core.wave import Wave
 from ..errors import TopazStatusError, WatchError
 from ..models import JobStatus
 from ..models.state import JobRef
@@ -230,12 +231,34 @@ class Poller:
             self._case = None
             self.looked_at = sent_at
 
+    @property
+    def is_known(self) -> bool:
+        """True once the service has shown the job, to this client or to an earlier one that kept its status."""
+        return self.word is not None or self.looked_at is not None
+
     def fail(
-        self, error: TopazStatusError, policy: PollPolicy, *, sent_at: float, now: float, withheld: float
+        self,
+        error: TopazStatusError,
+        policy: PollPolicy,
+        *,
+        sent_at: float,
+        now: float,
+        withheld: float,
+        wave: Wave | None,
+        in_company: bool,
     ) -> TopazStatusError | None:
         """A look got no usable answer: the error that ends the watch, or ``None`` to go on."""
         self._answered()
-        return self.case.failed(error, policy, last=self.status, sent_at=sent_at, now=now, withheld=withheld)
+        return self.case.failed(
+            error,
+            policy,
+            last=self.status,
+            sent_at=sent_at,
+            now=now,
+            withheld=withheld,
+            wave=wave,
+            in_company=in_company,
+        )
 
     def ended(self, error: TopazStatusError | None, clock: Clock) -> Ending:
         """Give the ending of a wait that ends now; the poller may go on for others.

@@ -16,7 +16,7 @@ import attrs
 from ..models.state import JobKind, JobRef
 from .answer import Call
 
-INSTEAD: Final = frozenset({"status", "html", "empty", "redirect"})
+INSTEAD: Final = frozenset({"status", "html", "text", "empty", "redirect"})
 """Played instead of asking the service: no token is taken, no state changes."""
 
 BODIES: Final = frozenset(
@@ -61,6 +61,7 @@ class Fault:
     ========================  =====================================================================================
     ``status``                ``status`` in the service's own error shape, with ``retry_after`` if set
     ``html``                  ``status`` (200 unless set) with a gateway's HTML page
+    ``text``                  ``status`` (200 unless set) with a gateway's plain text
     ``empty``                 ``status`` (200 unless set) without a body
     ``redirect``              301 to ``location``
     ``delay``                 the answer is ``seconds`` later

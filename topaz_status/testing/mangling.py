@@ -40,6 +40,8 @@ def instead(fault: Fault, call: Call) -> Answer:
         return Answer(fault.status or 200, None, {"Content-Type": "application/json"})
     if fault.name == "html":
         return _html(fault.status or 200)
+    if fault.name == "text":
+        return _text(fault.status or 200)
     code = fault.status or 503
     headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     return Answer(code, problem(call.kind, code), headers)
@@ -49,6 +51,10 @@ def _html(status: int) -> Answer:
     words = f"{status} {phrase(status)}" if status >= 400 else "We'll be right back"  # noqa: PLR2004
     page = f"<html><head><title>{words}</title></head><body><center><h1>{words}</h1></center></body></html>"
     return Answer(status, page.encode(), {"Content-Type": "text/html"})
+
+
+def _text(status: int) -> Answer:
+    return Answer(status, f"{status} {phrase(status)}\n".lower().encode(), {"Content-Type": "text/plain"})
 
 
 def spoil(fault: Fault, answer: Answer, nth: int) -> Answer:
