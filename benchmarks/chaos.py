@@ -1,14 +1,16 @@
 """Everything that can go wrong, on real sockets: watches against a simulator in a process of its own.
 
 Each fault of the simulator befalls a share of the requests of a small fleet (images, videos, try-ons), then all of them
-together; then the service is out altogether, and at last its process is killed and comes back on the same port. What
-must hold each time: every watch ends once, as its job did, not before and not long after; nothing is given up on for
-faults that pass; no request exceeds the budget. The exit code is 1 if anything does not hold.
+together; then the service is out altogether, and at last its process is killed and comes back on the same port. A
+gateway's pages (404, 403, 502) befall a share of the requests, then all of them for 5 s; so do 404s of the service's
+own. What must hold each time: every watch ends once, as its job did, not before and not long after; nothing is given
+up on for faults that pass; no request exceeds the budget. The exit code is 1 if anything does not hold.
 
 Examples::
 
     python benchmarks/chaos.py
     python benchmarks/chaos.py --quick --fault hang reset all-at-once
+    python benchmarks/chaos.py --quick --fault 404-html 404-html-for-5-s own-404-for-5-s
     python benchmarks/chaos.py --share 0.3 --seed 5
 """
 
@@ -27,7 +29,7 @@ import attrs
 from common import progress, run_main, shielded
 from invariants import Tally, Truth, beyond_budget, judge
 
-from topaz_status import JobRef, StatusClient
+from topaz_status import JobRef, PollPolicy, StatusClient
 from topaz_status.testing import SimulatorProcess
 
 RATE: Final = 20.0
@@ -36,6 +38,12 @@ LANES: Final = 8
 """Fleets at work at once, each with a simulator to itself."""
 EARLY: Final = 0.05
 """Seconds by which two processes' clocks may seem to differ."""
+PAGES: Final = tuple((code, name) for code in (404, 403, 502) for name in ("html", "text"))
+"""What a gateway sends in the service's place."""
+FOR_A_WHILE: Final = 5.0
+"""Seconds for which it does so to all requests."""
+SOON_MISSED: Final = PollPolicy(not_found_grace=0.5)
+"""A short grace: each 404 after the first half second would count, if it were the service's word."""
 LATE: Final = 1.0
 """Seconds that a busy machine may let pass between the grant of a token and the note of its request."""
 SINGLE: Final[dict[str, dict[str, Any]]] = {
@@ -55,6 +63,9 @@ class Scene:
     name: str
     faults: tuple[dict[str, Any], ...]
     killed: bool = False
+    policy: PollPolicy = attrs.field(factory=PollPolicy)
+    duration: float | None = None
+    """Seconds that a job takes, where it matters that all have been seen and few have ended."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +108,20 @@ def scenes(share: float, size: Size) -> list[Scene]:
         Scene(name="outage: resets", faults=({"name": "reset", **outage},)),
         Scene(name="outage: hangs", faults=({"name": "hang", "seconds": 20.0, **outage},)),
         Scene(name="all at once", faults=everything),
+        *gateways(share, size),
         *(Scene(name=name, faults=(_fault(name, fields, share),)) for name, fields in SINGLE.items()),
+    ]
+
+
+def gateways(share: float, size: Size) -> list[Scene]:
+    """A gateway's pages for a share of the requests, then for all of them for a while; and the service's own 404s."""
+    while_ = {"since": size.duration / 2, "until": size.duration / 2 + FOR_A_WHILE}
+    played = [(f"{code} {name}", {"name": name, "status": code}) for code, name in PAGES]
+    own = {"name": "404", "since": FOR_A_WHILE, "until": 2 * FOR_A_WHILE}
+    return [
+        *(Scene(name=title, faults=({**page, "probability": share},), policy=SOON_MISSED) for title, page in played),
+        *(Scene(name=f"{title} for 5 s", faults=({**page, **while_},), policy=SOON_MISSED) for title, page in played),
+        Scene(name="own 404 for 5 s", faults=(own,), policy=SOON_MISSED, duration=3 * FOR_A_WHILE),
     ]
 
 
@@ -170,6 +194,7 @@ def traced(sends: list[float]) -> aiohttp.ClientSession:
 
 async def play(scene: Scene, size: Size, seed: int) -> Tally:
     """Watch one fleet through one scene."""
+    size = attrs.evolve(size, duration=scene.duration or size.duration)
     server, sends = Server(size, seed), list[float]()
     names = await asyncio.to_thread(server.start)
     try:
@@ -185,6 +210,7 @@ async def play(scene: Scene, size: Size, seed: int) -> Tally:
                 rate=RATE,
                 burst=BURST,
                 request_timeout=size.request_timeout,
+                policy=scene.policy,
             ) as client,
         ):
             killing = asyncio.create_task(_kill(server) if scene.killed else asyncio.sleep(0))
