@@ -114,30 +114,32 @@ __all__ = [
     "WatchTimeoutError",
 ]
 
-_HOMES: Final = (
-    "errors",
-    "models",
-    "core.policy",
-    "core.looks",
-    "session.statistics",
-    "watch",
-    "collect",
-    "client",
-    "store.base",
-    "store.memory",
-    "store.sqlite",
-)
+_HOMES: Final = {
+    "client": {"StatusClient"},
+    "collect": {"Completions"},
+    "core.looks": {"Explanation"},
+    "core.policy": {"PollPolicy"},
+    "models": {
+        "Download", "ImagePage", "ImageStatus", "JobKind", "JobRef", "JobState", "JobStatus", "TryOnError",
+        "TryOnStatus", "VideoChunk", "VideoDownload", "VideoEstimates", "VideoRecord", "VideoStatus",
+    },
+    "session.statistics": {"Lag", "Stats"},
+    "store.base": {"WatchStore"},
+    "store.memory": {"MemoryStore"},
+    "store.sqlite": {"SQLiteStore"},
+    "watch": {"Outcome", "Watch"},
+}  # fmt: skip
+"""The module of each public name; those that are not here are errors."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: the pytest plugin is loaded in every test run of every user."""
-    if name in __all__:
-        for home in _HOMES:
-            module = import_module(f".{home}", __name__)
-            if name in module.__dict__:
-                return module.__dict__[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((module for module, names in _HOMES.items() if name in names), "errors")
+    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

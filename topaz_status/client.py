@@ -9,30 +9,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
-from . import collect, results
+from . import collect
 from .collect import Completions, as_ref, as_refs
 from .core.policy import PollPolicy, is_number, optional_seconds
 from .core.wire import Request, Response
-from .durable import Durable
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
-from .fleet import Fleet
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
-from .notice import readings
-from .session.engine import Engine
 from .session.network import make_network
 from .session.secret import secret
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
 from .session.transport import Transport
-from .store.base import Row, WatchStore
 from .watch import Outcome, Watch
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # ours are imported where they are used: a program that makes no use of them does not load them
     from ssl import SSLContext
 
     import aiohttp
+
+    from .durable import Durable
+    from .fleet import Fleet
+    from .session.engine import Engine
+    from .store.base import WatchStore
 
 T = TypeVar("T")
 
@@ -147,7 +147,7 @@ class StatusClient:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
-        """Tie the client to the running loop.
+        """Tie the client to the running loop. The first one of a process also loads the engine, in some 30 ms of CPU.
 
         Raises:
             ConfigurationError: it was opened before.
@@ -157,6 +157,8 @@ class StatusClient:
             raise ConfigurationError("a client is opened once; make another one")
         self._opening = True
         try:
+            from .session.engine import Engine  # noqa: PLC0415  # see the top
+
             engine = await Engine.start(self._settings, self._transport, self._store)
         finally:
             self._opening = False
@@ -165,6 +167,8 @@ class StatusClient:
             raise ClientClosedError("the client was closed while it was being opened")
         self._engine = engine
         if engine.keeper is not None:
+            from .durable import Durable  # noqa: PLC0415  # see the top
+
             check = lambda row: self._settings.key(row.job.kind)  # noqa: E731  # short, and used once
             self._durable = Durable(engine.feed, engine.alarms, engine.keeper, check)
         return self
@@ -303,6 +307,8 @@ class StatusClient:
         engine = self._engine
         if engine is None:
             return None
+        from .notice import readings  # noqa: PLC0415  # see the top
+
         for notice in readings(job_or_payload):
             if engine.feed.roster.find(notice.job):
                 engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
@@ -326,6 +332,8 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open.
         """
+        from .fleet import Fleet  # noqa: PLC0415  # see the top
+
         return Fleet(self._live().feed, limit)
 
     def stats(self) -> Stats:
@@ -362,6 +370,8 @@ class StatusClient:
             JobFailedError, JobCanceledError, JobExpiredError: it ended without a result.
             TopazStatusError: as for the endpoints.
         """
+        from . import results  # noqa: PLC0415  # see the top
+
         ref = as_ref(job)
         match ref.kind:
             case JobKind.IMAGE:
@@ -400,6 +410,8 @@ class StatusClient:
             OSError: the folder cannot be written to.
             TopazStatusError: as for :meth:`result`.
         """
+        from . import results  # noqa: PLC0415  # see the top
+
         ref = as_ref(job)
         self._live()
         order = results.Order(ref, Path(folder), name, max_bytes, progress)
@@ -440,6 +452,8 @@ class StatusClient:
         age, remaining = _age(submitted_at, wall), _remaining(eta, wall)
         if self._durable is None:
             return Watch(engine.feed, engine.alarms, job, tag).start(timeout=limit, age=age, remaining=remaining)
+        from .store.base import Row  # noqa: PLC0415  # see the top
+
         row = Row(number=0, job=job, started_at=wall, submitted_at=submitted_at, eta=eta)
         return self._durable.watch(row, tag=tag, timeout=limit, age=age, remaining=remaining)
 

@@ -15,7 +15,7 @@ from .models import JobStatus
 from .models.redact import quoted
 from .models.state import JobRef
 from .session.clock import Clock
-from .session.kept import Receipt
+from .session.receipt import Receipt
 from .session.retry import pause
 from .watch import Outcome, Watch
 

@@ -20,8 +20,9 @@ from .models import JobStatus
 from .session.alarms import Alarms
 from .session.feed import Feed
 from .session.keeper import Keeper, Kept
-from .session.kept import KeptPoller, Receipt
+from .session.kept import KeptPoller
 from .session.poller import Ending
+from .session.receipt import Receipt
 from .session.retry import pause
 from .store.base import End, Row
 from .store.record import read_error, read_status, read_tag, write_tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -21,9 +21,12 @@ from .core.decode import (
     parse_json,
 )
 from .errors import ConfigurationError, DecodeError, bare
-from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoRecord, VideoStatus
+from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoStatus
 from .models.state import JobKind, JobRef
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from .models import VideoRecord
 
 S = TypeVar("S", bound=JobStatus)
 Read = Callable[[wire.Response], Any]

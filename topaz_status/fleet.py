@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from .errors import TopazStatusError
 from .models.state import JobKind, JobRef, JobState
 from .models.words import WORDS, state_of
-from .session.feed import Feed
-from .session.poller import Poller
 from .watch import Outcome, Watch
+
+if TYPE_CHECKING:
+    from .session.feed import Feed
+    from .session.poller import Poller
 
 
 @attrs.frozen(kw_only=True)

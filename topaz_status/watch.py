@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
@@ -15,12 +15,14 @@ from .models import JobStatus
 from .models.redact import shown
 from .models.shown import Shown
 from .models.state import JobRef, JobState
-from .session.alarms import Alarm, Alarms
-from .session.feed import Feed
-from .session.keeper import Kept
-from .session.kept import Receipt
-from .session.poller import Ending, Poller
+from .session.receipt import Receipt
 from .session.statistics import explain_watch
+
+if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
+    from .session.alarms import Alarm, Alarms
+    from .session.feed import Feed
+    from .session.keeper import Kept
+    from .session.poller import Ending, Poller
 
 S = TypeVar("S", bound=JobStatus)
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from ..models.base import Unit
 from ..models.state import MAX_ID_LENGTH
 
+Problem = tuple[str, str]
+"""The service's name of a field, and what is wrong with it."""
 LATEST: Final = 253_402_300_799.0
 """Unix seconds at the end of the year 9999: a time beyond is no time, but another unit."""
 _EXACT: Final = 2**53
@@ -30,6 +32,14 @@ def _shared(text: str) -> str:
 
 class UnreadableError(Exception):
     """A value is not what its field holds. Inner: whoever reads a body turns it into a fact of its own."""
+
+
+class MisshapenError(UnreadableError):
+    """A body lacks what makes it a fact."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__(problems)
 
 
 def _word(raw: Any, _type: object = None) -> str:

@@ -15,21 +15,12 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
 from ..models.base import Fact, Unit, Wire
-from .coerce import LENIENT, STRICT, UnreadableError, described
+from .coerce import LENIENT, STRICT, MisshapenError, UnreadableError, described
 
 F = TypeVar("F", bound=Fact)
-Problem = tuple[str, str]
 
 _CONVERTER: Final = cattrs.Converter(detailed_validation=False)
 _SEVERAL: Final = frozenset({Unit.URLS, Unit.NUMBERS, Unit.OBJECTS, Unit.MOMENTS})
-
-
-class MisshapenError(UnreadableError):
-    """A body lacks what makes it a fact."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__(problems)
 
 
 def _own(name: str) -> str:

@@ -7,10 +7,13 @@ need not agree. A time that gives an absurd span counts as not told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoRecord, VideoStatus
+from ..models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoStatus
 from .sighting import Sighting
+
+if TYPE_CHECKING:
+    from ..models import VideoRecord
 
 WEEK: Final = 7 * 86_400.0
 """No service keeps a job longer: a span beyond is no span."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .base import Fact
 from .download import Download
-from .history import (
-    VideoBackend,
-    VideoError,
-    VideoFile,
-    VideoHistoryPage,
-    VideoPipeline,
-    VideoRecord,
-    VideoTransaction,
-)
 from .image import ImagePage, ImageStatus
 from .state import JobKind, JobRef, JobState
 from .try_on import TryOnError, TryOnStatus
 from .video import VideoChunk, VideoDownload, VideoEstimates, VideoStatus
+
+if TYPE_CHECKING:
+    from .history import (
+        VideoBackend,
+        VideoError,
+        VideoFile,
+        VideoHistoryPage,
+        VideoPipeline,
+        VideoRecord,
+        VideoTransaction,
+    )
 
 JobStatus = ImageStatus | VideoStatus | TryOnStatus
 
@@ -43,3 +47,17 @@ __all__ = [
     "VideoStatus",
     "VideoTransaction",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the history of videos when it is first asked for: few clients read it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import history  # noqa: PLC0415
+
+    found = globals()[name] = getattr(history, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -12,7 +12,6 @@ from ..core.budget import LocalBudget
 from ..core.policy import PollPolicy
 from ..core.schedule import Schedule
 from ..core.sweep import PAGE_SIZES
-from ..store.base import WatchStore
 from .alarms import Alarms
 from .circuits import Circuits
 from .clock import Clock
@@ -21,15 +20,24 @@ from .feed import Feed
 from .findings import Findings
 from .gate import Gate
 from .journal import Journal
-from .keeper import Keeper
 from .retry import Jitter
 from .roster import Roster
 from .settings import Settings
 from .transport import Transport
 
+if TYPE_CHECKING:
+    from ..store.base import WatchStore
+    from .keeper import Keeper
+
 
 def _plan(policy: PollPolicy) -> Schedule:
     return Schedule(policy, pages=PAGE_SIZES if policy.sweep else {})
+
+
+async def _open_keeper(clock: Clock, store: WatchStore, journal: Journal) -> Keeper:
+    from .keeper import Keeper  # noqa: PLC0415  # loaded by clients with a store
+
+    return await Keeper.open(clock, store, journal)
 
 
 @attrs.frozen(eq=False)
@@ -60,7 +68,7 @@ class Engine:
             StoreError: the store cannot be used; nothing is open then.
         """
         clock, journal, jitter = Clock.of(asyncio.get_running_loop()), Journal(), Jitter()
-        keeper = None if store is None else await Keeper.open(clock, store, journal)
+        keeper = None if store is None else await _open_keeper(clock, store, journal)
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
         alarms = Alarms(clock)

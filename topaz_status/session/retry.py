@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 from collections.abc import Iterator
 from typing import Final
-
-import backoff
 
 LOOK_FACTOR: Final = 0.5
 """Seconds before the second look at a job whose first one failed; it doubles with each failure."""
@@ -24,13 +23,16 @@ CALL_TRIES: Final = 6
 
 def _expo(factor: float, ceiling: float) -> Iterator[float]:
     """The delays of ``backoff.expo``, past the empty value that its decorators swallow."""
+    import backoff  # noqa: PLC0415  # loaded with the first client, not with the package
+
     delays = backoff.expo(base=2, factor=factor, max_value=ceiling)
     next(delays)
     return delays
 
 
-_LOOK_DELAYS: Final = tuple(itertools.islice(_expo(LOOK_FACTOR, LOOK_CEILING), 8))
-_PROBE_DELAYS: Final = tuple(itertools.islice(_expo(PROBE_FACTOR, PROBE_CEILING), 6))
+@functools.cache
+def _first(count: int, factor: float, ceiling: float) -> tuple[float, ...]:
+    return tuple(itertools.islice(_expo(factor, ceiling), count))
 
 
 class Jitter:
@@ -41,14 +43,16 @@ class Jitter:
 
     def __init__(self, seed: int | None = None) -> None:
         self._random = random.Random(seed)
+        self._look_delays = _first(8, LOOK_FACTOR, LOOK_CEILING)
+        self._probe_delays = _first(6, PROBE_FACTOR, PROBE_CEILING)
 
     def look_delay(self, failures: int) -> float:
         """Seconds until the next look at a job after ``failures`` failed ones in a row (1 or more)."""
-        return self._spread(_LOOK_DELAYS[min(failures, len(_LOOK_DELAYS)) - 1])
+        return self._spread(self._look_delays[min(failures, len(self._look_delays)) - 1])
 
     def probe_delay(self, probes: int) -> float:
         """Seconds until a service that is down is probed, after ``probes`` in a row that failed."""
-        return self._spread(_PROBE_DELAYS[min(probes, len(_PROBE_DELAYS) - 1)])
+        return self._spread(self._probe_delays[min(probes, len(self._probe_delays) - 1)])
 
     def call_delays(self) -> Iterator[float]:
         """Seconds before each further attempt of a direct call; ends when it has been tried often enough."""

@@ -7,19 +7,20 @@ import contextvars
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 import attrs
 
 from ..core.schedule import Schedule
 from ..errors import ClientClosedError, StoreError, TopazStatusError
 from ..models.state import JobKind, JobRef, key_of
-from ..store.record import read_status
 from .clock import Clock
-from .keeper import Keeper, Kept
-from .kept import KeptPoller
 from .poller import Handle, Poller
 from .retry import pause
+
+if TYPE_CHECKING:
+    from .keeper import Keeper, Kept
+    from .kept import KeptPoller
 
 AT_ONCE: Final = 500
 """Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
@@ -150,6 +151,9 @@ class Roster:
         over = self._clock.loop.create_future()
         if kept is None or self._keeper is None:
             return Poller(job, started_at, over)
+        from ..store.record import read_status  # noqa: PLC0415  # loaded by clients with a store
+        from .kept import KeptPoller  # noqa: PLC0415
+
         status = read_status(job, kept.row.status)
         word, progress = (None, None) if status is None else (status.status, status.progress)
         return KeptPoller(job, started_at, over, None, word, progress, status, keeper=self._keeper, kept=kept)
@@ -160,9 +164,13 @@ class Roster:
         self._beginning.append(poller)
         if len(self._beginning) == 1:
             self._clock.loop.call_soon(self._begin)
-        if not isinstance(poller, KeptPoller):
+        if type(poller) is Poller:
             self._plan(poller, now, age, remaining, unseen=age)
-        elif poller.kept.stored:
+        else:
+            self._start_kept(cast("KeptPoller", poller), now, age, remaining)
+
+    def _start_kept(self, poller: KeptPoller, now: float, age: float, remaining: float | None) -> None:
+        if poller.kept.stored:
             self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
         else:
             told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once

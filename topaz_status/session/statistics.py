@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -11,7 +11,9 @@ from ..core.looks import Explanation
 from ..core.sweep import PAGE_SIZES
 from ..models.shown import Shown
 from ..models.state import JobKind, JobRef
-from .feed import Feed
+
+if TYPE_CHECKING:
+    from .feed import Feed
 
 
 @attrs.frozen(kw_only=True)
