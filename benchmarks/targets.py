@@ -1,4 +1,4 @@
-"""What the figures of the engine have to be, and whether they are."""
+"""What the figures of the engine and of starting have to be, and whether they are."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ GROWTH: Final = 1.5
 """CPU of one cancel among ten thousand, in that of one among a thousand."""
 CANCEL: Final = 10.0
 """CPU of one cancel, in that of canceling a plain task."""
+STARTUP: Final = 1.35
+"""CPU of importing the client, in that of ``import aiohttp``."""
+AT_WORK: Final = 1.5
+"""CPU of a program that imports, opens a client and reads a status, in that of one that does so by aiohttp alone."""
 
 Ratios = Mapping[tuple[str, str], float]
 """CPU a poll by what is compared with what: ``("pages, flat out", "library, flat out")``."""
@@ -75,3 +79,10 @@ def cancel_targets(found: Mapping[str, Cancels]) -> Iterator[Target]:
         if kind != "tasks":
             yield Target(f"one cancel among many to one among few, {kind}", GROWTH, cancels.growth, "x")
             yield Target(f"one cancel to that of a task, {kind}", CANCEL, cancels.many / found["tasks"].many, "x")
+
+
+def startup_targets(ratios: Ratios) -> Iterator[Target]:
+    """Check programs that start against each other."""
+    for (name, to), ratio in ratios.items():
+        if name.startswith(("from", "import")):
+            yield Target(f"CPU of {name}, to {to}", AT_WORK if "status" in to else STARTUP, ratio, "x")
