@@ -265,14 +265,29 @@ async def test_a_store_whose_opening_fails_strangely() -> None:
         await StatusClient(store=Strange()).open()
 
 
+class _SlowToOpen(MemoryStore):
+    """A store that is not open before it may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_open = threading.Event()
+
+    def open(self, now: float) -> Opening:
+        self.may_open.wait()
+        return super().open(now)
+
+
 @virtual
 async def test_closed_while_it_opens() -> None:
     """Whoever opens is told; nothing stays open."""
-    store = MemoryStore()
+    store = _SlowToOpen()
     client = StatusClient(store=store)
     opening = asyncio.create_task(client.open())
     await asyncio.sleep(0)
-    await client.aclose()
+    try:
+        await client.aclose()
+    finally:
+        store.may_open.set()
     with pytest.raises(ClientClosedError):
         await opening
     assert "in use" not in repr(store)
