@@ -138,7 +138,7 @@ class Chaos(World):
 
     def first(self, _number: int) -> None:
         kinds = sorted(self.data.draw(st.sets(st.sampled_from(KINDS), min_size=1)))
-        there = any(self.schedule.has_first(kind) for kind in kinds)
+        there = any(self.schedule.first_at(kind, self.now) <= self.now for kind in kinds)
         poll = self.schedule.pick_first(self.now, kinds)
         assert (poll is not None) == there
         if poll is not None:

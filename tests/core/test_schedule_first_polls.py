@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from world import KINDS, World, ended, explain, job
 
 from topaz_status.core.looks import JobLook, PageLook
-from topaz_status.core.schedule import Schedule
+from topaz_status.core.schedule import CALM, Schedule
 from topaz_status.models.state import JobKind
 
 IMAGE, VIDEO = JobKind.IMAGE, JobKind.VIDEO
@@ -18,13 +20,13 @@ def test_a_new_job_has_a_first_poll(kind: JobKind) -> None:
     """It can be had at once, once, and only for its own kind."""
     world = World(pages=PAGES)
     world.add(job(1, kind), 100.0)
-    assert [other for other in KINDS if world.schedule.has_first(other)] == [kind]
+    assert [other for other in KINDS if world.schedule.first_at(other, 0.0) == 0.0] == [kind]
     assert world.schedule.pick_first(0.0, [other for other in KINDS if other is not kind]) is None
     poll = world.schedule.pick_first(0.0, KINDS)
     assert poll == JobLook(job(1, kind))
-    assert not world.schedule.has_first(kind)
+    assert world.schedule.first_at(kind, 0.0) == math.inf
     world.answer(poll)
-    assert not world.schedule.has_first(kind)
+    assert world.schedule.first_at(kind, 1e6) == math.inf
 
 
 def test_first_polls_go_in_the_order_in_which_jobs_came() -> None:
@@ -46,22 +48,44 @@ def test_a_first_poll_that_failed_is_no_first_poll_any_more() -> None:
     poll = world.schedule.pick_first(0.0, KINDS)
     assert poll is not None
     world.schedule.missed(poll, 1.0, 5.0)
-    assert not world.schedule.has_first(JobKind.TRY_ON)
+    assert world.schedule.first_at(JobKind.TRY_ON, 1.0) == math.inf
     assert world.schedule.next_at(1.0, KINDS) == 5.0
 
 
-def test_nobody_whom_a_page_may_show_is_asked_for_beside() -> None:
-    """While a page is on the wire its jobs wait for it; one that it does not show has its first poll after that."""
+def test_many_new_jobs_are_first_asked_for_by_their_page() -> None:
+    """One request tells of all that it shows, as soon as no more are coming in; nobody is asked for beside it."""
+    world = World(pages=PAGES)
+    for number in range(8):
+        world.add(job(number, IMAGE), 100.0)
+        world.now += 0.001
+    assert world.schedule.pick_first(world.now, KINDS) is None
+    at = world.schedule.first_at(IMAGE, world.now)
+    assert at == pytest.approx(world.now, abs=2 * CALM)
+    page = world.schedule.pick_first(at, KINDS)
+    assert page == PageLook(IMAGE, None, 10)
+    assert world.schedule.first_at(IMAGE, at) == math.inf
+    world.answer(page)
+    assert world.schedule.first_at(IMAGE, at) == math.inf
+
+
+def test_a_new_job_that_its_page_does_not_show_is_asked_for_by_itself() -> None:
+    """Missing from a list means nothing: the job has its first poll, right after the page."""
     world = World(pages=PAGES)
     for number in range(8):
         world.add(job(number, IMAGE), 100.0, listed=number != 3)
-    at = world.schedule.next_at(0.0, KINDS)
-    page = world.schedule.pick(at, KINDS)
+    page = world.schedule.pick_first(CALM, KINDS)
     assert page == PageLook(IMAGE, None, 10)
-    assert world.schedule.pick_first(at, KINDS) is None
     world.answer(page)
-    assert world.schedule.pick_first(at, KINDS) == JobLook(job(3, IMAGE))
-    assert world.schedule.pick_first(at, KINDS) is None
+    assert world.schedule.pick_first(CALM, KINDS) == JobLook(job(3, IMAGE))
+    assert world.schedule.pick_first(CALM, KINDS) is None
+
+
+def test_a_list_that_tells_little_is_no_first_poll() -> None:
+    """The video history has neither progress nor result: each new video is asked for by itself."""
+    world = World(pages=PAGES)
+    for number in range(5):
+        world.add(job(number, VIDEO), 100.0)
+    assert world.schedule.pick_first(0.0, KINDS) == JobLook(job(0, VIDEO))
 
 
 def test_an_old_job_is_worth_a_poll_at_once() -> None:

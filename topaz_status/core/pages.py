@@ -73,6 +73,11 @@ class Group:
             job.group = self
             self.members[job] = None
 
+    @property
+    def is_crowded(self) -> bool:
+        """True for jobs expected on a page that is likely to show them, and so many that its poll costs less."""
+        return not self.placed and self.chance >= LIKELY and len(self.members) > self.page.gets
+
     def discard(self, job: Tracked) -> None:
         """Let a job go."""
         del self.members[job]

@@ -44,6 +44,8 @@ GUARD: Final = 8
 """When more is due than can be served, one token in so many goes to what was first found late."""
 SAMPLED: Final = 4
 """One look in so many, where there is no choice, tells what looks are worth of late."""
+CALM: Final = 0.05
+"""Seconds since the latest job came after which a page is worth reading for the sake of new ones."""
 UNNOTED: Final = 4.0
 """Seconds: where nothing is known of so much of a job's life, its first poll does not tell how long it lasted."""
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
@@ -77,6 +79,8 @@ class Schedule:
         self._lifetimes = lifetimes or Lifetimes()
         self._unpolled: dict[JobKind, deque[Tracked]] = {kind: deque() for kind in JobKind}
         """Jobs in the order in which they came; what has been polled since is passed over when its turn comes."""
+        self._came_at = dict.fromkeys(JobKind, -math.inf)
+        """When the latest of each kind came."""
         self._turn = 0
         self._going = {kind: GoingRate(policy.price) for kind in JobKind}
 
@@ -114,6 +118,7 @@ class Schedule:
             walk.presume(tracked, now)
         self._plan(tracked, now)
         self._unpolled[job.kind].append(tracked)
+        self._came_at[job.kind] = now
 
     def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
         """Have a job polled once more just before ``deadline``, the next time at which a watch of it times out."""
@@ -162,17 +167,23 @@ class Schedule:
             other.settle(now)
         return poll
 
-    def has_first(self, kind: JobKind) -> bool:
-        """Tell whether :meth:`pick_first` would find a poll."""
-        return self._first(kind) is not None
+    def first_at(self, kind: JobKind, now: float) -> float:
+        """Give the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
+        entry = self._first(kind, now)
+        return math.inf if entry is None else max(self._goes_at(entry), now)
 
     def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
         """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
 
-        This is for tokens that are idle. Pages are read by their worth, which many new jobs make great at once.
+        This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
         """
-        tracked = next((first for kind in kinds if (first := self._first(kind)) is not None), None)
-        return None if tracked is None else self._send(self._agendas[tracked.kind], tracked, now)
+        entry = next(
+            (entry for kind in kinds if (entry := self._first(kind, now)) and self._goes_at(entry) <= now), None
+        )
+        if entry is None:
+            return None
+        agenda = self._walks[entry.kind].agenda if isinstance(entry, Page) else self._agendas[entry.kind]
+        return self._send(agenda, entry, now)
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
@@ -284,12 +295,28 @@ class Schedule:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _first(self, kind: JobKind) -> Tracked | None:
-        """Give the job that came first of those without a poll, unless a page on the wire may show it."""
+    def _first(self, kind: JobKind, now: float) -> Entry | None:
+        """Give what the first poll of the job that came first would ask for: its page, or the job itself.
+
+        There is no such poll while a page is on the wire that may show the job.
+        """
         unpolled = self._unpolled[kind]
         while unpolled and not unpolled[0].is_unpolled:
             unpolled.popleft()
-        return unpolled[0] if unpolled and not _is_covered(unpolled[0]) else None
+        if not unpolled or _is_covered(unpolled[0]):
+            return None
+        tracked, walk = unpolled[0], self._walks.get(kind)
+        if walk is None or kind in BARE_LISTS or tracked.group is None or not tracked.group.is_crowded:
+            return tracked
+        self._settle(walk, now)
+        page = tracked.group.page
+        return page if page.rung > PARKED else None
+
+    def _goes_at(self, entry: Entry) -> float:
+        """Give the time from which a first poll may go: a page waits until no more jobs are coming in."""
+        if not isinstance(entry, Page):
+            return -math.inf
+        return max(self._came_at[entry.kind] + CALM, entry.earliest(self._policy.min_interval))
 
     def _send(self, agenda: Agenda, entry: Entry, now: float) -> Look:
         """Note that an entry is polled, and give the poll."""

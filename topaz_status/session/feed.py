@@ -105,8 +105,8 @@ class Feed:
         if kind not in self.roster.kinds or not self._with_room((kind,)):
             return math.inf
         at = self.schedule.next_at(now, (kind,))
-        if at > now and self.schedule.has_first(kind):
-            at = min(at, max(now, self.gate.budget.idle_at(kind, now)))
+        if at > now and (first_at := self.schedule.first_at(kind, now)) < at:
+            at = min(at, max(first_at, self.gate.budget.idle_at(kind, now)))
         return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
