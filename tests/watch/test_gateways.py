@@ -23,6 +23,7 @@ from topaz_status import (
     ServerError,
     ServiceError,
     TopazStatusError,
+    TransportError,
 )
 from topaz_status.testing import JobPlan, Simulator
 
@@ -66,7 +67,7 @@ PAGES = {
     "a gateway's 412": Page(412, HTML, "text/html"),
     "a gateway's 409": Page(409),
     "a proxy's 401": Page(401, HTML, "text/html", headers='WWW-Authenticate: Basic realm="x"\r\n'),
-    "a proxy's 407": foreign(407, {"code": 407, "message": "Proxy Authentication Required"}),
+    "a proxy's 407": Page(407, HTML, "text/html", TransportError, 'Proxy-Authenticate: Basic realm="x"\r\n'),
     "a captive portal's 200": Page(200, b"<html>Welcome to our hotel</html>", "text/html", DecodeError),
     "a captive portal's redirect": Page(302, b"", None, ServiceError, "Location: http://login.example/\r\n"),
     "a captive portal's 511": Page(511, HTML, "text/html", ServerError),

@@ -177,9 +177,8 @@ class Schedule:
 
         This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
         """
-        entry = next(
-            (entry for kind in kinds if (entry := self._first(kind, now)) and self._goes_at(entry) <= now), None
-        )
+        firsts = (self._first(kind, now) for kind in kinds)
+        entry = next((first for first in firsts if first is not None and self._goes_at(first) <= now), None)
         if entry is None:
             return None
         agenda = self._walks[entry.kind].agenda if isinstance(entry, Page) else self._agendas[entry.kind]
