@@ -63,7 +63,10 @@ class StatusClient:
         burst: tokens kept for a moment of need: at most ``burst + rate × t`` requests in any ``t`` seconds.
         service_rates: ceilings per kind below ``rate``, requests/s, merged over ``{JobKind.TRY_ON: 5.0}``; ``None``
             lifts one.
-        max_in_flight: requests on the wire at once.
+        max_in_flight: requests to the services on the wire at once; downloads are not among them.
+        max_downloads: result files fetched at once by :meth:`save`, over connections of their own; further ones wait in
+            line. A few fill most networks; each more takes a connection, a megabyte of memory and at times a thread.
+            Through a caller's ``session`` they take at most half of its connector's ``limit`` and ``limit_per_host``.
         request_timeout: seconds for one HTTP exchange.
         policy: when to look, and for how long.
         proxy: the URL of an HTTP proxy, ``"http://user:password@host:3128"`` or ``https://…``, for the services and for
@@ -97,6 +100,7 @@ class StatusClient:
         burst: float = 10.0,
         service_rates: Mapping[JobKind | str, float | None] | None = None,
         max_in_flight: int = 32,
+        max_downloads: int = 8,
         request_timeout: float = 30.0,
         policy: PollPolicy | None = None,
         proxy: str | None = None,
@@ -116,6 +120,7 @@ class StatusClient:
             burst=burst,
             service_rates=service_rates,
             max_in_flight=max_in_flight,
+            max_downloads=max_downloads,
             request_timeout=request_timeout,
             policy=policy if policy is not None else PollPolicy(),
         )
@@ -371,6 +376,7 @@ class StatusClient:
             TopazStatusError: as for the endpoints.
         """
         from . import results  # noqa: PLC0415  # see the top
+        from .session.links import Links  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         match ref.kind:
@@ -393,29 +399,41 @@ class StatusClient:
         """Fetch the result of a finished job into ``folder``, which is made if it is missing.
 
         The file is streamed to a temporary name, resumed when the connection is cut, and takes its own name once it is
-        complete. A file of that name is replaced.
+        complete. A file of that name is replaced. At most ``max_downloads`` files are fetched at a time: the others
+        wait before they ask for their links.
+
+        The result may lag behind the status that says ``COMPLETED``. A link or file that is not there yet is asked for
+        again for up to 30 s. An image service answers 404 or 409 also for a job that has not ended: :meth:`save` then
+        asks for the status, once, and waits only if the job has completed. A link that the storage refuses, such as an
+        expired one, is replaced by a fresh one, once for each stretch of the file that it brought.
 
         Args:
             job: a :class:`JobRef`, or its text.
             folder: where to.
             name: a plain file name; by default the kind and id of the job with the file's own suffix.
-            max_bytes: most that the file may weigh; by default there is no limit.
+            max_bytes: most that the file may weigh; by default there is no limit. Of a file that the storage sends
+                compressed (``gzip`` or ``deflate``) the decompressed bytes count.
             progress: called, in the loop's thread, with the bytes that are there and those there will be, ``None``
                 while the storage has not said; the former fall back where the file must be fetched anew.
 
         Raises:
             ConfigurationError: ``name`` could lead out of the folder, or ``max_bytes`` is no number of bytes.
             ResultTooLargeError: the file is larger than ``max_bytes``; nothing of it is kept.
-            TransportError: the file did not arrive whole.
+            ResultUnavailableError: the storage sends the file in a content coding that cannot be undone.
+            TransportError: the file did not arrive whole, or the storage refused fresh links.
+            ClientClosedError: the client was closed meanwhile.
             OSError: the folder cannot be written to.
             TopazStatusError: as for :meth:`result`.
         """
         from . import results  # noqa: PLC0415  # see the top
+        from .session.links import Links  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
-        self._live()
+        downloads = self._live().downloads
         order = results.Order(ref, Path(folder), name, max_bytes, progress)
-        return await results.save(self._transport, lambda: self.result(ref), order)
+        order.check()
+        links = Links(lambda: self.result(ref), lambda: self.get(ref))
+        return await downloads.run(lambda: results.save(self._transport, links, order))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -12,22 +11,27 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .core.coding import Decoder, codings, decoder_for
+from .core.parts import Part, Version, ends_at, part_of, version_of
 from .core.verdict import failure
 from .errors import CertificateError, ConfigurationError, ResultTooLargeError, ResultUnavailableError, TransportError
 from .files import Partial, default_name, file_name
 from .models import Download, TryOnStatus, VideoStatus
-from .models.redact import shown
+from .models.redact import quoted, shown
 from .models.state import JobRef, JobState
-from .session.retry import Jitter, pause
+from .session.links import Links
+from .session.retry import CALL_TRIES, Jitter, pause
 from .session.transport import Stream, Transport
 
 _CHUNK: Final = 1 << 20
-_LENGTH: Final = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(?:\d{1,18}|\*)")
-_GOOD: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
-_STALE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+MOST_RESTARTS: Final = CALL_TRIES - 1
+"""How often one file is begun anew, at most, bytes of it being there."""
+_TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
+"""What tells something of the file."""
+_REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+"""What storages answer to a link that has expired; 400 is Google's and Amazon's ``ExpiredToken``."""
+_STALE: Final = _REFUSED | {HTTPStatus.NOT_FOUND}
 
-Link = Callable[[], Awaitable[Download]]
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there, and how many there will be: ``None`` while the storage has not said."""
 
@@ -81,84 +85,190 @@ class Saving:
     file: Partial
     at: int = 0
     total: int | None = None
-    etag: str | None = None
+    version: Version = attrs.field(factory=Version)
     content_type: str | None = None
+    whole: bool = False
+    restarts: int = 0
+    """How often bytes that had come were thrown away."""
+    _pieces: bytearray = attrs.field(factory=bytearray, init=False)
 
     def headers(self) -> dict[str, str]:
-        """Ask for the rest only, and for the same file."""
-        if not self.at or self.etag is None:
+        """Ask for the rest only, and for the same version of the file."""
+        condition = self.version.condition
+        if not self.at or condition is None:
             return {}
-        return {"Range": f"bytes={self.at}-", "If-Range": self.etag}
+        return {"Range": f"bytes={self.at}-", "If-Range": condition}
 
     async def restart(self) -> None:
         """Throw away what is there."""
-        self.at, self.total, self.etag = 0, None, None
+        if self.at:
+            self.restarts += 1
+        self.at, self.total, self.version = 0, None, Version()
         await asyncio.to_thread(self.file.rewind)
         self._tell()
 
     async def accept(self, stream: Stream) -> None:
-        """Take one answer in, from where it begins."""
-        start = _first_byte(stream.status, stream.headers)
-        if start != self.at:
+        """Take one answer in, from where it begins.
+
+        Raises:
+            ResultTooLargeError: it is larger than the order allows, or says so.
+            ResultUnavailableError: it comes in a content coding that cannot be undone.
+            TransportError: it broke off, or is no part of this file.
+        """
+        if stream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            await self._end(stream.headers)
+        else:
+            await self._take_in(stream, self._decoder(stream.headers), part_of(stream.status, stream.headers))
+
+    def _decoder(self, headers: Mapping[str, str]) -> Decoder:
+        names = codings(headers)
+        decoder = decoder_for(names)
+        if decoder is None:
+            told = quoted(", ".join(names))
+            raise ResultUnavailableError(self.order.job, None, f"the storage sent it in the content coding {told}")
+        return decoder
+
+    async def _end(self, headers: Mapping[str, str]) -> None:
+        """Nothing follows what is there: all of it is, or it is none of this file."""
+        part = Part(self.at, None, ends_at(headers), version_of(headers))
+        if self.at and part.total == self.at and part.continues(self.at, self.total, self.version):
+            self._complete()
+        else:
             await self.restart()
-            if start:
-                raise TransportError("the storage sent another part of the file than was asked for")
-        length = stream.headers.get("Content-Length", "")
-        self.total = self.at + int(length) if _LENGTH.fullmatch(length) else None
-        self._check(self.total or 0)
-        etag = stream.headers.get("ETag", "")
-        self.etag = etag if etag.startswith('"') else None
+
+    async def _take_in(self, stream: Stream, decoder: Decoder, part: Part) -> None:
+        announced = max(part.end or 0, part.total or 0)
+        self._check(announced, announced)
+        await self._place(part)
         self.content_type = stream.headers.get("Content-Type")
         self._tell()
-        await self._copy(stream)
-        if self.total is not None and self.at != self.total:
-            raise TransportError(f"the file broke off after {self.at} of {self.total} bytes")
+        await self._copy(stream, decoder, part.end)
+        is_all = stream.status == HTTPStatus.OK if self.total is None else self.at == self.total
+        if not is_all:
+            of = "" if self.total is None else f" of {self.total}"
+            raise TransportError(f"the file broke off after {self.at}{of} bytes")
+        self._complete()
 
-    def _check(self, size: int) -> None:
+    async def _place(self, part: Part) -> None:
+        """Get ready for a part: begin anew where it does not follow what is there."""
+        if not part.continues(self.at, self.total, self.version):
+            await self.restart()
+            if part.first != 0:
+                raise TransportError("the storage sent another part of the file than was asked for")
+        if self.at == 0:
+            self.version = part.version
+        self.total = self.total if part.total is None else part.total
+
+    def _complete(self) -> None:
+        self.whole = True
+        if self.total is None:
+            self.total = self.at
+            self._tell()
+
+    def _check(self, size: int, announced: int | None = None) -> None:
         most = self.order.max_bytes
         if most is not None and size > most:
-            raise ResultTooLargeError(self.order.job, most, self.total)
+            raise ResultTooLargeError(self.order.job, most, announced)
 
     def _tell(self) -> None:
         if self.order.progress is not None:
             self.order.progress(self.at, self.total)
 
-    async def _copy(self, stream: Stream) -> None:
-        pieces = bytearray()
+    async def _copy(self, stream: Stream, decoder: Decoder, end: int | None) -> None:
+        """Write the body as it comes; what had come when it broke off is kept."""
         try:
-            while piece := await stream.read():
-                self._check(self.at + len(pieces) + len(piece))
-                pieces += piece
-                if len(pieces) >= _CHUNK:
-                    await self._write(pieces)
-        finally:
-            await self._write(pieces)
+            while data := await stream.read():
+                for piece in decoder.decode(data):
+                    await self._add(piece, end)
+            decoder.finish()
+        except TransportError:
+            await self._write()
+            raise
+        await self._write()
 
-    async def _write(self, pieces: bytearray) -> None:
-        if pieces:
-            data = bytes(pieces)
-            pieces.clear()
+    async def _add(self, piece: bytes, end: int | None) -> None:
+        size = self.at + len(self._pieces) + len(piece)
+        self._check(size)
+        if end is not None and size > end:
+            self.version = Version()  # not to be gone on with
+            raise TransportError("the storage sent more bytes than it announced")
+        self._pieces += piece
+        if len(self._pieces) >= _CHUNK:
+            await self._write()
+
+    async def _write(self) -> None:
+        if self._pieces:
+            data, self._pieces = bytes(self._pieces), bytearray()
             await asyncio.to_thread(self.file.write, data)
             self.at += len(data)
             self._tell()
 
 
-async def save(transport: Transport, link: Link, order: Order) -> Path:
+@attrs.define(eq=False)
+class Patience:
+    """How long to wait after an attempt that did not bring the whole file; ``None`` once it is time to give up.
+
+    What had been used up is given back whenever more of the file is there than ever before: but for the bytes thrown
+    away, of which there is an end.
+    """
+
+    lags: Iterator[float]
+    """Seconds before a link or file is asked for again that is not there, and should be."""
+    _jitter: Jitter
+    _delays: Iterator[float]
+    _furthest: int = 0
+    _refused: bool = False
+    _unsatisfied: bool = False
+
+    @classmethod
+    def new(cls) -> Patience:
+        """For one file."""
+        jitter = Jitter()
+        return cls(jitter.lag_delays(), jitter, jitter.call_delays())
+
+    def after(self, status: int | None, saving: Saving) -> float | None:
+        """Seconds until the next attempt, after one that the storage answered with ``status``, if with any.
+
+        A refused link is replaced once: that the service's new one is refused, too, will not pass. A place in the file
+        that is not there leads to its beginning, once.
+        """
+        if saving.at > self._furthest:
+            self._renew(saving.at)
+        if saving.restarts > MOST_RESTARTS:
+            return None
+        if status == HTTPStatus.NOT_FOUND:
+            return next(self.lags, None)
+        if status in _REFUSED:
+            again, self._refused = self._refused, True
+            return None if again else next(self._delays, None)
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            again, self._unsatisfied = self._unsatisfied or not saving.restarts, True
+            return None if again else 0.0
+        return next(self._delays, None)
+
+    def _renew(self, at: int) -> None:
+        self._furthest, self._refused = at, False
+        self._delays, self.lags = self._jitter.call_delays(), self._jitter.lag_delays()
+
+
+async def save(transport: Transport, links: Links, order: Order) -> Path:
     """Fetch a job's result.
 
     Raises:
-        ConfigurationError: the order is no good, or the link no URL.
+        ConfigurationError: the link is no URL.
         ResultTooLargeError: there is more of it than was allowed.
+        ResultUnavailableError: it comes in a content coding that cannot be undone.
         TransportError: the file did not arrive whole, however often tried.
         OSError: the folder cannot be written to.
+        TopazStatusError: as for :meth:`.Links.fresh`.
     """
-    order.check()
     await asyncio.to_thread(order.folder.mkdir, parents=True, exist_ok=True)
-    first = await link()
+    patience = Patience.new()
+    first = await links.fresh(patience.lags)
     file = Partial.make(order.folder)  # not in a thread: a cancellation would lose the file that it goes on to make
     try:
         saving = Saving(order, file)
-        last = await _fetch(transport, link, first, saving)
+        last = await _fetch(transport, links, first, saving, patience)
         target = order.folder / (order.name or default_name(order.job, last.url, saving.content_type))
         await asyncio.to_thread(file.finish, target)
         return target
@@ -166,48 +276,39 @@ async def save(transport: Transport, link: Link, order: Order) -> Path:
         file.discard()
 
 
-async def _fetch(transport: Transport, renew: Link, link: Download, saving: Saving) -> Download:
-    """Try until the file is whole.
-
-    A link that went stale meanwhile is asked for anew. Where the storage finds nothing at the place from which the
-    file is to be resumed, it is fetched from the start, once.
-    """
-    jitter = Jitter()
-    delays = iter(jitter.call_delays())
-    furthest, stale, anew = 0, False, False
+async def _fetch(transport: Transport, links: Links, link: Download, saving: Saving, patience: Patience) -> Download:
+    """Try until the file is whole; gives the link that brought it. One that is no good any more is asked for anew."""
     while True:
+        status = None
         try:
-            link = await renew() if stale else link
             status = await _attempt(transport, link, saving)
+            trouble = TransportError(_answered(status))
         except CertificateError:
             raise
         except TransportError as error:
-            trouble, stale = error, False
-        else:
-            if status in _GOOD:
-                return link
-            trouble, stale = TransportError(f"the storage answered {status}"), status in _STALE
-            if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                if anew or not saving.at:
-                    raise trouble
-                anew = True
-                await saving.restart()
-                continue
-        if saving.at > furthest:
-            furthest, delays = saving.at, iter(jitter.call_delays())
-        delay = next(delays, None)
+            trouble = error
+        if saving.whole:
+            return link
+        delay = patience.after(status, saving)
         if delay is None:
             raise trouble
         await pause(delay)
+        if status in _STALE:
+            link = await links.fresh(patience.lags)
 
 
 async def _attempt(transport: Transport, link: Download, saving: Saving) -> int:
     """Fetch what is missing; gives the storage's status."""
     _check_web(link)
     async with transport.stream(link, saving.headers()) as stream:
-        if stream.status in _GOOD:
+        if stream.status in _TELLING:
             await saving.accept(stream)
         return stream.status
+
+
+def _answered(status: int) -> str:
+    also = " to a fresh link, too" if status in _REFUSED else ""
+    return f"the storage answered {status}{also}"
 
 
 def _check_web(link: Download) -> None:
@@ -222,11 +323,3 @@ def _is_web(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable() and " " not in url
     except ValueError:
         return False
-
-
-def _first_byte(status: int, headers: Mapping[str, str]) -> int:
-    """Where in the file the body begins; -1 where a partial answer does not say."""
-    if status != HTTPStatus.PARTIAL_CONTENT:
-        return 0
-    part = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    return int(part[1]) if part else -1

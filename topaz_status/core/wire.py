@@ -240,7 +240,7 @@ def retry_after(headers: Mapping[str, str], *, wall: float) -> float | None:
     try:
         delay = float(text)
     except ValueError:
-        at = _http_date(text)
+        at = http_date(text)
         if at is None:
             return None
         delay = max(0.0, at - service_time(headers, wall=wall))
@@ -252,12 +252,12 @@ def retry_after(headers: Mapping[str, str], *, wall: float) -> float | None:
 def service_time(headers: Mapping[str, str], *, wall: float) -> float:
     """The service's Unix time when it answered: its ``Date``, or ``wall`` where that is missing or unreadable."""
     text = headers.get("date")
-    at = _http_date(text) if text else None
+    at = http_date(text) if text else None
     return wall if at is None else at
 
 
 @lru_cache(maxsize=16)
-def _http_date(text: str) -> float | None:
+def http_date(text: str) -> float | None:
     """Unix seconds, or ``None``. The cache spares reading the same second's ``Date`` a hundred times."""
     try:
         moment = parsedate_to_datetime(text)

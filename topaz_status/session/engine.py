@@ -15,6 +15,7 @@ from ..core.sweep import PAGE_SIZES
 from .alarms import Alarms
 from .circuits import Circuits
 from .clock import Clock
+from .downloads import Downloads
 from .exchange import Exchange
 from .feed import Feed
 from .findings import Findings
@@ -50,6 +51,7 @@ class Engine:
     exchange: Exchange
     feed: Feed
     alarms: Alarms
+    downloads: Downloads
     keeper: Keeper | None
     _closing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
@@ -82,7 +84,7 @@ class Engine:
         gate.serve(feed)
         if keeper is not None:
             keeper.serve(gate.wake)
-        return cls(clock, transport, gate, exchange, feed, alarms, keeper)
+        return cls(clock, transport, gate, exchange, feed, alarms, Downloads(transport.download_slots()), keeper)
 
     async def close(self) -> None:
         """End every watch, turn away every call, close every connection.
@@ -91,11 +93,13 @@ class Engine:
         """
         self.gate.close()
         self.exchange.close()
+        self.downloads.close()
         async with self._closing:
             try:
                 await self.feed.close()
             finally:
                 try:
+                    await self.downloads.wait_closed()
                     await self.transport.close()
                     self.alarms.close()
                 finally:

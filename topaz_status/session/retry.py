@@ -19,6 +19,10 @@ PROBE_CEILING: Final = 15.0
 """Seconds between probes, at most: below :data:`LOOK_CEILING`, so that no job is asked about twice in a row."""
 CALL_TRIES: Final = 6
 """Attempts of one direct GET."""
+LAG: Final = 30.0
+"""Seconds that a result is waited for which should be there: it may come a little after the status that tells of it."""
+LAG_CEILING: Final = 4.0
+"""Seconds between requests for it, at most."""
 
 
 def _expo(factor: float, ceiling: float) -> Iterator[float]:
@@ -58,6 +62,16 @@ class Jitter:
         """Seconds before each further attempt of a direct call; ends when it has been tried often enough."""
         delays = _expo(LOOK_FACTOR, LOOK_CEILING)
         return (self._spread(delay) for delay in itertools.islice(delays, CALL_TRIES - 1))
+
+    def lag_delays(self) -> Iterator[float]:
+        """Seconds before each further request for a result that lags; together they are :data:`LAG`."""
+        left = LAG
+        for delay in _expo(LOOK_FACTOR, LAG_CEILING):
+            step = min(self._spread(delay), left)
+            left -= step
+            yield step
+            if left <= 0.0:
+                return
 
     def above(self, delay: float) -> float:
         """A little more than ``delay``, so that those told the same do not come back together."""

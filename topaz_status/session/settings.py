@@ -50,6 +50,7 @@ class Settings:
     burst: float
     service_rates: Mapping[JobKind, float | None]
     max_in_flight: int
+    max_downloads: int
     request_timeout: float
     policy: PollPolicy
 
@@ -81,6 +82,7 @@ def make_settings(
     burst: float,
     service_rates: Mapping[JobKind | str, float | None] | None,
     max_in_flight: int,
+    max_downloads: int,
     request_timeout: float,
     policy: PollPolicy,
 ) -> Settings:
@@ -97,7 +99,8 @@ def make_settings(
         rate=_number("rate", rate, least=0.0),
         burst=_number("burst", burst, least=1.0),
         service_rates=_service_rates(service_rates or {}),
-        max_in_flight=_slots(max_in_flight),
+        max_in_flight=_slots("max_in_flight", max_in_flight),
+        max_downloads=_slots("max_downloads", max_downloads),
         request_timeout=seconds("request_timeout", request_timeout),
         policy=policy,
     )
@@ -198,7 +201,7 @@ def _service_rates(given: Mapping[JobKind | str, float | None]) -> dict[JobKind,
     return rates
 
 
-def _slots(value: object) -> int:
+def _slots(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"max_in_flight is a whole number of at least 1, not {value!r}")
+        raise ConfigurationError(f"{name} is a whole number of at least 1, not {value!r}")
     return value

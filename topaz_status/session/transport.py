@@ -215,6 +215,8 @@ class Transport:
     _answered: Callable[[JobKind, int | None], None] = attrs.field(init=False)
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
     _ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
+    _storage_pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
+    """For downloads alone: however long they last, they keep no poll from its connection."""
     _storage: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
     """The session for storage hosts: it holds no key."""
     _doors: dict[Account, _Door] = attrs.field(factory=dict, init=False)
@@ -229,16 +231,27 @@ class Transport:
         self._storage = self._theirs
         if self._theirs is None:
             self._pool = self._connector(self._settings.max_in_flight)
-            self._storage = self._session(self._pool, {})
+            self._storage_pool = self._connector(0)  # the slots are the bound
+            self._storage = self._session(self._storage_pool, {})
+
+    def download_slots(self) -> int:
+        """How many downloads there may be at a time: ``max_downloads``, and half of a caller's connections at most.
+
+        The other half is for polls. Of a single connection, each has all while it lasts.
+        """
+        connector = None if self._theirs is None else self._theirs.connector
+        limits = () if connector is None else (connector.limit, connector.limit_per_host)
+        return min([self._settings.max_downloads, *(max(1, limit // 2) for limit in limits if limit)])
 
     async def close(self) -> None:
-        """Close the pool and every connection in it."""
-        pool, self._pool = self._pool, None
+        """Close the pools and every connection in them."""
+        pools, self._pool, self._storage_pool = (self._pool, self._storage_pool), None, None
         self._doors.clear()
         for session in self._ours:
             await session.close()
-        if pool is not None:
-            await pool.close()
+        for pool in pools:
+            if pool is not None:
+                await pool.close()
         self._deadlines.close()
 
     def check_key(self, kind: JobKind) -> None:
@@ -378,8 +391,9 @@ class Stream:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, looked up in any case."""
-        return self._answer.headers
+        """The headers, looked up in any case; several of one name are joined (RFC 9110 §5.3)."""
+        headers = self._answer.headers
+        return CIMultiDict({name: ", ".join(headers.getall(name)) for name in headers})
 
     async def read(self) -> bytes:
         """The next piece; empty at the end.
