@@ -102,6 +102,12 @@ def test_whole_answers(headers: dict[str, str], size: int | None) -> None:
     assert part_of(200, headers) == Part(0, size, size, Version())
 
 
+def test_the_version_of_what_is_encoded() -> None:
+    """The validators of an encoded body are those of the coded form: no part of the file is asked for by them."""
+    headers = {"ETag": '"1"', "Content-Encoding": "gzip", "Last-Modified": OLD, "Date": NOW}
+    assert part_of(200, headers) == Part(0, None, None, Version())
+
+
 def test_what_may_follow() -> None:
     """A part continues a file where it begins at the next byte, of the same size and version as far as is known."""
     part = part_of(206, {"Content-Range": "bytes 5-9/10", "ETag": '"1"'})

@@ -79,16 +79,16 @@ class Part:
 def part_of(status: int, headers: Mapping[str, str]) -> Part:
     """What a 200 or 206 holds.
 
-    A 206 of several parts (``multipart/byteranges``) has no ``Content-Range``. One with a content coding is no part of
-    the file: its range is of the coded form.
+    A 206 of several parts (``multipart/byteranges``) has no ``Content-Range``. Length, range and version of a body with
+    a content coding are those of the coded form, and tell nothing of the file.
     """
+    if codings(headers):
+        return Part(-1 if status == HTTPStatus.PARTIAL_CONTENT else 0, None, None, Version())
     length, version = _length_of(headers), version_of(headers)
-    coded = bool(codings(headers))
     if status != HTTPStatus.PARTIAL_CONTENT:
-        length = None if coded else length
         return Part(0, length, length, version)
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if match is None or coded:
+    if match is None:
         return Part(-1, None, None, version)
     first, end = int(match[1]), int(match[2]) + 1
     total = None if match[3] == "*" else int(match[3])
