@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -93,7 +94,7 @@ async def test_no_result_to_wait_for(word: str | int, status: int, error: type[S
 
 
 URL = f"{MEMORY_URL}/file.bin"
-STATUSES = {
+STATUSES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "video": ({"id": "x", "status": "complete"}, {"download": {"url": URL, "expiresAt": 2e12}}, "processing"),
     "try-on": ({"job_id": "x", "status": "completed"}, {"result_url": URL}, "running"),
 }

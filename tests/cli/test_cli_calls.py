@@ -195,6 +195,14 @@ class TestDownload:
         assert result.objects == [{"job": job, "path": str(tmp_path / "mine.jpg"), "bytes": 300_000}]
         assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]
 
+    def test_so_many_at_once(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
+        """The number of files fetched at once can be chosen, and is checked; more than the client's own eight, too."""
+        jobs = simulator.add_jobs([{"kind": "video", "count": 12, "size": 5000, **PAST}])
+        for number in ("1", "12"):
+            result = cli("download", *jobs, "--folder", tmp_path / number, "--rate=100", "--max-downloads", number)
+            assert (result.code, len(list((tmp_path / number).iterdir()))) == (0, 12)
+        assert cli("download", *jobs, "--max-downloads", "0").code == 2
+
     def test_a_job_without_a_result_is_told(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
         """On its way: wait for it. Failed: why. The others are fetched; exit code 1."""
         running, failed, done = simulator.add_jobs(

@@ -236,6 +236,7 @@ def _add_download(commands: Any) -> None:
     add = parser.add_argument
     add("--folder", default=".", metavar="DIR", help="where to; made if missing (default: here)")
     add("--name", metavar="NAME", help="the file's name, for one job (default: its kind and id)")
+    add("--max-downloads", type=count, default=4, metavar="N", help="files fetched at once (default: 4)")
     add("--max-size", type=a_size, metavar="SIZE", help="refuse a larger file: 500000, 20MB, 2GiB (default: no limit)")
     _add_common(parser)
 

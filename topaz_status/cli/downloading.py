@@ -18,8 +18,6 @@ from .jobs import all_jobs
 from .screen import Screen, moving
 from .wording import job_column, json_line, plural, size
 
-_AT_ONCE: Final = 4
-"""Downloads side by side."""
 _BAR: Final = 24
 
 
@@ -50,7 +48,7 @@ async def download(arguments: argparse.Namespace, screen: Screen) -> int:
         return OK
 
     async with moving(screen, transfers.picture):
-        return await each(arguments, jobs, one, screen, at_once=_AT_ONCE)
+        return await each(arguments, jobs, one, screen, at_once=arguments.max_downloads)
 
 
 def _check_name(name: str | None, jobs: Sequence[JobRef]) -> None:

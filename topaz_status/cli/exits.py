@@ -107,6 +107,8 @@ def _advice(error: Exception, kind: JobKind | None) -> str | None:
         return None  # its text says what to do
     if isinstance(error, TransportError):
         return f"check the network and {URL_VARIABLES[account]}, if it is set" if account else "check the network"
+    if isinstance(error, ResultUnavailableError) and (error.status is None or error.status.is_terminal):
+        return None  # no waiting would help: the job has completed
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), None)
 
 

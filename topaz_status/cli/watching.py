@@ -40,7 +40,7 @@ def new_client(arguments: argparse.Namespace) -> StatusClient:
     """
     store = None if arguments.store is None else store_of(arguments.store)
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
-    settings = {name: getattr(arguments, name) for name in ("rate", "burst", "max_in_flight")}
+    settings = {name: getattr(arguments, name, None) for name in ("rate", "burst", "max_in_flight", "max_downloads")}
     given = {name: value for name, value in settings.items() if value is not None}
     try:
         return StatusClient(policy=policy, store=store, **given, **network_of(arguments))
