@@ -215,3 +215,41 @@ def test_polls_that_were_refused_a_free_slot_are_asked_again() -> None:
         return polls.sent
 
     assert run_virtual(main()) == [1.0]
+
+
+@pytest.mark.parametrize(("slots", "held"), [(1, 1), (2, 1), (4, 3), (8, 6), (32, 24)])
+def test_long_calls_leave_slots_to_polls(slots: int, held: int) -> None:
+    """However many direct calls there are and however long they last, a quarter of the slots is for polls alone."""
+
+    async def main() -> tuple[int, list[float]]:
+        gate, log = new_gate(rate=1000.0, burst=100.0, slots=slots), list[tuple[float, str]]()
+        polls = Polls(gate, [5.0, 6.0])
+        gate.serve(polls)
+        calls = [asyncio.create_task(call(gate, IMAGE, log, str(n), took=30.0)) for n in range(40)]
+        await asyncio.sleep(20)
+        assert len(log) == gate.peak_in_flight - (slots > 1)
+        for waiting in calls:
+            waiting.cancel()
+        await asyncio.wait(calls)
+        return len(log), polls.sent
+
+    granted, sent = run_virtual(main())
+    assert granted == held
+    assert slots == 1 or sent == pytest.approx([5.0, 6.0], abs=0.01)
+
+
+def test_calls_held_back_go_when_a_call_of_any_kind_is_over() -> None:
+    """The slot that one call gives back goes to the next, of whatever kind, at once; meanwhile no timer spins."""
+
+    async def main() -> list[tuple[float, str]]:
+        gate, log = new_gate(rate=1000.0, burst=100.0, slots=2), list[tuple[float, str]]()
+        gate.serve(Polls(gate, []))
+        kinds = {"a": IMAGE, "b": VIDEO, "c": TRY_ON, "d": IMAGE}
+        calls = [asyncio.create_task(call(gate, kind, log, name, took=1.0)) for name, kind in kinds.items()]
+        await asyncio.sleep(0.5)
+        assert gate._timer is None
+        await asyncio.gather(*calls)
+        assert gate.in_flight == 0
+        return log
+
+    assert run_virtual(main()) == [(0.0, "a"), (1.0, "b"), (2.0, "c"), (3.0, "d")]

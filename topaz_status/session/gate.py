@@ -1,7 +1,8 @@
 """A slot, then a token: the only waiting for permission to send.
 
 Two ask for it: direct calls, which wait in line here, and the feed's polls, which are picked only when one may go, so
-that none of them waits. A direct call goes first, but takes at most every second token while polls are due. One timer
+that none of them waits. A direct call goes first, but takes at most every second token while polls are due, and never
+the last quarter of the slots: a crowd of long answers, such as whole lists, leaves polls room on the wire. One timer
 waits for the earliest moment at which anything may go; all else happens in one synchronous step, :meth:`Gate._pump`.
 """
 
@@ -56,6 +57,8 @@ class Gate:
     crowded: bool = attrs.field(default=False, init=False)
     """True once polls were refused a slot that was free: the next one given back may be for them."""
     _lines: dict[JobKind, deque[tuple[int, asyncio.Future[None]]]] = attrs.field(init=False)
+    _calls: int = attrs.field(default=0, init=False)
+    """Slots that direct calls hold."""
     _arrivals: int = attrs.field(default=0, init=False)
     _in_line: int = attrs.field(default=0, init=False)
     """How many stand in lines, those who have gone included."""
@@ -67,6 +70,11 @@ class Gate:
 
     def __attrs_post_init__(self) -> None:
         self._lines = {kind: deque() for kind in JobKind}
+
+    @property
+    def call_slots(self) -> int:
+        """How many slots direct calls may hold: all but a quarter, and one at least."""
+        return self.slots if self._polls is None else max(1, self.slots - max(1, self.slots // 4))
 
     def serve(self, polls: Polls) -> None:
         """Let polls have what direct calls leave."""
@@ -83,7 +91,7 @@ class Gate:
         try:
             yield
         finally:
-            self.release(kind)
+            self._release_call(kind)
 
     async def _wait(self, kind: JobKind) -> None:
         if self._closed:
@@ -98,8 +106,19 @@ class Gate:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:  # granted, never used
                 self.budget.give_back(kind)
-                self.release(kind)
+                self._release_call(kind)
             raise
+
+    def _release_call(self, kind: JobKind) -> None:
+        """Give a direct call's slot back; calls of any kind may have waited for it."""
+        held_back = self._in_line and not self._may_call()
+        self._calls -= 1
+        self.release(kind)
+        if held_back:
+            self.wake()
+
+    def _may_call(self) -> bool:
+        return self._calls < self.call_slots
 
     def release(self, kind: JobKind) -> None:
         """Give a slot back, after a request of that kind."""
@@ -152,7 +171,7 @@ class Gate:
         kinds = self.budget.ready(now)
         if not kinds:
             return False
-        direct = self._first(kinds) if self._in_line else None
+        direct = self._first(kinds) if self._in_line and self._may_call() else None
         if direct is not None and not self._direct_last:
             return self._call(direct, now)
         if self._polls is not None and (polled := self._polls.start(now, kinds)) is not None:
@@ -177,6 +196,7 @@ class Gate:
     def _call(self, kind: JobKind, now: float) -> bool:
         _, turn = self._lines[kind].popleft()
         self._in_line -= 1
+        self._calls += 1
         self.budget.take(kind, now)
         self._direct_last = True
         turn.set_result(None)
@@ -203,7 +223,7 @@ class Gate:
     def _goes_at(self, kind: JobKind, now: float) -> float:
         """When a request of that kind is wanted and has its token, a slot being free."""
         ready_at = self.budget.ready_at(kind)
-        if self._in_line and self._living(kind):
+        if self._in_line and self._may_call() and self._living(kind):
             return max(ready_at, now)
         return math.inf if self._polls is None else max(ready_at, self._polls.next_at(now, kind))
 
