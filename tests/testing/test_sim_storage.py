@@ -44,15 +44,18 @@ def test_ranges(text: str, span: tuple[int, int] | None) -> None:
 
 
 async def test_a_result_and_its_parts(topaz_simulator: Simulator) -> None:
-    """The file comes whole or in parts with its length and ETag; a HEAD link tells the length alone."""
+    """The file comes whole or in parts with its length, ETag and date; a HEAD link tells the length alone."""
     async with topaz_simulator.session() as session:
         job, url = await link_to(topaz_simulator, session)
         async with session.get(url) as response:
             data, etag = await response.read(), response.headers["ETag"]
+            modified = response.headers["Last-Modified"]
         assert data == topaz_simulator.result_bytes(job) == result_bytes(job, 1000)
         async with session.get(url, headers={"Range": "bytes=100-", "If-Range": etag}) as response:
             assert (response.status, await response.read()) == (206, data[100:])
             assert response.headers["Content-Range"] == "bytes 100-999/1000"
+        async with session.get(url, headers={"Range": "bytes=100-", "If-Range": modified}) as response:
+            assert (response.status, response.headers["Last-Modified"]) == (206, modified)
         async with session.get(url, headers={"Range": "bytes=100-", "If-Range": '"old"'}) as response:
             assert (response.status, await response.read()) == (200, data)
         async with session.get(url, headers={"Range": "bytes=1000-"}) as response:

@@ -145,8 +145,10 @@ class Front:
         if life is None:
             return storage.refusal(404, "NoSuchKey", "The specified key does not exist.")
         ref: JobRef = life.ref
-        bad = storage.check_link(ref, request.method, query, account.clock.unix(account.clock.now()))
-        return bad or storage.serve_file(ref, life.plan.size, request.method, request.headers)
+        now = account.clock.now()
+        bad = storage.check_link(ref, request.method, query, account.clock.unix(now))
+        ended = http_date(int(account.clock.unix(min(life.ends_at, now))))
+        return bad or storage.serve_file(ref, life.plan.size, request.method, request.headers, modified=ended)
 
     async def _send(self, request: web.BaseRequest, answer: Answer | None, verdict: Verdict) -> web.StreamResponse:
         fault = verdict.fault

@@ -57,14 +57,16 @@ def check_link(ref: JobRef, method: str, query: Mapping[str, str], unix: float) 
     return None
 
 
-def serve_file(ref: JobRef, size: int, method: str, headers: Mapping[str, str]) -> Answer:
-    """The file, or the part of it that a ``Range`` header asks for."""
+def serve_file(ref: JobRef, size: int, method: str, headers: Mapping[str, str], *, modified: str = "") -> Answer:
+    """The file, or the part of it that a ``Range`` header asks for; ``modified`` is its ``Last-Modified``."""
     data = result_bytes(ref, size)
     etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
     told = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Type": _TYPES[ref.kind]}
+    if modified:
+        told["Last-Modified"] = modified
     if headers.get("If-None-Match") == etag:
         return Answer(304, None, told)
-    wanted = headers.get("Range") if headers.get("If-Range", etag) == etag else None
+    wanted = headers.get("Range") if headers.get("If-Range", etag) in {etag, modified} else None
     span = None if wanted is None else parse_range(wanted, size)
     if span is None:
         return _whole(data, told, method)
