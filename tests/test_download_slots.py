@@ -13,6 +13,7 @@ import orjson
 import pytest
 from harness import (
     PIXELCUT_KEY,
+    SINGLY,
     TOPAZ_KEY,
     Axe,
     Heard,
@@ -99,6 +100,20 @@ async def test_half_of_a_callers_connections(limits: dict[str, Any], tmp_path: P
             assert (await client.watch(watched)).state is JobState.COMPLETED
             assert files(simulator) == links(simulator) == 3
         await asyncio.gather(*saves, return_exceptions=True)
+
+
+@virtual
+async def test_whole_lists_hold_up_no_poll() -> None:
+    """Nor do direct calls, however long their answers take: polls have slots that no call can have."""
+    simulator = Simulator()
+    job = simulator.add_image(duration=0.0)
+    simulator.add_fault("slow", endpoint="image.list", seconds=25.0)
+    async with client_of(simulator, max_in_flight=4, policy=SINGLY) as client:
+        lists = [asyncio.create_task(client.image.list_all()) for _ in range(8)]
+        await asyncio.sleep(1)
+        assert (await client.watch(job)).state is JobState.COMPLETED
+        assert now() < 3
+        await asyncio.gather(*lists)
 
 
 @virtual

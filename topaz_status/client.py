@@ -63,7 +63,8 @@ class StatusClient:
         burst: tokens kept for a moment of need: at most ``burst + rate × t`` requests in any ``t`` seconds.
         service_rates: ceilings per kind below ``rate``, requests/s, merged over ``{JobKind.TRY_ON: 5.0}``; ``None``
             lifts one.
-        max_in_flight: requests to the services on the wire at once; downloads are not among them.
+        max_in_flight: requests to the services on the wire at once; downloads are not among them. Direct calls hold
+            three quarters at most, so that long answers, such as ``image.list_all``, hold up no poll.
         max_downloads: result files fetched at once by :meth:`save`, over connections of their own; further ones wait in
             line. A few fill most networks; each more takes a connection, a megabyte of memory and at times a thread.
             Through a caller's ``session`` they take at most half of its connector's ``limit`` and ``limit_per_host``.
