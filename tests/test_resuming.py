@@ -239,6 +239,15 @@ async def test_a_chunked_body_that_is_cut(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_nothing_came_before_the_cut(tmp_path: Path) -> None:
+    """Of an answer that brought no byte nothing is kept: neither its size nor its version binds the next one."""
+    server = storage(cut(STRONG)[:-5], chunked(b"another file", headers='ETag: "two"'))
+    async with client_of(server) as client:
+        assert (await client.save("try-on:x", tmp_path)).read_bytes() == b"another file"
+    assert ranges(server) == [None, None]
+
+
+@virtual
 async def test_only_the_last_chunk_is_missing(tmp_path: Path) -> None:
     """All bytes are there, and only a 416 that names their number tells so: the file is whole, by two requests."""
     no = http(b"", "416 Range Not Satisfiable", "Content-Range: bytes */10")

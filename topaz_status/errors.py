@@ -287,7 +287,10 @@ class JobLostError(JobError):
 
 
 class ResultUnavailableError(JobError):
-    """There is nothing to download: the job is still on its way, or the service names no URL."""
+    """There is nothing to download: the job is still on its way, or the service names no URL.
+
+    Also for a result that its storage sends in a content coding that cannot be undone; ``status`` is ``None`` then.
+    """
 
     verdict = "has no result to download"
 

@@ -156,8 +156,9 @@ class Saving:
             if part.first != 0:
                 raise TransportError("the storage sent another part of the file than was asked for")
         if self.at == 0:
-            self.version = part.version
-        self.total = self.total if part.total is None else part.total
+            self.version, self.total = part.version, part.total
+        elif part.total is not None:
+            self.total = part.total
 
     def _complete(self) -> None:
         self.whole = True
@@ -240,7 +241,7 @@ class Patience:
             return next(self.lags, None)
         if status in _REFUSED:
             again, self._refused = self._refused, True
-            return None if again else next(self._delays, None)
+            return None if again else 0.0
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             again, self._unsatisfied = self._unsatisfied or not saving.restarts, True
             return None if again else 0.0

@@ -117,7 +117,7 @@ def test_what_may_follow() -> None:
     assert not part.continues(5, 12, Version('"1"'))
     assert not part.continues(5, 10, Version('"2"'))
     assert not part_of(200, {"Content-Length": "10"}).continues(5, 10, Version())
-    assert part_of(200, {"Content-Length": "10", "ETag": '"2"'}).continues(0, None, Version('"1"'))
+    assert part_of(200, {"Content-Length": "12", "ETag": '"2"'}).continues(0, 10, Version('"1"')), "nothing is there"
 
 
 @pytest.mark.parametrize(

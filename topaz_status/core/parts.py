@@ -72,8 +72,9 @@ class Part:
 
     def continues(self, at: int, total: int | None, version: Version) -> bool:
         """True for bytes that may follow ``at`` bytes of a file."""
-        fits = self.first == at and (total is None or self.total in (None, total))
-        return fits and (at == 0 or version.may_be(self.version))
+        if self.first != at:
+            return False
+        return at == 0 or ((total is None or self.total in (None, total)) and version.may_be(self.version))
 
 
 def part_of(status: int, headers: Mapping[str, str]) -> Part:
