@@ -377,7 +377,6 @@ class StatusClient:
             TopazStatusError: as for the endpoints.
         """
         from . import results  # noqa: PLC0415  # see the top
-        from .session.links import Links  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         match ref.kind:

@@ -230,7 +230,7 @@ class Transport:
         self._deadlines = Deadlines(clock, self._settings.request_timeout)
         self._storage = self._theirs
         if self._theirs is None:
-            self._pool = self._connector(self._settings.max_in_flight)
+            self._pool = self._connector(self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE)
             self._storage_pool = self._connector(0)  # the slots are the bound
             self._storage = self._session(self._storage_pool, {})
 
@@ -302,11 +302,11 @@ class Transport:
         door = self._doors[ACCOUNTS[kind]] = _Door(session, base, Secret(key.reveal().encode()), options, proxy)
         return door
 
-    def _connector(self, limit: int) -> aiohttp.TCPConnector:
-        """A pool of ``limit`` connections; what holds for each connection is set here."""
+    def _connector(self, limit: int, **settings: Any) -> aiohttp.TCPConnector:
+        """A pool of ``limit`` connections, 0 for any number; what holds for each connection is set here."""
         return _Connector(
             limit=limit,
-            keepalive_timeout=KEEP_ALIVE,
+            **settings,
             socket_factory=_socket,
             ssl=True if self._network.ssl is None else self._network.ssl,
         )
