@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -20,18 +20,13 @@ from .models import Download, TryOnStatus, VideoStatus
 from .models.redact import quoted, shown
 from .models.state import JobRef, JobState
 from .session.links import Links
-from .session.retry import CALL_TRIES, Jitter, pause
+from .session.patience import REFUSED, STALE, Patience
+from .session.retry import pause
 from .session.transport import Stream, Transport
 
 _CHUNK: Final = 1 << 20
-MOST_RESTARTS: Final = CALL_TRIES - 1
-"""How often one file is begun anew, at most, bytes of it being there."""
 _TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
 """What tells something of the file."""
-_REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
-"""What storages answer to a link that has expired; 400 is Google's and Amazon's ``ExpiredToken``."""
-_STALE: Final = _REFUSED | {HTTPStatus.NOT_FOUND}
-
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there, and how many there will be: ``None`` while the storage has not said."""
 
@@ -205,53 +200,6 @@ class Saving:
             self._tell()
 
 
-@attrs.define(eq=False)
-class Patience:
-    """How long to wait after an attempt that did not bring the whole file; ``None`` once it is time to give up.
-
-    What had been used up is given back whenever more of the file is there than ever before: but for the bytes thrown
-    away, of which there is an end.
-    """
-
-    lags: Iterator[float]
-    """Seconds before a link or file is asked for again that is not there, and should be."""
-    _jitter: Jitter
-    _delays: Iterator[float]
-    _furthest: int = 0
-    _refused: bool = False
-    _unsatisfied: bool = False
-
-    @classmethod
-    def new(cls) -> Patience:
-        """For one file."""
-        jitter = Jitter()
-        return cls(jitter.lag_delays(), jitter, jitter.call_delays())
-
-    def after(self, status: int | None, saving: Saving) -> float | None:
-        """Seconds until the next attempt, after one that the storage answered with ``status``, if with any.
-
-        A refused link is replaced once: that the service's new one is refused, too, will not pass. A place in the file
-        that is not there leads to its beginning, once.
-        """
-        if saving.at > self._furthest:
-            self._renew(saving.at)
-        if saving.restarts > MOST_RESTARTS:
-            return None
-        if status == HTTPStatus.NOT_FOUND:
-            return next(self.lags, None)
-        if status in _REFUSED:
-            again, self._refused = self._refused, True
-            return None if again else 0.0
-        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            again, self._unsatisfied = self._unsatisfied or not saving.restarts, True
-            return None if again else 0.0
-        return next(self._delays, None)
-
-    def _renew(self, at: int) -> None:
-        self._furthest, self._refused = at, False
-        self._delays, self.lags = self._jitter.call_delays(), self._jitter.lag_delays()
-
-
 async def save(transport: Transport, links: Links, order: Order) -> Path:
     """Fetch a job's result.
 
@@ -290,11 +238,11 @@ async def _fetch(transport: Transport, links: Links, link: Download, saving: Sav
             trouble = error
         if saving.whole:
             return link
-        delay = patience.after(status, saving)
+        delay = patience.after(status, saving.at, saving.restarts)
         if delay is None:
             raise trouble
         await pause(delay)
-        if status in _STALE:
+        if status in STALE:
             link = await links.fresh(patience.lags)
 
 
@@ -308,7 +256,7 @@ async def _attempt(transport: Transport, link: Download, saving: Saving) -> int:
 
 
 def _answered(status: int) -> str:
-    also = " to a fresh link, too" if status in _REFUSED else ""
+    also = " to a fresh link, too" if status in REFUSED else ""
     return f"the storage answered {status}{also}"
 
 
