@@ -131,11 +131,16 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    words: Sequence[object], environment: Mapping[str, str], *, rich: bool = True, out: int | None = None
+    words: Sequence[object],
+    environment: Mapping[str, str],
+    *,
+    rich: bool = True,
+    out: int | None = None,
+    term: str = "xterm-256color",
 ) -> Iterator[Terminal]:
     """A child on a terminal of its own; ``out`` is where its standard output goes instead."""
     ours, theirs = pty.openpty()
-    settings = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    settings = {"TERM": term, "COLUMNS": "100", "LINES": "40"}
     process = subprocess.Popen(  # noqa: S603  # our own command
         command(*words, rich=rich),
         stdin=theirs,

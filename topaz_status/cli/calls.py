@@ -140,7 +140,7 @@ def prepare_delete(arguments: argparse.Namespace) -> bool:
     require_keys([JobRef(JobKind.IMAGE, "any")])
     if arguments.yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError("delete asks first, and standard input is no terminal: add --yes if you mean it", USAGE)
     what = "ALL image jobs of the account, however many they are" if arguments.all else _these(arguments.jobs)
     sys.stderr.write(f"Delete the records of {what}? This cannot be undone. [y/N] ")

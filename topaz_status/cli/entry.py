@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ..errors import StoreError
 from .arguments import parse
-from .exits import BROKEN_PIPE, INTERRUPTED, OK, UNKNOWN, CommandError
+from .exits import INTERRUPTED, OK, UNKNOWN, CommandError
 from .running import run
 from .screen import Screen, logged, open_screen
+from .streams import guarded
 
 Command = Callable[[argparse.Namespace, Screen], Coroutine[Any, Any, int]]
 
@@ -24,21 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; by default those of the process.
     """
+    return guarded(lambda: _main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: Sequence[str]) -> int:
     try:
-        code = _dispatch(parse(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        return _dispatch(parse(argv))
     except CommandError as problem:
         Screen().err(problem.text)
         return problem.code
     except KeyboardInterrupt:
         Screen().err("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        return BROKEN_PIPE
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else OK
-    return code
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
@@ -84,9 +82,3 @@ def _run(command: Command, arguments: argparse.Namespace, *, moving: bool) -> in
         raise CommandError(str(error), UNKNOWN) from None
     finally:
         screen.close()
-
-
-def _let_go_of_stdout() -> None:
-    """Whoever read our output has gone: the interpreter must not complain of it at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,10 +13,12 @@ import attrs
 
 from ..errors import ConfigurationError
 from ..models.state import JobRef
+from .decoding import LineDecoder
 from .exits import USAGE, CommandError
 
 STDIN: Final = "-"
 _CHUNK: Final = 1 << 16
+_NO_TEXT: Final = "this is no text in UTF-8: save the list as UTF-8, or as UTF-16 with a byte order mark"
 
 
 @attrs.frozen
@@ -34,8 +36,10 @@ def wants_stdin(jobs: Sequence[JobRef | str]) -> bool:
     """True when jobs are to be read from standard input: asked for by ``-``, or piped in and none named.
 
     Raises:
-        CommandError: none is named and nothing is piped in.
+        CommandError: none is named and nothing is piped in, or standard input is closed.
     """
+    if STDIN in jobs and sys.stdin is None:
+        raise CommandError("there is no standard input to read jobs from: it is closed", USAGE)
     if jobs:
         return STDIN in jobs
     if sys.stdin is None or sys.stdin.isatty():
@@ -56,11 +60,21 @@ def all_jobs(jobs: Sequence[JobRef | str]) -> list[JobRef]:
     """
     found = named(jobs)
     if wants_stdin(jobs):
-        for job in parse_lines(enumerate(sys.stdin, 1)):
+        for job in parse_lines(enumerate(_lines(sys.stdin.fileno()), 1)):
             if isinstance(job, BadLine):
                 raise CommandError(str(job), USAGE)
             found.append(job)
     return list(dict.fromkeys(found))
+
+
+def _lines(descriptor: int) -> Iterator[str]:
+    decoder, piece = LineDecoder(), b"-"
+    while piece:
+        try:
+            piece = os.read(descriptor, _CHUNK)
+        except OSError as problem:
+            raise CommandError(f"cannot read standard input: {problem.strerror}", USAGE) from None
+        yield from decoder.feed(piece)
 
 
 def parse_lines(lines: Iterator[tuple[int, str]]) -> Iterator[JobRef | BadLine]:
@@ -72,10 +86,12 @@ def parse_lines(lines: Iterator[tuple[int, str]]) -> Iterator[JobRef | BadLine]:
 
 
 def parse_line(number: int, line: str) -> JobRef | BadLine | None:
-    """Read one line."""
-    text = line.strip()
+    """Read one line. Lists that were joined have a byte order mark within, before the first line of each."""
+    text = line.strip().lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").lstrip()
     if not text or text.startswith("#"):
         return None
+    if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
+        return BadLine(number, _NO_TEXT)
     try:
         return JobRef.parse(text)
     except ConfigurationError as error:
@@ -97,16 +113,12 @@ class Lines:
     async def __aiter__(self) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._read, args=(loop,), name="topaz-status-stdin", daemon=True).start()
-        rest = b""
-        while piece := await self._pieces.get():
+        decoder, piece = LineDecoder(), b"-"
+        while piece:
+            piece = await self._pieces.get()
             self._wanted.release()
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > _CHUNK:  # no job's name is that long: let the parser say so
-                lines, rest = [*lines, rest], b""
-            for line in lines:
-                yield line.decode(errors="replace")
-        if rest:
-            yield rest.decode(errors="replace")
+            for line in decoder.feed(piece):
+                yield line
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         piece = b"-"

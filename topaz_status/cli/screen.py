@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..session.retry import pause
+from .exits import UNKNOWN, CommandError
+from .streams import moves, unwritable
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -40,8 +42,18 @@ class Screen:
         """Put a picture in place of the last one."""
 
     def out(self, text: str) -> None:
-        """Print a line of result, at once."""
-        print(text, flush=True)
+        """Print a line of result, at once.
+
+        Raises:
+            BrokenPipeError: nobody reads it any more.
+            CommandError: it cannot be written.
+        """
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            raise CommandError(unwritable(problem), UNKNOWN) from None
 
     def err(self, text: str) -> None:
         """Print a line that is no result."""
@@ -91,7 +103,7 @@ class RichScreen(Screen):
         from rich.live import Live  # noqa: PLC0415
 
         self._live: Live = Live(
-            console=Console(stderr=True),
+            console=Console(stderr=True, force_terminal=True),  # an empty FORCE_COLOR says nothing against it
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
@@ -128,10 +140,14 @@ class RichScreen(Screen):
 
 
 def open_screen(*, moving: bool) -> Screen:
-    """The best screen there is; ``moving`` is false for a command that is to be quiet."""
-    if not moving or not sys.stderr.isatty():
+    """The best screen there is; ``moving`` is false for a command that is to be quiet.
+
+    Where a character may have to be written as several, rich's picture would be wider than it thinks: a line must do.
+    """
+    if not moving or not moves(sys.stderr):
         return Screen()
-    return LineScreen() if importlib.util.find_spec("rich") is None else RichScreen()
+    drawable = importlib.util.find_spec("rich") is not None and sys.stderr.encoding.lower().startswith("utf")
+    return RichScreen() if drawable else LineScreen()
 
 
 @contextlib.asynccontextmanager
@@ -167,8 +183,9 @@ class LogHandler(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one record."""
-        self._screen.err(self.format(record))
+        """Print one record; that nobody reads it must not hurt the work it tells of."""
+        with contextlib.suppress(OSError):
+            self._screen.err(self.format(record))
 
 
 @contextlib.contextmanager

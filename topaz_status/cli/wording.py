@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -13,6 +12,7 @@ import attrs
 import orjson
 
 from ..models.state import JobRef, JobState
+from .streams import can_show, wants_color
 
 JOB_WIDTH: Final = 43
 """Columns of ``try-on:`` and a UUID, the longest name of a job that is usual."""
@@ -78,14 +78,23 @@ def job_column(job: JobRef | None) -> str:
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON. What is not printable is escaped in it: the line may be shown on a terminal."""
-    text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    """One line of JSON. What is not printable, or not in standard output's encoding, is escaped in it."""
+    text = _json(value)
+    if text.isprintable() and can_show(text, sys.stdout):
+        return text
+    return "".join(one if one.isprintable() and can_show(one, sys.stdout) else json.dumps(one)[1:-1] for one in text)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # a file's name may be no text at all: lone surrogates stand for its bytes
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def painted(text: str, state: JobState | None) -> str:
-    """The text in its state's color, where standard output is a terminal that wants colors."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    """The text in its state's color, where standard output is to have colors."""
+    if not wants_color(sys.stdout):
         return text
     color = 31 if state is None else _COLORS.get(state)
     return text if color is None else f"\x1b[{color}m{text}\x1b[0m"

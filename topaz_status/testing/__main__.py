@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..cli.streams import guarded
 from .simulate import add_arguments, run
 
 
 def main() -> int:
     """Read the command line and serve; gives the exit code."""
+    return guarded(_main)
+
+
+def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m topaz_status.testing", description="Simulate the three services.")
     add_arguments(parser)
-    return run(parser.parse_args())
+    try:
+        return run(parser.parse_args())
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
 
 
 if __name__ == "__main__":

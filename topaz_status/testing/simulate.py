@@ -102,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         return asyncio.run(_serve(simulator, plans, arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # of standard output: whoever runs this deals with it
+        raise
     except OSError as problem:
         return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {problem}")
 
@@ -134,6 +136,9 @@ async def _serve(simulator: Simulator, plans: Iterable[JobPlan], arguments: argp
 
 async def _watch_input(ended: asyncio.Event) -> None:
     """Set ``ended`` once standard input does: when whoever holds its other end is gone."""
+    if sys.stdin is None:
+        ended.set()
+        return
     loop = asyncio.get_running_loop()
 
     def readable() -> None:
