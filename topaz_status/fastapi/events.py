@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 from ..fleet import View
 from ..models.state import JobRef
 from ..session.statistics import Stats
+from .problems import detail_of
 
 _NOTHING: Final = "-"
 _ENDED: Final = "!"
@@ -46,7 +47,7 @@ def status_event(view: View, *, event_id: str | None = None) -> ServerSentEvent:
         "status": view.status,
         "progress": view.progress,
         "expected_end": view.expected_end,
-        "error": None if view.error is None else str(view.error),
+        "error": None if view.error is None else detail_of(view.error),
         "updated_at": view.updated_at,
         "ended": view.ended,
     }

@@ -21,10 +21,13 @@ from fastapi.requests import HTTPConnection
 from ..client import StatusClient
 from ..errors import ConfigurationError
 from .lobby import Lobby
+from .operators import STATE, report
 from .signals import on_signal
 
-STATE: Final = "topaz_status"
-"""What the app's state calls its lobby."""
+_NO_CLIENT: Final = (
+    "the app has no client: no status_lifespan has run. Give lifespan=status_lifespan(…) to the outermost app: "
+    "a server runs no lifespan of an app that is mounted in another, and none at all with --lifespan off"
+)
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -80,7 +83,7 @@ def lobby_of(where: HTTPConnection | FastAPI) -> Lobby:
     for state in states:
         if isinstance(lobby := getattr(state, STATE, None), Lobby):
             return lobby
-    raise ConfigurationError("the app has no client: give it lifespan=status_lifespan(…)")
+    raise ConfigurationError(_NO_CLIENT)
 
 
 def client_of(where: HTTPConnection | FastAPI) -> StatusClient:
@@ -92,12 +95,15 @@ def client_of(where: HTTPConnection | FastAPI) -> StatusClient:
     return lobby_of(where).client
 
 
-async def get_client(connection: HTTPConnection) -> StatusClient:
+Reported = Annotated[None, Depends(report)]
+
+
+async def get_client(connection: HTTPConnection, _reported: Reported = None) -> StatusClient:
     """The dependency behind :data:`ClientDep`; ``app.dependency_overrides[get_client]`` puts another in its place."""
     return client_of(connection)
 
 
-async def get_lobby(connection: HTTPConnection) -> Lobby:
+async def get_lobby(connection: HTTPConnection, _reported: Reported = None) -> Lobby:
     """The dependency behind :data:`LobbyDep`."""
     return lobby_of(connection)
 

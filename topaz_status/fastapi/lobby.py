@@ -9,6 +9,7 @@ import attrs
 
 from ..client import StatusClient
 from .board import Board
+from .operators import Operator
 from .problems import RETRY_AFTER, Problem
 
 
@@ -23,6 +24,7 @@ class Lobby:
     _ends: dict[object, Callable[[], None]] = attrs.field(factory=dict, init=False)
     boards: dict[int, Board] = attrs.field(factory=dict, init=False)
     """The whole fleet, by how much of it is shown."""
+    operator: Operator = attrs.field(factory=Operator, init=False)
     closing: bool = attrs.field(default=False, init=False)
     """True once the server is going away."""
 

@@ -29,9 +29,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
-from fastapi.requests import Request
+from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from fastapi.websockets import WebSocket, WebSocketState
 
 from ..errors import (
     BadRequestError,
@@ -55,10 +56,15 @@ from ..errors import (
     WatchTimeoutError,
 )
 from ..models.redact import without_urls
+from .operators import is_leaving, tell_operator
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 1
 """Seconds after which to come back where nothing better is known."""
+INTERNAL_ERROR: Final = 1011
+"""The code that closes a WebSocket (RFC 6455 §7.4.1)."""
+TRY_AGAIN_LATER: Final = 1013
+"""The same, from the IANA registry of such codes."""
 
 SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -118,8 +124,28 @@ def add_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _handle)
 
 
-async def _handle(_request: Request, error: Exception) -> Response:
-    return problem_of(error)
+async def _handle(connection: HTTPConnection, error: Exception) -> Response:
+    answer = _answer_to(connection, error)
+    if isinstance(connection, WebSocket):  # it has no answer; it is closed, or refused if it was not accepted yet
+        await _close(connection, answer)
+    return answer
+
+
+async def _close(websocket: WebSocket, answer: Response) -> None:
+    if WebSocketState.DISCONNECTED not in {websocket.client_state, websocket.application_state}:
+        code = TRY_AGAIN_LATER if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else INTERNAL_ERROR
+        await websocket.close(code, HTTPStatus(answer.status_code).phrase)
+
+
+def _answer_to(connection: HTTPConnection, error: Exception) -> Response:
+    """Describe an error to a web client, and to the operator what the client is not told."""
+    tell_operator(connection, error)
+    return problem_of(leaving() if isinstance(error, ConfigurationError) and is_leaving(connection) else error)
+
+
+def leaving() -> Problem:
+    """What to answer when this server is about to end."""
+    return Problem(503, "going-away", "this server is going away", retry_after=RETRY_AFTER)
 
 
 def problem_of(error: Exception) -> Response:
@@ -132,12 +158,12 @@ def problem_of(error: Exception) -> Response:
             return _answer(422, "invalid-request", "the request is not valid", errors=wrong)
         case TopazStatusError():
             status, name = next((status, name) for kind, status, name in _STATUS if isinstance(error, kind))
-            return _answer(status, name, _detail(error), headers=_headers(error, status), **_members(error))
+            return _answer(status, name, detail_of(error), headers=_headers(error, status), **_members(error))
         case _:
             raise error
 
 
-def _detail(error: TopazStatusError) -> str:
+def detail_of(error: TopazStatusError) -> str:
     """Tell what may be told: nothing of this server's keys, files and settings."""
     if isinstance(error, ConfigurationError):
         return "this server cannot do that"
@@ -187,7 +213,7 @@ class ProblemRoute(APIRoute):
             try:
                 return await handle(request)
             except (Problem, RequestValidationError, TopazStatusError) as error:
-                return problem_of(error)
+                return _answer_to(request, error)
 
         return handled
 

@@ -11,7 +11,6 @@ import attrs
 from fastapi import HTTPException
 from fastapi.sse import ServerSentEvent
 
-from ..client import StatusClient
 from ..errors import ClientClosedError, TopazStatusError
 from ..fleet import View
 from ..models.state import JobRef
@@ -20,6 +19,7 @@ from .board import Board
 from .events import Told, status_event
 from .lobby import Lobby
 from .mailbox import Mailbox
+from .operators import Operator
 
 COME_BACK: Final = 1000
 """Milliseconds after which a browser is to connect again, to another process, when the server has gone away."""
@@ -58,7 +58,7 @@ async def job_stream(
     if not told.open:
         raise HTTPException(204)
     with _seat(lobby, limits, mailbox):
-        async with _following(lobby.client, told.open, mailbox):
+        async with _following(lobby, told.open, mailbox):
             yield _events(lobby, mailbox, told)
 
 
@@ -102,14 +102,14 @@ async def _events(
 
 
 @contextlib.asynccontextmanager
-async def _following(client: StatusClient, jobs: Iterable[JobRef], mailbox: Mailbox[View]) -> AsyncIterator[None]:
+async def _following(lobby: Lobby, jobs: Iterable[JobRef], mailbox: Mailbox[View]) -> AsyncIterator[None]:
     """While inside, leave each change of each job in the mailbox; it is closed when all of them have ended."""
     with contextlib.ExitStack() as handles:
         watches = []
         for job in jobs:
-            watches.append(client.watch(job))
+            watches.append(lobby.client.watch(job))
             handles.callback(watches[-1].drop)
-        task = asyncio.create_task(_follow_all(watches, mailbox), name="topaz_status stream")
+        task = asyncio.create_task(_follow_all(watches, mailbox, lobby.operator), name="topaz_status stream")
         try:
             yield
         finally:
@@ -117,19 +117,26 @@ async def _following(client: StatusClient, jobs: Iterable[JobRef], mailbox: Mail
             await asyncio.wait({task})
 
 
-async def _follow_all(watches: Iterable[Watch[Any]], mailbox: Mailbox[View]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for watch in watches:
-            group.create_task(_follow(watch, mailbox))
-    mailbox.close()
+async def _follow_all(watches: Iterable[Watch[Any]], mailbox: Mailbox[View], operator: Operator) -> None:
+    """Follow each to its end, and end the stream, also where something fails: its reader would wait for nothing."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for watch in watches:
+                group.create_task(_follow(watch, mailbox, operator))
+    except Exception as error:  # noqa: BLE001  # a bug, in a task whose exception nobody asks for
+        operator.hear_bug("a stream of jobs", error)
+    finally:
+        mailbox.close()
 
 
-async def _follow(watch: Watch[Any], mailbox: Mailbox[View]) -> None:
+async def _follow(watch: Watch[Any], mailbox: Mailbox[View], operator: Operator) -> None:
     """Leave each change, and the end with what it is called; that the client was closed is no end of the job."""
     with contextlib.suppress(TopazStatusError):  # the outcome has it
         async for status in watch.updates():
             if not status.is_terminal:
                 mailbox.put(watch.job, View.of_watch(watch))
     outcome = await watch.outcome()
+    if outcome.error is not None:
+        operator.hear(outcome.error)
     if not isinstance(outcome.error, ClientClosedError):
         mailbox.put(watch.job, View.of_outcome(watch.job, outcome))

@@ -17,7 +17,7 @@ from ..models import JobStatus
 from ..watch import Watch
 from .lifespan import lobby_of
 from .lobby import Lobby
-from .problems import RETRY_AFTER, Problem
+from .problems import leaving
 
 T = TypeVar("T")
 S = TypeVar("S", bound=JobStatus)
@@ -67,7 +67,7 @@ def going_away() -> NoReturn:
     Raises:
         Problem: 503.
     """
-    raise Problem(503, "going-away", "this server is going away", retry_after=RETRY_AFTER)
+    raise leaving()
 
 
 async def attend(

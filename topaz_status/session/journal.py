@@ -116,11 +116,11 @@ class Journal:
         with contextlib.suppress(Exception):  # it may be the log itself that fails
             logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
 
-    def warn_once(self, cause: str, text: str) -> None:
+    def warn_once(self, cause: str, text: str, *, level: int = logging.WARNING) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""
         if cause not in self._warned and len(self._warned) < _MOST_CAUSES:
             self._warned.add(cause)
-            logger.warning(text)
+            logger.log(level, text)
 
 
 def _brief(error: TopazStatusError) -> str:

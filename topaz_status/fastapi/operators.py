@@ -1,0 +1,108 @@
+"""What web clients are not told, for the operator: in the log, at ERROR, with the remedy, once per cause and app.
+
+A web client hears "this server cannot do that" where a key is missing, the lifespan never ran, the store fails or a
+service refuses the server's key: the cause is none of its business. Nothing of a request is logged: its path may hold a
+webhook's secret. Of what a service says of a key, nothing is logged either.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import attrs
+from fastapi import FastAPI
+from fastapi.requests import HTTPConnection
+
+from ..errors import ConfigurationError, ServiceError, StoreError, TopazStatusError
+from ..models.redact import shown, without_urls
+from ..session.journal import Journal, logger
+from ..session.settings import ACCOUNTS, KEY_VARIABLES
+
+STATE: Final = "topaz_status"
+"""What the app's state calls its lobby."""
+_ALONE: Final = "topaz_status_operator"
+"""What the app's state calls the operator of an app that has no lobby."""
+_REFUSED: Final[Mapping[int, str]] = {
+    401: "check {variable}",
+    402: "check the account's credits",
+    403: "check what the key in {variable} may do",
+}
+_PARTICULARS: Final = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>")
+"""What differs from request to request in the text of one cause."""
+_LONGEST_TRACE: Final = 20_000
+
+
+@attrs.define(eq=False)
+class Operator:
+    """Who reads the log of one app."""
+
+    _journal: Journal = attrs.field(factory=Journal, init=False)
+
+    def hear(self, error: Exception) -> None:
+        """Log an error if its detail is kept from web clients."""
+        if isinstance(error, TopazStatusError) and (text := _told(error)) is not None:
+            self._journal.warn_once(_PARTICULARS.sub("", text), text, level=logging.ERROR)
+
+    def hear_bug(self, where: str, error: BaseException) -> None:
+        """Log what should not have happened, with its traceback."""
+        trace = without_urls("".join(traceback.format_exception(error))[-_LONGEST_TRACE:])
+        logger.error("%s failed in a way that is a bug: %s\n%s", where, type(error).__name__, trace)
+
+
+def _told(error: TopazStatusError) -> str | None:
+    match error:
+        case ConfigurationError():
+            return f"this app answers 500, as it is set up wrongly: {shown(str(error))}"
+        case StoreError():
+            return f"the store of watches fails: {shown(str(error))}; check the disk, and who else has the store open"
+        case ServiceError(status_code=code) if code in _REFUSED:
+            kinds = [error.job.kind] if error.job is not None else list(ACCOUNTS)
+            variable = " or ".join(dict.fromkeys(KEY_VARIABLES[ACCOUNTS[kind]] for kind in kinds))
+            service = f"{kinds[0].value} service" if len(kinds) == 1 else "service"
+            return f"the {service} refuses this server: it answers {code}; {_REFUSED[code].format(variable=variable)}"
+        case _:
+            return None
+
+
+def is_leaving(connection: HTTPConnection) -> bool:
+    """True once the app that serves this is going away: that its client is closed is no fault then."""
+    lobby = _lobby(connection)
+    return lobby is not None and lobby.closing
+
+
+def tell_operator(connection: HTTPConnection, error: Exception) -> None:
+    """Log an error that a request met, if its detail is kept from web clients."""
+    if not (isinstance(error, ConfigurationError) and is_leaving(connection)):
+        _operator_of(connection).hear(error)
+
+
+async def report(connection: HTTPConnection) -> AsyncIterator[None]:
+    """See to it that what goes wrong with a client of the app is logged: a dependency of what hands it out.
+
+    It sees what a handler, a WebSocket, a stream's body or a background task raises, handled later or not.
+    """
+    try:
+        yield
+    except TopazStatusError as error:
+        tell_operator(connection, error)
+        raise
+
+
+def _lobby(connection: HTTPConnection) -> Any:
+    states = (connection.app.state, connection.state)
+    return next((lobby for state in states if (lobby := getattr(state, STATE, None)) is not None), None)
+
+
+def _operator_of(connection: HTTPConnection) -> Operator:
+    if (lobby := _lobby(connection)) is not None:
+        operator: Operator = lobby.operator
+        return operator
+    app: FastAPI = connection.app
+    if not isinstance(getattr(app.state, _ALONE, None), Operator):
+        setattr(app.state, _ALONE, Operator())
+    alone: Operator = getattr(app.state, _ALONE)
+    return alone
