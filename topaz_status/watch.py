@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
@@ -78,6 +79,10 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 
+_OF_FUTURES: Final = {"add_done_callback", "remove_done_callback", "exception", "cancelled", "get_loop"}
+_HINT: Final = ": an awaitable, neither a coroutine nor a task; pass watch.result(), or asyncio.ensure_future(watch)"
+
+
 @attrs.define(eq=False, repr=False)
 class Watch(Generic[S]):
     """A handle on one job. Awaiting it gives the job's terminal status, or raises what became of it.
@@ -109,7 +114,14 @@ class Watch(Generic[S]):
             state = "ended" if self._ending.error is None else type(self._ending.error).__name__
         else:
             state = "new" if self._poller.word is None else shown(self._poller.word)
-        return f"<Watch {self.job} {state}>"
+        return f"<Watch {self.job} {state}{_HINT if _is_asked_by_asyncio() else ''}>"
+
+    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to pass where a future is wanted, as ``asyncio.wait`` does."""
+            hint = _HINT if name in _OF_FUTURES else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
@@ -321,6 +333,13 @@ def _wake(crowd: set[asyncio.Future[None]] | None) -> None:
     for turn in crowd or ():
         if not turn.done():
             turn.set_result(None)
+
+
+def _is_asked_by_asyncio() -> bool:
+    """True while asyncio itself asks for a ``repr``: for the error of what takes coroutines alone."""
+    here = inspect.currentframe()
+    asker = here.f_back.f_back if here is not None and here.f_back is not None else None
+    return asker is not None and str(asker.f_globals.get("__name__")).startswith("asyncio.")
 
 
 def news(status: JobStatus) -> tuple[object, ...]:
