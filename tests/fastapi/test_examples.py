@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -117,8 +118,42 @@ async def test_background(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
             assert (await client.get("/orders/7")).json() == "unknown", "it was not acknowledged"
 
 
-@pytest.mark.parametrize("name", ["submit_and_wait", "progress", "webhook", "background"])
+@pytest.mark.parametrize("name", ["submit_and_wait", "progress", "webhook", "background", "workers"])
 def test_the_readme_quotes_it(name: str) -> None:
     """What the README shows is the file that runs here, to the letter."""
     path = Path(topaz_status.__file__).parent / "examples" / f"{name}.py"
     assert path.read_text(encoding="utf-8") in QUOTES
+
+
+async def test_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each worker has a share of the budget and a store of its own; one that comes after another takes its store up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    async with running("workers", monkeypatch) as (_, app):
+        module = sys.modules["topaz_status.examples.workers"]
+        try:
+            async with asking(app) as client:
+                assert (await client.get("/stats")).json()["tokens"] <= 5.0
+                second = module.new_client()
+                assert "rate=10/s burst=5" in repr(second)
+                with pytest.raises(RuntimeError, match="more workers"):
+                    module.new_client()
+            os.close(module.locks.pop(0))  # as when the first worker ends
+            assert module.take_number() == 0
+            assert await asyncio.to_thread((tmp_path / "watches-0.db").exists)
+        finally:
+            for lock in module.locks:
+                os.close(lock)
+
+
+async def test_two_workers_want_one_store_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second one says what is wrong, and does not start."""
+    monkeypatch.setenv("WATCHES", str(tmp_path / "watches.db"))
+    async with (
+        running("background", monkeypatch) as (_, app),
+        asking(app),
+        running("background", monkeypatch) as (_, second),
+    ):
+        with pytest.raises(topaz_status.StoreError, match=r"is in use by .*: one client a file"):
+            async with second.router.lifespan_context(second):
+                pass
