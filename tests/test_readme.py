@@ -1,4 +1,4 @@
-"""The README's words are true: its examples run, its files are there, its commands exist."""
+"""The words of the README and of those in the folders are true: examples run, files and links are there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import io
 import re
+import tomllib
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -18,13 +19,27 @@ from fastapi import FastAPI
 from topaz_status import JobKind, StatusClient
 from topaz_status.testing import Simulator
 
-README = Path(__file__).parent.parent / "README.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PLAN = ROOT / "topaz_status" / "core" / "README.md"
+FOLDERS = sorted(path for top in ("topaz_status", "tests", "benchmarks") for path in (ROOT / top).rglob("README.md"))
+DOCUMENTS = [README, *FOLDERS, *sorted((ROOT / ".github").glob("*.md"))]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
+NAMES = list(TEXTS)
+EXAMPLES = [
+    pytest.param(example, id=f"{name}-{n}")
+    for name, text in TEXTS.items()
+    for n, example in enumerate(re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
+]
+LONGEST_LINE = 120
+"""Characters; rows of tables may be longer, but not in the README itself."""
+ONE_SITTING = 180
+"""Lines of the README."""
 
 
 def compiled(example: str) -> CodeType:
     """An example as code that may await at its top level."""
-    code: CodeType = compile(example, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code: CodeType = compile(example, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     return code
 
 
@@ -47,7 +62,7 @@ async def asked(app: FastAPI, process_id: str) -> str:
     return "asked"
 
 
-@pytest.mark.parametrize("example", [pytest.param(example, id=str(n)) for n, example in enumerate(EXAMPLES)])
+@pytest.mark.parametrize("example", EXAMPLES)
 async def test_every_example_runs_and_prints(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copied from the page, with the jobs' names filled in, each example works against the services as documented."""
     simulator = Simulator(seed=1)
@@ -74,8 +89,78 @@ async def test_every_example_runs_and_prints(example: str, tmp_path: Path, monke
     assert "error" not in out.lower()
 
 
-def test_every_file_it_names_is_there() -> None:
-    """A pointer to a test is worth something only when the test exists."""
-    named = re.findall(r"`((?:tests|benchmarks)/[\w./]+)`", README.read_text(encoding="utf-8"))
-    assert named
-    assert [path for path in named if not (README.parent / path).exists()] == []
+def prose(text: str) -> str:
+    """A document without what stands in code blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    """What a link may name in a document: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", prose(text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_all_documents_are_found() -> None:
+    """The folders that the README sends its readers to have documents, and this file reads them."""
+    edges = {f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "cli", "session", "testing", "examples")}
+    own = {"README.md", "topaz_status/core/README.md", "benchmarks/README.md", "tests/README.md"}
+    assert edges | own | {".github/CHANGELOG.md", ".github/SECURITY.md"} == set(NAMES)
+    runs = {name for name, text in TEXTS.items() if "```python" in text}
+    assert runs == {"README.md", *(f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "testing"))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_it_names_is_there(name: str) -> None:
+    """A pointer to a file, a folder or a module is worth something only when that exists."""
+    text = TEXTS[name]
+    paths = re.findall(r"(?<![\w/.-])(?:tests|benchmarks|topaz_status|\.github)/[\w./-]*", text)
+    assert [path for path in paths if not (ROOT / path.rstrip(".")).exists()] == []
+    modules = [module.replace(".", "/") for module in re.findall(r"\btopaz_status(?:\.[a-z]\w*)+", text)]
+    assert [path for path in modules if not ((ROOT / path).is_dir() or (ROOT / f"{path}.py").is_file())] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    """A link within the project names a file that is there, and a heading that this file has."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(TEXTS[name])):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        assert file.resolve().is_file(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_lines_fit(name: str) -> None:
+    """A reader of the source on a terminal sees whole lines."""
+    lines = TEXTS[name].splitlines()
+    assert [line for line in lines if len(line) > LONGEST_LINE and (name == "README.md" or line[:1] != "|")] == []
+
+
+def test_the_readme_is_of_one_sitting() -> None:
+    """The README is short; all else is in a document of its own."""
+    assert len(TEXTS["README.md"].splitlines()) <= ONE_SITTING
+
+
+def test_the_readme_has_two_commands() -> None:
+    """The first block of shell commands has two lines: see it work, run the tests."""
+    [block] = re.findall(r"^```sh\n(.*?)^```$", TEXTS["README.md"], flags=re.MULTILINE | re.DOTALL)
+    demo, tests = block.splitlines()
+    assert demo.endswith("topaz-status demo")
+    assert tests.endswith("python -m pytest")
+
+
+@pytest.mark.parametrize("room", ["core", "session"])
+def test_the_plan_has_every_module(room: str) -> None:
+    """A module that the plan of the house does not name is one that no newcomer finds."""
+    files = [path for path in (ROOT / "topaz_status" / room).rglob("*.py") if path.name != "__init__.py"]
+    rows = set(re.findall(r"^\| `([\w/]+\.py)` \| ", TEXTS[PLAN.relative_to(ROOT).as_posix()], flags=re.MULTILINE))
+    assert sorted({path.relative_to(ROOT).as_posix() for path in files} - rows) == []
+
+
+def test_all_documents_are_in_the_source_distribution() -> None:
+    """What is read here is also there for those who have the source distribution alone."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    included = build["sdist"]["include"]
+    assert [name for name in NAMES if not any(name == one or name.startswith(f"{one}/") for one in included)] == []

@@ -22,8 +22,8 @@ import topaz_status
 from topaz_status.testing import Simulator
 
 SECRET = "a-secret-of-some-length"
-README = Path(__file__).parent.parent.parent / "README.md"
-QUOTES = re.findall(r"^```py\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+EXAMPLES = Path(topaz_status.__file__).parent / "examples"
+FILES = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name != "__init__.py")
 
 
 @contextlib.asynccontextmanager
@@ -118,11 +118,12 @@ async def test_background(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
             assert (await client.get("/orders/7")).json() == "unknown", "it was not acknowledged"
 
 
-@pytest.mark.parametrize("name", ["submit_and_wait", "progress", "webhook", "background", "workers"])
+@pytest.mark.parametrize("name", FILES)
 def test_the_readme_quotes_it(name: str) -> None:
-    """What the README shows is the file that runs here, to the letter."""
-    path = Path(topaz_status.__file__).parent / "examples" / f"{name}.py"
-    assert path.read_text(encoding="utf-8") in QUOTES
+    """What the examples' README shows is the file that runs here, to the letter."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"^```py\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    assert (EXAMPLES / name).read_text(encoding="utf-8") in quotes
 
 
 async def test_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
