@@ -186,7 +186,6 @@ class Durable:
         watch: KeptWatch[Any] = KeptWatch(self._feed, self._alarms, row.job, read_tag(row.tag), self._keeper)
         watch.start(
             timeout=left,
-            patience=None if left else WEEK,
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),
             remaining=None if row.eta is None else row.eta - wall,
             since=max(0.0, wall - row.started_at),

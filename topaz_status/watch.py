@@ -28,10 +28,6 @@ if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is op
 S = TypeVar("S", bound=JobStatus)
 
 
-LAST_ANSWER: Final = 2.0
-"""Seconds after its timeout for which a watch waits for the answer to its last poll."""
-
-
 @attrs.frozen(kw_only=True)
 class Outcome(Shown):
     """What became of one watch, as a value: nothing about a job is raised here."""
@@ -103,8 +99,6 @@ class Watch(Generic[S]):
     _alarm: Alarm | None = attrs.field(default=None, init=False)
     _deadline: float | None = attrs.field(default=None, init=False)
     """When it times out, by the loop's clock."""
-    _patience: float = attrs.field(default=LAST_ANSWER, init=False)
-    """Seconds after that for which it waits for its first poll."""
     _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
     _reading: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
     _on_end: Callable[[Watch[S]], None] | None = attrs.field(default=None, init=False)
@@ -237,22 +231,16 @@ class Watch(Generic[S]):
         timeout: float | None,
         age: float,
         remaining: float | None,
-        patience: float | None = None,
         since: float = 0.0,
         kept: Kept | None = None,
     ) -> Self:
-        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago.
-
-        When its ``timeout`` has run out it waits for the job's first poll, if there was none, for ``patience`` seconds
-        more: by default those of one request.
-        """
+        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
         now = self._feed.clock.now()
         self._started_at = now - since if since else now
         deadline = self._deadline = None if timeout is None else now + timeout
         self._poller = self._feed.roster.join(
             self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, kept=kept
         )
-        self._patience = max(self._feed.settings.request_timeout if patience is None else patience, LAST_ANSWER)
         self._feed.gate.wake()
         self._polls_before = self._poller.polls
         if deadline is not None:
@@ -283,13 +271,12 @@ class Watch(Generic[S]):
             self._time_out()
 
     def _awaits_poll(self) -> bool:
-        """Wait on for the job's last poll, if it is on the wire or can be sent; longer for its first."""
-        patience = self._patience if self._poller.polls == 0 else LAST_ANSWER
-        latest = cast("float", self._deadline) + patience
-        if self._feed.clock.now() >= latest or not self._feed.may_poll(self.job, latest):
+        """Wait on for the job's last poll, if it is on the wire or can be sent."""
+        until = self._feed.waits_until(self._poller, cast("float", self._deadline))
+        if until <= self._feed.clock.now():
             return False
         self._poller.after_poll(self.ring_soon)
-        self._alarm = self._alarms.set(latest, self)
+        self._alarm = self._alarms.set(until, self)
         return True
 
     def ring_soon(self) -> None:

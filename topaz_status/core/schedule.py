@@ -290,7 +290,12 @@ class Schedule:
         entry: Entry = page_of(tracked) or tracked
         if entry.rung == FLYING or _is_covered(tracked):
             return True
-        return tracked.last_at < math.inf and entry.due_at <= by
+        return (tracked.urgent or tracked.last_at < math.inf) and entry.due_at <= by
+
+    def is_over(self, job: JobRef) -> bool:
+        """Tell whether a list has told the end of a job, which a poll of the job is yet to confirm."""
+        tracked = self._jobs.get(job)
+        return tracked is not None and tracked.over
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,10 @@ from .settings import Settings
 
 KEPT: Final = 8
 """One slot in so many is kept for each other service that is watched."""
+LAST_ANSWER: Final = 2.0
+"""Seconds after its timeout for which a watch waits for the answer to its last poll, at least."""
+SLOW_ANSWER: Final = 3.0
+"""How many times as long as answers of late it waits, where that is more."""
 _EXCEEDED: Final = (
     "the longest gap between two looks at one is exceeded by {:.0f} s; every job is still looked at in its turn"
 )
@@ -73,19 +77,29 @@ class Feed:
             self.schedule.nudge(poller.job, now)
             self.gate.wake()
 
-    def may_poll(self, job: JobRef, by: float) -> bool:
-        """Tell whether the last poll of a job before its watch times out is on the wire, or can be sent until ``by``.
+    def waits_until(self, poller: Poller, deadline: float) -> float:
+        """Give the time until which a watch that times out at ``deadline`` waits for its job's last poll.
 
-        None can be sent to a service that is down, or that has asked to be left alone.
+        It waits for the job's first answer, and for the confirmation of an end, as long as the poll can be sent. For
+        any other answer it waits a few times as long as answers take. No poll is sent while the service has asked to be
+        left alone. One that is down is probed at once, since somebody is about to be told a timeout.
         """
-        kind, now = job.kind, self.clock.now()
-        if kind in self.circuits.down or self.gate.budget.held_for(kind, now) > 0.0:
-            return False
-        return self.schedule.polls_by(job, by)
+        job, now = poller.job, self.clock.now()
+        if self.gate.budget.held_for(job.kind, now) > 0.0:
+            return deadline
+        by = deadline + max(LAST_ANSWER, SLOW_ANSWER * self.journal.answer_times[job.kind])
+        if job.kind in self.circuits.down:
+            self.circuits.hurry(job.kind)
+            self.gate.wake()
+        elif poller.polls == 0 or self.schedule.is_over(job):
+            by = now + self.settings.request_timeout
+        return by if self.schedule.polls_by(job, by) else deadline
 
     def deleted(self, job: JobRef | None) -> None:
         """The record of an image job, or of all, was deleted by a direct call."""
         self._findings.deleted(job)
+        if job is not None:
+            self.notify(job)
 
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
@@ -141,7 +155,7 @@ class Feed:
         if len(watched) <= 1:
             return watched if watched and watched[0] in kinds else ()
         gate = self.gate
-        kept = gate.slots // KEPT
+        kept = gate.slots // KEPT or int(gate.slots >= len(watched))
         free = gate.slots - gate.in_flight
         if free > len(watched) * kept:
             return kinds

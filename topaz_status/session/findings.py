@@ -85,9 +85,10 @@ class Findings:
             self._saw_job(look, asked_by, response, sent_at)
         else:
             parse_json(response.body)
-        kind = look.kind
+        kind, now = look.kind, self._clock.now()
         self._trust[ACCOUNTS[kind]].accepted()
-        self._circuits.used(kind, self._clock.now())
+        self._circuits.used(kind, now)
+        self._journal.took(kind, now - sent_at)
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
         job, clock = look.job, self._clock

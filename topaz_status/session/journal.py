@@ -17,6 +17,8 @@ from ..models.state import JobKind, JobRef, JobState
 from ..models.words import WORDS, state_of
 
 logger: Final = logging.getLogger("topaz_status")
+LATELY: Final = 0.2
+"""The weight of the newest answer in how long answers take."""
 _MOST_CAUSES: Final = 1000
 _LAGS_KEPT: Final = 10_000
 _LONGEST_WORD: Final = 40
@@ -40,12 +42,19 @@ class Journal:
     """Pages read."""
     swept_statuses: int = 0
     """Statuses of watched jobs that pages brought."""
+    answer_times: dict[JobKind, float] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0.0))
+    """Seconds that usable answers to polls took of late; 0 before the first."""
     _warned: set[str] = attrs.field(factory=set)
 
     def answered(self, kind: JobKind, status: int | None) -> None:
         """Count one exchange."""
         answer = kind, status
         self.requests[answer] = self.requests.get(answer, 0) + 1
+
+    def took(self, kind: JobKind, seconds: float) -> None:
+        """Note how long a usable answer took."""
+        known = self.answer_times[kind]
+        self.answer_times[kind] = known + LATELY * (seconds - known) if known else seconds
 
     def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
         """Note one look, by the service's word or by what went wrong."""

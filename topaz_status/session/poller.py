@@ -180,7 +180,8 @@ class Poller:
 
     def after_poll(self, call: Callable[[], None]) -> None:
         """Have ``call`` made, once, when the next poll of the job has been answered, with or without use."""
-        self._on_poll = (*self._on_poll, call)
+        if call not in self._on_poll:
+            self._on_poll = (*self._on_poll, call)
 
     def _answered(self) -> None:
         """Count a poll."""
