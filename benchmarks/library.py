@@ -13,8 +13,8 @@ from model import EPOCH, RTT, Run
 from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
+from topaz_status.core.entry import Look
 from topaz_status.core.lifetimes import LifeTable, Lifetimes
-from topaz_status.core.looks import Look
 from topaz_status.core.schedule import Schedule
 from topaz_status.core.sighting import Sighting
 from topaz_status.models.state import JobKind

@@ -6,7 +6,8 @@ import math
 
 from hypothesis import strategies as st
 
-from topaz_status.core.looks import Explanation, JobLook, Look, PageLook
+from topaz_status.core.entry import JobLook, Look, PageLook
+from topaz_status.core.explanation import Explanation
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.schedule import Schedule
 from topaz_status.core.sighting import Sighting

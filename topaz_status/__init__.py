@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .client import StatusClient
     from .collect import Completions
-    from .core.looks import Explanation
+    from .core.explanation import Explanation
     from .core.policy import PollPolicy
     from .errors import (
         AuthenticationError,
@@ -117,7 +117,7 @@ __all__ = [
 _HOMES: Final = {
     "client": {"StatusClient"},
     "collect": {"Completions"},
-    "core.looks": {"Explanation"},
+    "core.explanation": {"Explanation"},
     "core.policy": {"PollPolicy"},
     "models": {
         "Download", "ImagePage", "ImageStatus", "JobKind", "JobRef", "JobState", "JobStatus", "TryOnError",

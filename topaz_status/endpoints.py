@@ -20,7 +20,8 @@ from .core.decode import (
     decode_video,
     parse_json,
 )
-from .errors import ConfigurationError, DecodeError, bare
+from .errors import ConfigurationError, DecodeError
+from .errors_base import bare
 from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoStatus
 from .models.state import JobKind, JobRef
 from .watch import Watch

@@ -34,13 +34,12 @@ Each carries its facts as attributes, pickles, and holds neither a key nor a sig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .models import JobStatus
-    from .models.state import JobRef
+from .errors_base import ConfigurationError, TopazStatusError, _rebuild  # noqa: F401  # pickles name it here
+from .models import JobStatus
+from .models.state import JobRef
 
 __all__ = [
     "AuthenticationError",
@@ -70,33 +69,6 @@ __all__ = [
     "WatchError",
     "WatchTimeoutError",
 ]
-
-
-def _rebuild(cls: type[TopazStatusError], args: tuple[object, ...], facts: Mapping[str, Any]) -> TopazStatusError:
-    error = cls.__new__(cls)
-    error.args = args
-    error.__dict__.update(facts)
-    return error
-
-
-class TopazStatusError(Exception):
-    """The root: ``except TopazStatusError`` catches whatever this library raises."""
-
-    is_transient: bool = False
-    """True when the same request may well succeed a little later."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
-
-
-def bare(error: TopazStatusError) -> TopazStatusError:
-    """The error without its way up here: what read an answer had it, with its URLs, in variables."""
-    error.__cause__ = error.__context__ = error.__traceback__ = None
-    return error
-
-
-class ConfigurationError(TopazStatusError, ValueError):
-    """The call cannot work as it was made; the message says what to change."""
 
 
 class ServiceError(TopazStatusError):

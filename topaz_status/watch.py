@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
-from .core.looks import Explanation
+from .core.explanation import Explanation
 from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
 from .models.redact import shown

@@ -10,8 +10,8 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topaz_status.core.agenda import ADMITTED, GRAIN, PARKED, Agenda, Entry
-from topaz_status.core.looks import JobLook
+from topaz_status.core.agenda import ADMITTED, GRAIN, Agenda
+from topaz_status.core.entry import PARKED, Entry, JobLook
 from topaz_status.models.state import JobKind, JobRef
 
 LOOK = JobLook(JobRef(JobKind.IMAGE, "a"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from topaz_status.core.circuit import FAILURES, LONGEST_SILENCE, Circuit
-from topaz_status.core.looks import JobLook
+from topaz_status.core.entry import JobLook
 from topaz_status.models import JobKind, JobRef
 
 ONE, OTHER, THIRD = (JobLook(JobRef(JobKind.VIDEO, name)) for name in "abc")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import KINDS, POLICY, World, alive, explain, job
 
-from topaz_status.core.looks import JobLook, PageLook
+from topaz_status.core.entry import JobLook, PageLook
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.tracked import LEAD
 from topaz_status.models.state import JobKind

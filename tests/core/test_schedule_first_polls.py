@@ -7,7 +7,7 @@ import math
 import pytest
 from world import KINDS, World, ended, explain, job
 
-from topaz_status.core.looks import JobLook, PageLook
+from topaz_status.core.entry import JobLook, PageLook
 from topaz_status.core.schedule import CALM, Schedule
 from topaz_status.models.state import JobKind
 

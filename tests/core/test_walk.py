@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from world import KINDS, POLICY, World, alive, ended, explain, job
 
-from topaz_status.core.looks import JobLook, PageLook
+from topaz_status.core.entry import JobLook, PageLook
 from topaz_status.core.schedule import Schedule
 from topaz_status.models.state import JobKind
 

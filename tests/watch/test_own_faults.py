@@ -13,7 +13,7 @@ from harness import client_of, settle, virtual
 from scripted import Topaz, image
 
 from topaz_status import JobState, PollPolicy, StatusClient
-from topaz_status.core.looks import Look
+from topaz_status.core.entry import Look
 from topaz_status.core.schedule import Schedule
 from topaz_status.testing import MEMORY_URL, JobPlan, Simulator, run_virtual
 

@@ -18,8 +18,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from ..models.state import JobKind
-from .looks import Look
+from .entry import PARKED, WAITING, Entry
 from .wheel import Wheel
 
 TOP: Final = 63
@@ -33,47 +32,8 @@ REMINDED: Final = 256
 GRAIN: Final = 0.005
 """Seconds: while something is due, what else has become so is looked into so often at most."""
 _BELOW_TOP: Final = (1 << TOP) - 1
-
-WAITING: Final = -1
-"""In the wheel."""
 SOONEST_CLIMB: Final = 0.05
 """Seconds until an entry climbs again, at least."""
-
-PARKED: Final = -2
-"""Not in the agenda: a page answers for it."""
-FLYING: Final = -3
-"""Not in the agenda: a look is on the wire."""
-GONE: Final = -4
-"""Not in the agenda, and never again."""
-
-
-class Entry:
-    """Something that can be looked at: a job, or a page of them."""
-
-    __slots__ = ("due_at", "remind_at", "rung", "urgent")
-
-    due_at: float
-    remind_at: float
-    """While it is due: when to come back to it; infinite for never."""
-    rung: int
-    urgent: bool
-
-    @property
-    def kind(self) -> JobKind:
-        """Whose budget a look comes out of."""
-        raise NotImplementedError
-
-    def send(self) -> Look:
-        """Give the look; it is on the wire from now on."""
-        raise NotImplementedError
-
-    def worth_at(self, now: float) -> float:
-        """Give the worth of a look at ``now``, in seconds of waiting."""
-        raise NotImplementedError
-
-    def reaches_at(self, worth: float, now: float) -> float:
-        """Give about the time, after ``now`` and finite, at which a look will have that worth."""
-        raise NotImplementedError
 
 
 class Agenda:

@@ -27,7 +27,7 @@ from typing import Final
 
 import attrs
 
-from .looks import Look
+from .entry import Look
 
 FAILURES: Final = 5
 SPAN: Final = 2.0

@@ -20,8 +20,7 @@ from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import PARKED, Entry
-from .looks import PageLook
+from .entry import PARKED, Entry, PageLook
 from .sums import worth_of_all
 from .tracked import Tracked
 

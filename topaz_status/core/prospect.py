@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from .agenda import FLYING, PARKED
+from .entry import FLYING, PARKED
 from .lifetimes import Curve, Lifetimes
 from .outlook import Outlook, Prospect, Queue
 from .pages import Page

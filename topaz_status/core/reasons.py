@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .agenda import FLYING, Entry
-from .looks import Explanation
+from .entry import FLYING, Entry
+from .explanation import Explanation
 from .outlook import Queue
 from .pages import Page
 from .policy import PollPolicy

@@ -26,9 +26,10 @@ from operator import itemgetter
 from typing import Final
 
 from ..models.state import JobKind, JobRef
-from .agenda import FLYING, GONE, PARKED, TOP, Agenda, Entry
+from .agenda import TOP, Agenda
+from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
+from .explanation import Explanation
 from .lifetimes import Lifetimes
-from .looks import Explanation, Look, PageLook
 from .outlook import SAMPLE, GoingRate, Queue, mean_lag
 from .pages import GETS, LIKELY, Page
 from .policy import PollPolicy
@@ -193,7 +194,7 @@ class Schedule:
         if isinstance(look, PageLook):
             self._saw_page(look, now, sightings, next_cursor)
             return
-        sent_for = look.tracked or self._jobs.get(look.job)
+        sent_for = look.entry if isinstance(look.entry, Tracked) else self._jobs.get(look.job)
         if sent_for is not None and sent_for.rung == FLYING:
             sent_for.rung = PARKED
         for sighting in sightings:

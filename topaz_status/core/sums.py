@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from .agenda import FLYING
+from .entry import FLYING
 from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET
 from .tracked import Tracked
 from .value import LITTLE, MOST_FACTOR, MOST_SPENT

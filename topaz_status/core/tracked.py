@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ..models.state import JobKind, JobRef
-from .agenda import FLYING, PARKED, SOONEST_CLIMB, Entry
+from .agenda import SOONEST_CLIMB
+from .entry import FLYING, PARKED, Entry, JobLook
 from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, LifeTable, Lifetimes
-from .looks import JobLook
 from .predict import Source, predict
 from .sighting import Sighting
 from .value import gap_worth

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .agenda import FLYING, GONE, PARKED, Agenda
-from .looks import PageLook
+from .agenda import Agenda
+from .entry import FLYING, GONE, PARKED, PageLook
 from .pages import CHANCE, GETS, LIKELY, SLIM, Group, Page
 from .policy import PollPolicy
 from .tracked import Tracked

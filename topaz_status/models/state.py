@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from ..errors import ConfigurationError
+from ..errors_base import ConfigurationError
 from .redact import quoted
 
 MAX_ID_LENGTH: Final = 256

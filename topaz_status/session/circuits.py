@@ -10,7 +10,8 @@ import attrs
 from ..core.budget import Budget
 from ..core.certificates import CertificateTrust
 from ..core.circuit import Circuit
-from ..core.looks import Explanation, Look
+from ..core.entry import Look
+from ..core.explanation import Explanation
 from ..core.verdict import is_about_job
 from ..errors import (
     CertificateError,

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from ..core.claim import Claim
-from ..core.looks import JobLook, Look, PageLook
+from ..core.entry import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.wire import Request, get_status, image_page, video_history
 from ..errors import TopazStatusError, TransportError

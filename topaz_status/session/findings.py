@@ -10,8 +10,8 @@ from typing import Any, Final
 import attrs
 
 from ..core.decode import decode_image, decode_record, decode_status, parse_json
+from ..core.entry import JobLook, Look, PageLook
 from ..core.glimpse import Glimpse, glimpse
-from ..core.looks import JobLook, Look, PageLook
 from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
 from ..core.sighting import Sighting

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from ..core.looks import Look, PageLook
+from ..core.entry import Look, PageLook
 from ..errors import GatewayError, ServiceError, TopazStatusError
 from ..models.redact import shown, without_urls
 from ..models.state import JobKind, JobRef, JobState

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ..core.looks import Explanation
+from ..core.explanation import Explanation
 from ..core.sweep import PAGE_SIZES
 from ..models.shown import Shown
 from ..models.state import JobKind, JobRef

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import attrs
 import orjson
@@ -10,12 +11,55 @@ from aiohttp import web
 
 from ..errors import ConfigurationError
 from ..models.state import JobRef
+from .account import Truth
 from .answer import Answer
+from .clock import Clock
 from .faults import Fault
+from .front import Front
+from .ledger import Exchange, ServerStats
+from .limit import RetryAfter
 from .plan import JobPlan
 
-if TYPE_CHECKING:
-    from .simulator import Simulator
+
+class Controlled(Protocol):
+    """The simulator, as far as another process scripts it: see :class:`.Simulator`."""
+
+    clock: Clock
+    front: Front
+
+    @property
+    def log(self) -> tuple[Exchange, ...]:
+        """The latest requests."""
+
+    def truth(self, job: JobRef) -> Truth:
+        """What is true of one job."""
+
+    def truths(self) -> Mapping[JobRef, Truth]:
+        """What is true of every job."""
+
+    def stats(self) -> ServerStats:
+        """The server's counters."""
+
+    def add_jobs(self, plans: JobPlan | Iterable[JobPlan]) -> list[JobRef]:
+        """Submit jobs."""
+
+    def add_faults(self, faults: Iterable[Fault]) -> None:
+        """Put faults in force."""
+
+    def clear_faults(self) -> None:
+        """Lift all faults."""
+
+    def limit(self, rate: float | None, burst: float | None = None, retry_after: RetryAfter = None) -> None:
+        """Change the shared rate limit."""
+
+    def revoke(self, key: str) -> None:
+        """Answer 401 to a key."""
+
+    def restore(self, key: str) -> None:
+        """Take a revocation back."""
+
+    def reset(self) -> None:
+        """Begin anew."""
 
 
 def _objects(body: Any, name: str) -> list[dict[str, Any]]:
@@ -42,7 +86,7 @@ class Control:
     ====================  =====================================================================================
     """
 
-    simulator: Simulator
+    simulator: Controlled
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one control request; 400 with a message for one of no use."""

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from .marker import MARKER
+
 if TYPE_CHECKING:
     from .simulator import Simulator
 
-MARKER: Final = "virtual_time"
 _HOOK: Final = "pytest_asyncio_loop_factories"
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .marker import MARKER
+
 if TYPE_CHECKING:
     from .simulator import Simulator
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def topaz_simulator_url(request: pytest.FixtureRequest, topaz_simulator: Simulator) -> Iterator[str]:
     """The base URL of ``topaz_simulator``, served on loopback by a thread; for a test in virtual time, in memory."""
-    from .plugin import MARKER  # noqa: PLC0415
     from .thread import serve_in_thread  # noqa: PLC0415
 
     if request.node.get_closest_marker(MARKER) is not None:

@@ -1,41 +1,10 @@
-"""The two ways to look, and what can be told of the next look at a job."""
+"""What can be told of the next look at a job."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
-from ..models.state import JobKind, JobRef
-
-if TYPE_CHECKING:
-    from .tracked import Tracked
-
-
-@attrs.define  # not frozen, as is whatever is made for each look: that would cost half a microsecond a field
-class JobLook:
-    """Ask for one job by itself."""
-
-    job: JobRef
-    tracked: Tracked | None = attrs.field(default=None, eq=False, repr=False)
-    """What the schedule keeps of the job, to have it at hand."""
-
-    @property
-    def kind(self) -> JobKind:
-        """Whose budget it comes out of."""
-        return self.job.kind
-
-
-@attrs.frozen
-class PageLook:
-    """Ask for one page of a list."""
-
-    kind: JobKind
-    cursor: str | None
-    limit: int
-
-
-Look = JobLook | PageLook
+from ..models.state import JobRef
 
 
 @attrs.frozen
