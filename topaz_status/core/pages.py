@@ -20,8 +20,7 @@ from operator import attrgetter
 from typing import Final
 
 from ..models.state import JobKind
-from .entry import PARKED, Entry, PageLook
-from .sums import worth_of_all
+from .entry import FLYING, PARKED, Entry, PageLook
 from .tracked import Tracked
 
 GETS: Final = 3.5
@@ -309,9 +308,14 @@ class Page(Entry):
         """Sum the looks at the members, as far as they are likely to be met."""
         now = self.seen_at + gap
         placed = self.placed.members
-        value = self.keeps * worth_of_all(islice(placed, self.size), now)
+        value = self.keeps * _news_worth(islice(placed, self.size), now)
         drifting = self.drifting.members
         room = self.room
         if drifting and room > 0:
-            value += self.drifting.chance * worth_of_all(islice(reversed(drifting), room), now)
+            value += self.drifting.chance * _news_worth(islice(reversed(drifting), room), now)
         return max(value * self.weight - self.extra, NOTHING)
+
+
+def _news_worth(jobs: Iterable[Tracked], now: float) -> float:
+    """Sum what news of jobs is worth, but for those that are polled just now, or were seen after ``now``."""
+    return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.rung != FLYING)

@@ -145,17 +145,21 @@ class Tracked(Entry):
         return self.curve.hazard_before((now - self.basis_at) / self.unit) - self.before
 
     def worth_at(self, now: float) -> float:
-        """See :meth:`Entry.worth_at`; :meth:`spent_by` is written out: nothing is asked for as often.
+        """See :meth:`Entry.worth_at`. From ``last_at`` on a poll also saves an end from being told as a timeout."""
+        worth = self.news_worth_at(now)
+        return worth if now < self.last_at else worth - STAKE * math.expm1(-self.spent_by(now))
 
-        From ``last_at`` on a poll also saves an end from being told as a timeout.
+    def news_worth_at(self, now: float) -> float:
+        """Give the seconds of waiting that news of the job saves; a page sums them, having a ``last_at`` of its own.
+
+        :meth:`spent_by` is written out: nothing is asked for as often.
         """
         x = (now - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
         k = k if k < _LAST else _LAST
         curve = self.curve
         spent = curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before
-        worth = worth_of(now - self.seen_at, spent) * self.weight
-        return worth if now < self.last_at else worth - STAKE * math.expm1(-spent)
+        return worth_of(now - self.seen_at, spent) * self.weight
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`: no farther than a few times the present gap, and than ``last_at``."""
