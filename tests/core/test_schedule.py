@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from world import KINDS, POLICY, Chaos, World, alive, ended, explain, job
 
 from topaz_status.core.entry import JobLook
-from topaz_status.core.outlook import Prospect, mean_lag
+from topaz_status.core.expected_lag import Prospect, mean_lag
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.schedule import GUARD, Schedule
 from topaz_status.models.state import JobKind, JobRef

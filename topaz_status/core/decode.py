@@ -26,7 +26,7 @@ from ..models import (
 from ..models.base import ABSENT, Fact, Unit
 from ..models.redact import without_urls
 from .coerce import LENIENT, STRICT, MisshapenError, Problem, UnreadableError, described
-from .listing import listed, pagination, read_items, usable_cursor
+from .list_page import listed, pagination, read_items, usable_cursor
 
 if TYPE_CHECKING:
     from ..models import VideoHistoryPage, VideoRecord

@@ -319,3 +319,8 @@ class Page(Entry):
 def _news_worth(jobs: Iterable[Tracked], now: float) -> float:
     """Sum what news of jobs is worth, but for those that are polled just now, or were seen after ``now``."""
     return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.rung != FLYING)
+
+
+def page_of(tracked: Tracked) -> Page | None:
+    """Give the page that answers for a job in its place."""
+    return tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None

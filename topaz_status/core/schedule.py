@@ -28,16 +28,14 @@ from typing import Final
 from ..models.state import JobKind, JobRef
 from .agenda import TOP, Agenda
 from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
-from .explanation import Explanation
+from .expected_lag import SAMPLE, GoingRate, Queue, mean_lag, present_gap, prospect
+from .explanation import Explanation, explain
 from .lifetimes import Lifetimes
-from .outlook import SAMPLE, GoingRate, Queue, mean_lag
-from .pages import GETS, LIKELY, Page
+from .list_page import PAGE_SIZES
+from .pages import GETS, LIKELY, Page, page_of
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
-from .prospect import page_of, prospect
-from .reasons import explain
 from .sighting import Sighting
-from .sweep import PAGE_SIZES
 from .tracked import LEAD, UNNOTICED, Tracked
 from .walk import Walk
 
@@ -233,13 +231,14 @@ class Schedule:
         tracked = self._jobs.get(job)
         if tracked is None:
             return None
-        queue = self._queues(rates)[job.kind]
-        return explain(tracked, self._policy, now, tokens=tokens, queue=queue, idle_at=idle_at)
+        lag = present_gap(tracked, now, self._queues(rates)[job.kind]).lag
+        page = page_of(tracked)
+        return explain(tracked, page, self._policy, now, tokens=tokens, idle_at=idle_at, expected_lag=lag)
 
     def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
         """Estimate how late ends will be known, in seconds, at ``rates`` requests/s; ``None`` when nothing is watched.
 
-        A sample of the jobs speaks for all; see :mod:`.outlook`.
+        A sample of the jobs speaks for all; see :mod:`.expected_lag`.
         """
         for walk in self._walks.values():
             self._settle(walk, now)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from ..models import JobStatus
 from ..models.state import JobKind, JobRef
 from .decode import decode_image, pack, parse_json
-from .sweep import read_sweep
+from .list_page import read_sweep
 
 
 class UnreadPage:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from ..core.budget import LocalBudget
+from ..core.list_page import PAGE_SIZES
 from ..core.policy import PollPolicy
 from ..core.schedule import Schedule
-from ..core.sweep import PAGE_SIZES
 from .alarms import Alarms
 from .circuits import Circuits
 from .clock import Clock

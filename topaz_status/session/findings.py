@@ -12,10 +12,10 @@ import attrs
 from ..core.decode import decode_image, decode_record, decode_status, parse_json
 from ..core.entry import JobLook, Look, PageLook
 from ..core.glimpse import Glimpse, glimpse
+from ..core.list_page import SweptPage, read_sweep
 from ..core.schedule import Schedule
 from ..core.sight import sight, sight_record
 from ..core.sighting import Sighting
-from ..core.sweep import SweptPage, read_sweep
 from ..core.unread import UnreadPage, packed
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wave import MANY, Wave

@@ -1,18 +1,27 @@
-"""Lists of facts: where they are in a body, what is wrong with which item, and whether there are more."""
+"""Lists of facts: where they are in a body, what is wrong with which item, and where the list goes on.
+
+A caller's page is read in full, each item into a fact; a page that is read to find jobs keeps its items as they came.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import attrs
 
 from ..errors import DecodeError
 from ..models.base import Fact, Unit
+from ..models.state import JobKind
 from .coerce import LENIENT, UnreadableError, described
 
 F = TypeVar("F", bound=Fact)
 
+PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
+"""Statuses a page holds at most, of the kinds that have a list (Image API 1.2.0, Video API 1.0.0)."""
 MOST_PROBLEMS: Final = 20
 """So many problems one error names; of the others it says how many there are."""
+_IDS: Final = {JobKind.IMAGE: "process_id", JobKind.VIDEO: "id"}
 
 
 def listed(data: object, key: str) -> tuple[list[object], str]:
@@ -73,3 +82,33 @@ def pagination(raw: object) -> tuple[bool, str | None]:
     except UnreadableError:
         has_next = cursor is not None
     return has_next, cursor if has_next else None
+
+
+@attrs.frozen
+class SweptPage:
+    """Items with the ids they name; whatever names none is left out."""
+
+    kind: JobKind
+    items: list[Any]
+    next_cursor: str | None
+
+    def __iter__(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Give each item's index, the job that it names, and itself."""
+        name = _IDS[self.kind]
+        for index, item in enumerate(self.items):
+            if type(item) is dict and type(job_id := item.get(name)) is str:
+                yield index, job_id, item
+
+
+def read_sweep(kind: JobKind, data: object) -> SweptPage:
+    """Find the items of a page of ``kind``.
+
+    Raises:
+        DecodeError: there is no list.
+    """
+    body = data if type(data) is dict else {}
+    if kind is JobKind.IMAGE:
+        items, _ = listed(data, "data")
+        return SweptPage(kind, items, pagination(body.get("pagination"))[1])
+    items, _ = listed(data, "result")
+    return SweptPage(kind, items, usable_cursor(body.get("nextCursor")))
