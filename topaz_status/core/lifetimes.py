@@ -34,7 +34,7 @@ EDGES: Final[tuple[float, ...]] = (0.0, *(2.0 ** (FIRST_OCTAVE + step / BINS_AN_
 
 FIRST_EDGE: Final = EDGES[1]
 OFFSET: Final = 1 - FIRST_OCTAVE * BINS_AN_OCTAVE
-_LAST: Final = BINS - 1
+LAST_BIN: Final = BINS - 1
 _WIDTHS: Final = tuple(EDGES[k + 1] - EDGES[k] for k in range(BINS))
 
 REBUILD_AFTER: Final = 64
@@ -52,10 +52,11 @@ DOUBT: Final = 8.0
 
 
 def bin_of(x: float) -> int:
-    """Give the bin that holds ``x``."""
+    """Give the bin that holds ``x``; :meth:`.Tracked.news_worth_at` has it written out, the only other place."""
     if x < FIRST_EDGE:
         return 0
-    return min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
+    k = int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
+    return k if k < LAST_BIN else LAST_BIN
 
 
 @attrs.frozen(eq=False)
@@ -111,8 +112,7 @@ class LifeTable:
 
     def _spread(self, x0: float, x1: float) -> None:
         """Count a life for the bins that it went through."""
-        first = 0 if x0 < FIRST_EDGE else min(int(math.log2(x0) * BINS_AN_OCTAVE + OFFSET), _LAST)
-        last = min(int(math.log2(x1) * BINS_AN_OCTAVE + OFFSET), _LAST)
+        first, last = bin_of(x0), bin_of(x1)
         if first == last:
             self._partly[first] += (x1 - x0) / _WIDTHS[first]
         else:

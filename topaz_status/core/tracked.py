@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..models.state import JobKind, JobRef
 from .agenda import SOONEST_CLIMB
 from .entry import FLYING, PARKED, Entry, JobLook
-from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve, LifeTable, Lifetimes
+from .lifetimes import BINS_AN_OCTAVE, EDGES, FIRST_EDGE, LAST_BIN, OFFSET, Curve, LifeTable, Lifetimes, bin_of
 from .predict import Source, predict
 from .sighting import Sighting
 from .value import gap_worth
@@ -37,7 +37,6 @@ STAKE: Final = 300.0
 UNSAID: Final = math.inf
 NOTHING: Final = 0.0
 """One object for all jobs that need no number of their own."""
-_LAST: Final = BINS - 1
 _ETA: Final = Source.ETA
 _QUEUE: Final = Source.QUEUE
 
@@ -115,7 +114,7 @@ class Tracked(Entry):
             self.before = NOTHING
             return
         x = (self.seen_at - self.basis_at) / self.unit
-        k = 0 if x < FIRST_EDGE else min(int(math.log2(x) * BINS_AN_OCTAVE + OFFSET), _LAST)
+        k = bin_of(x)
         self.before = curve.total[k] + (x - EDGES[k]) * curve.slope[k]
 
     @property
@@ -156,7 +155,7 @@ class Tracked(Entry):
         """
         x = (now - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
-        k = k if k < _LAST else _LAST
+        k = k if k < LAST_BIN else LAST_BIN
         curve = self.curve
         spent = curve.total[k] + (x - EDGES[k]) * curve.slope[k] - self.before
         return worth_of(now - self.seen_at, spent) * self.weight

@@ -23,12 +23,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .lifetimes import BINS, BINS_AN_OCTAVE, EDGES, FIRST_EDGE, OFFSET, Curve
+from .lifetimes import EDGES, Curve, bin_of
 
 MOST_SPENT: Final = math.log(10.0)
 MOST_FACTOR: Final = 9.0 / MOST_SPENT - 1.0
 LITTLE: Final = 1e-4
-_LAST: Final = BINS - 1
 
 
 def worth(gap: float, spent: float) -> float:
@@ -47,13 +46,13 @@ def gap_worth(wanted: float, curve: Curve, start: float, before: float, unit: fl
     The worth only grows with the gap, so the bin is found by bisection; within it its root is nearly straight.
     """
     end = start + most / unit
-    high = 0 if end < FIRST_EDGE else min(int(math.log2(end) * BINS_AN_OCTAVE + OFFSET), _LAST)
+    high = bin_of(end)
     total, slope = curve.total, curve.slope
     high_gap = most
     high_worth = worth(most, total[high] + (end - EDGES[high]) * slope[high] - before)
     if high_worth <= wanted:
         return most
-    low = 0 if start < FIRST_EDGE else min(int(math.log2(start) * BINS_AN_OCTAVE + OFFSET), _LAST)
+    low = bin_of(start)
     if low == high:
         return most * math.sqrt(wanted / high_worth)
     low_gap = low_worth = 0.0
