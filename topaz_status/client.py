@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from . import collect
 from .collect import Completions, as_ref, as_refs
-from .core.policy import PollPolicy, is_number, optional_seconds
+from .core.policy import WEEK, PollPolicy, is_number, optional_seconds
 from .core.wire import Request, Response
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # ours are imported where they are used: a program that makes
 
 T = TypeVar("T")
 
-_WEEK: Final = 7 * 86_400.0
 _MILLISECONDS: Final = 1e11
 """A Unix time in seconds stays below this for another thousand years."""
 
@@ -488,10 +487,10 @@ def _unix(name: str, value: object) -> float | None:
 
 def _age(submitted_at: object, wall: float) -> float:
     at = _unix("submitted_at", submitted_at)
-    return 0.0 if at is None else min(max(0.0, wall - at), _WEEK)
+    return 0.0 if at is None else min(max(0.0, wall - at), WEEK)
 
 
 def _remaining(eta: object, wall: float) -> float | None:
     """Until the end; an ``eta`` that is out of all bounds is no hint."""
     at = _unix("eta", eta)
-    return None if at is None or abs(at - wall) > _WEEK else at - wall
+    return None if at is None or abs(at - wall) > WEEK else at - wall

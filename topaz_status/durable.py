@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import attrs
 
 from .collect import Completions, Run
-from .core.sight import WEEK
+from .core.policy import WEEK
 from .core.verdict import is_final
 from .errors import TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus

@@ -15,7 +15,8 @@ import attrs
 
 from ..models.state import JobRef, JobState
 from .coerce import LATEST
-from .sight import WEEK, since, until
+from .policy import WEEK
+from .sight import since, until
 from .sighting import Sighting
 from .unread import Told
 

@@ -10,6 +10,8 @@ import attrs
 from ..errors import ConfigurationError
 
 DAY: Final = 86_400.0
+WEEK: Final = 7 * DAY
+"""No service keeps a job longer: a watch ends by then, and a span beyond is no span."""
 LEAST_LONG: Final = 15.0
 """Seconds that the longest gap has at first."""
 
@@ -66,7 +68,7 @@ class PollPolicy:
     """The longest gap between two looks at one job; within it the longest gap grows with the job's age."""
     sweep: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     """Look at pages of the account's lists where one answers for many jobs."""
-    timeout: float | None = attrs.field(default=7 * DAY, validator=_span(optional=True))
+    timeout: float | None = attrs.field(default=WEEK, validator=_span(optional=True))
     """How long a watch goes on by default; ``None`` is no limit. The services keep nothing longer than 7 days."""
     not_found_grace: float = attrs.field(default=10.0, validator=_span(positive=False))
     """From its start, how long a watch takes a 404 for a record that is not written yet."""

@@ -10,12 +10,13 @@ import enum
 import math
 from typing import Final
 
+from .policy import WEEK
 from .sighting import Sighting
 
 SOONEST: Final = 0.5
 """A prediction below this many seconds counts as this many."""
-FARTHEST: Final = 7 * 86_400.0
-"""What is predicted beyond this is no prediction: the services keep nothing longer."""
+FARTHEST: Final = WEEK
+"""What is predicted beyond this is no prediction."""
 STEP: Final = 0.02
 """The least progress between two looks from which a pace is taken."""
 CLASS: Final = 6.0

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoStatus
+from .policy import WEEK
 from .sighting import Sighting
 
 if TYPE_CHECKING:
     from ..models import VideoRecord
 
-WEEK: Final = 7 * 86_400.0
-"""No service keeps a job longer: a span beyond is no span."""
 CLOCK_SLACK: Final = 60.0
 """How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
 
