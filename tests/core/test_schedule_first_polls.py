@@ -8,7 +8,8 @@ import pytest
 from world import KINDS, World, ended, explain, job
 
 from topaz_status.core.entry import JobLook, PageLook
-from topaz_status.core.schedule import CALM, Schedule
+from topaz_status.core.lane import CALM
+from topaz_status.core.schedule import Schedule
 from topaz_status.models.state import JobKind
 
 IMAGE, VIDEO = JobKind.IMAGE, JobKind.VIDEO

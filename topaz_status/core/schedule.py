@@ -19,7 +19,6 @@ The same observations give the same decisions: nothing here reads a clock or rol
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Collection, Mapping
 from itertools import islice
 from operator import itemgetter
@@ -28,28 +27,24 @@ from typing import Final
 from ..models.state import JobKind, JobRef
 from .agenda import TOP, Agenda
 from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
-from .expected_lag import SAMPLE, GoingRate, Queue, mean_lag, present_gap, prospect
+from .expected_lag import SAMPLE, Queue, mean_lag, present_gap, prospect
 from .explanation import Explanation, explain
+from .lane import Lane, is_covered
 from .lifetimes import Lifetimes
 from .list_page import PAGE_SIZES
-from .pages import GETS, LIKELY, Page, page_of
+from .pages import GETS, LIKELY, page_of
 from .policy import PollPolicy
 from .predict import FARTHEST, SOONEST, Source
 from .sighting import Sighting
 from .tracked import LEAD, UNNOTICED, Tracked
-from .walk import Walk
 
 GUARD: Final = 8
 """When more is due than can be served, one token in so many goes to what was first found late."""
 SAMPLED: Final = 4
 """One look in so many, where there is no choice, tells what looks are worth of late."""
-CALM: Final = 0.05
-"""Seconds since the latest job came after which a page is worth reading for the sake of new ones."""
 UNNOTED: Final = 4.0
 """Seconds: where nothing is known of so much of a job's life, its first poll does not tell how long it lasted."""
-BARE_LISTS: Final = frozenset({JobKind.VIDEO})
-"""Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
-the end of a job that it tells is confirmed by a look at the job."""
+_ALL: Final = tuple(JobKind)
 
 
 class Schedule:
@@ -71,17 +66,9 @@ class Schedule:
         self._policy = policy
         self._guard = guard
         self._jobs: dict[JobRef, Tracked] = {}
-        self._agendas = {kind: Agenda(policy.price, self._last_at) for kind in JobKind}
-        self._walks = {
-            kind: Walk(kind, size, policy, bare=kind in BARE_LISTS, gets=gets) for kind, size in pages.items()
-        }
+        self._lanes = {kind: Lane(kind, policy, pages.get(kind), gets) for kind in JobKind}
         self._lifetimes = lifetimes or Lifetimes()
-        self._unpolled: dict[JobKind, deque[Tracked]] = {kind: deque() for kind in JobKind}
-        """Jobs in the order in which they came; what has been polled since is passed over when its turn comes."""
-        self._came_at = dict.fromkeys(JobKind, -math.inf)
-        """When the latest of each kind came."""
         self._turn = 0
-        self._going = {kind: GoingRate(policy.price) for kind in JobKind}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -113,32 +100,24 @@ class Schedule:
         else:
             tracked.believe(Source.AGE, 1.0, tracked.born_at, self._lifetimes)
         tracked.before -= self._lifetimes.over_at_first(job.kind)
-        if walk := self._walks.get(job.kind):
-            walk.presume(tracked, now)
-        self._plan(tracked, now)
-        self._unpolled[job.kind].append(tracked)
-        self._came_at[job.kind] = now
+        self._lanes[job.kind].add(tracked, now)
 
     def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
         """Have a job polled once more just before ``deadline``, the next time at which a watch of it times out."""
         tracked = self._jobs.get(job)
         if tracked is not None and deadline > now and tracked.last_at != deadline - LEAD:
             tracked.last_at = deadline - LEAD
-            self._plan(tracked, now)
-            if walk := self._walks.get(job.kind):
-                walk.looked(tracked)
+            self._lanes[job.kind].replan(tracked, now)
 
     def drop(self, job: JobRef) -> None:
-        """Forget a job whose watch is over; an unknown one is none."""
+        """Forget a job whose watch is over, if it is known."""
         if tracked := self._jobs.pop(job, None):
-            self._forget(tracked)
+            self._lanes[job.kind].forget(tracked)
 
     def nudge(self, job: JobRef, now: float) -> None:
         """Look at a job before all others, no sooner than ``min_interval`` after the last look at it."""
-        tracked = self._jobs.get(job)
-        if tracked is not None and not tracked.urgent:
-            tracked.urgent = True
-            self._plan(tracked, now)
+        if tracked := self._jobs.get(job):
+            self._lanes[job.kind].nudge(tracked, now)
 
     def rely(self, job: JobRef, now: float, *, noticed: bool) -> None:
         """Look at a job less often while notices of its changes come, and prove true; see :mod:`.claim`.
@@ -149,43 +128,42 @@ class Schedule:
         weight = UNNOTICED if noticed else 1.0
         if tracked is not None and tracked.weight != weight:
             tracked.weight = weight
-            self._plan(tracked, now)
-            if walk := self._walks.get(job.kind):
-                walk.looked(tracked)
+            self._lanes[job.kind].replan(tracked, now)
 
     # -- looks --------------------------------------------------------------------------------------------------------
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> Look | None:
         """Give the look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
-        agendas = self._due(now, kinds)
-        if not agendas:
+        queues = [queue for kind in kinds for queue in self._lanes[kind].due(now)]
+        if not queues:
             return None
-        agenda, entry = self._choose(agendas, now)
-        poll = self._send(agenda, entry, now)
-        for other in agendas:
-            other.settle(now)
+        entry = self._choose(queues, now)
+        poll = self._lanes[entry.kind].send(entry, now)
+        for queue in queues:
+            queue.settle(now)
         return poll
 
     def first_at(self, kind: JobKind, now: float) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
-        entry = self._first(kind, now)
-        return math.inf if entry is None else max(self._goes_at(entry), now)
+        lane = self._lanes[kind]
+        entry = lane.first(now)
+        return math.inf if entry is None else max(lane.goes_at(entry), now)
 
     def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
         """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
 
         This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
         """
-        firsts = (self._first(kind, now) for kind in kinds)
-        entry = next((first for first in firsts if first is not None and self._goes_at(first) <= now), None)
-        if entry is None:
-            return None
-        agenda = self._walks[entry.kind].agenda if isinstance(entry, Page) else self._agendas[entry.kind]
-        return self._send(agenda, entry, now)
+        for kind in kinds:
+            lane = self._lanes[kind]
+            entry = lane.first(now)
+            if entry is not None and lane.goes_at(entry) <= now:
+                return lane.send(entry, now)
+        return None
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
-        return min((self._next_of(kind, now) for kind in kinds), default=math.inf)
+        return min((self._lanes[kind].next_at(now) for kind in kinds), default=math.inf)
 
     def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
         """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
@@ -204,19 +182,15 @@ class Schedule:
 
     def missed(self, look: Look, now: float, retry_at: float) -> None:
         """Note that no usable answer came: the same look is due again at ``retry_at``."""
+        lane = self._lanes[look.kind]
         if isinstance(look, PageLook):
-            for job in self._walks[look.kind].missed(look, now, retry_at):
-                self._plan(job, now)
-            return
-        tracked = self._jobs.get(look.job)
-        if tracked is not None and tracked.rung == FLYING:
-            tracked.not_before = now + self._policy.min_interval
-            self._agendas[look.kind].put(tracked, max(retry_at, now))
+            lane.missed_page(look, now, retry_at)
+        elif tracked := self._jobs.get(look.job):
+            lane.missed(tracked, now, retry_at)
 
     def refused(self, look: PageLook, now: float) -> None:
         """Note that the service does not take a cursor: its jobs go back to the first page."""
-        for job in self._walks[look.kind].refused(look, now):
-            self._plan(job, now)
+        self._lanes[look.kind].refused_page(look, now)
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 
@@ -231,7 +205,7 @@ class Schedule:
         tracked = self._jobs.get(job)
         if tracked is None:
             return None
-        lag = present_gap(tracked, now, self._queues(rates)[job.kind]).lag
+        lag = present_gap(tracked, now, self._delays(rates)[job.kind]).lag
         page = page_of(tracked)
         return explain(tracked, page, self._policy, now, tokens=tokens, idle_at=idle_at, expected_lag=lag)
 
@@ -240,34 +214,39 @@ class Schedule:
 
         A sample of the jobs speaks for all; see :mod:`.expected_lag`.
         """
-        for walk in self._walks.values():
-            self._settle(walk, now)
-        queues = self._queues(rates)
+        for lane in self._lanes.values():
+            lane.settle(now)
+        delays = self._delays(rates)
         sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
         return mean_lag(
-            prospect(tracked, now, queues[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
+            prospect(tracked, now, delays[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
         )
 
-    def _queues(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
+    def _delays(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
         """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""
-        due: dict[JobKind, float] = {kind: len(agenda) for kind, agenda in self._agendas.items()}
-        for kind, walk in self._walks.items():
-            due[kind] += len(walk.agenda) - min(walk.to_be_met(), due[kind]) * (1.0 - 1.0 / walk.size)
+        due = {kind: lane.expected_due() for kind, lane in self._lanes.items()}
         shared = sum(due.values()) / max(rates.values())
-        return {kind: Queue(max(count / rates[kind], shared), self._going[kind].worth) for kind, count in due.items()}
+        return {
+            kind: Queue(max(count / rates[kind], shared), self._lanes[kind].served_worth.worth)
+            for kind, count in due.items()
+        }
 
     def due_now(self, now: float) -> int:
         """Count the looks, at jobs and at pages, that are due."""
-        self._due(now, tuple(JobKind))
-        return sum(len(agenda) for agenda in self._all_agendas())
+        return sum(len(queue) for queue in self._queues_at(now, _ALL))
 
-    def overdue(self, now: float, kinds: Collection[JobKind] = tuple(JobKind)) -> float:
+    def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
         """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
-        self._due(now, kinds)
-        agendas = self._all_agendas(kinds)
-        for agenda in agendas:
-            agenda.settle(now)
-        return max(now - min((agenda.late_since() for agenda in agendas), default=math.inf), 0.0)
+        queues = self._queues_at(now, kinds)
+        for queue in queues:
+            queue.settle(now)
+        return max(now - min((queue.late_since() for queue in queues), default=math.inf), 0.0)
+
+    def _queues_at(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
+        """Give all queues of ``kinds``, in which what is due by ``now`` has become so."""
+        for kind in kinds:
+            self._lanes[kind].due(now)
+        return [queue for kind in kinds for queue in self._lanes[kind].queues]
 
     def due_at(self, job: JobRef) -> float:
         """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
@@ -288,7 +267,7 @@ class Schedule:
         if tracked is None:
             return False
         entry: Entry = page_of(tracked) or tracked
-        if entry.rung == FLYING or _is_covered(tracked):
+        if entry.rung == FLYING or is_covered(tracked):
             return True
         return (tracked.urgent or tracked.last_at < math.inf) and entry.due_at <= by
 
@@ -299,132 +278,44 @@ class Schedule:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _first(self, kind: JobKind, now: float) -> Entry | None:
-        """Give what the first poll of the job that came first would ask for: its page, or the job itself.
-
-        There is no such poll while a page is on the wire that may show the job.
-        """
-        unpolled = self._unpolled[kind]
-        while unpolled and not unpolled[0].is_unpolled:
-            unpolled.popleft()
-        if not unpolled or _is_covered(unpolled[0]):
-            return None
-        tracked, walk = unpolled[0], self._walks.get(kind)
-        if walk is None or kind in BARE_LISTS or tracked.group is None or not tracked.group.is_crowded:
-            return tracked
-        self._settle(walk, now)
-        page = tracked.group.page
-        return page if page.rung > PARKED else None
-
-    def _goes_at(self, entry: Entry) -> float:
-        """Give the time from which a first poll may go: a page waits until no more jobs are coming in."""
-        if not isinstance(entry, Page):
-            return -math.inf
-        return max(self._came_at[entry.kind] + CALM, entry.earliest(self._policy.min_interval))
-
-    def _send(self, agenda: Agenda, entry: Entry, now: float) -> Look:
-        """Note that an entry is polled, and give the poll."""
-        agenda.remove(entry, FLYING)
-        if isinstance(entry, Page):
-            self._walks[entry.kind].sent(entry, now)
-        elif isinstance(entry, Tracked):
-            if entry.last_at <= now:
-                entry.last_at = math.inf
-            if walk := self._walks.get(entry.job.kind):
-                walk.looked(entry)
-        return entry.send()
-
-    def _all_agendas(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Agenda]:
-        walks = (self._walks[kind].agenda for kind in kinds if kind in self._walks)
-        return [*(self._agendas[kind] for kind in kinds), *walks]
-
-    def _last_at(self, entry: Entry) -> float:
-        """Give the time by which a job that is due is to be polled: its longest gap ends, or its watch times out."""
-        if not isinstance(entry, Tracked):
-            return math.inf
-        at = entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
-        return at if at < entry.last_at else entry.last_at
-
-    def _next_of(self, kind: JobKind, now: float) -> float:
-        """Give the time at which a look of one kind is to be sent."""
-        walk = self._walks.get(kind)
-        if walk is None:
-            return max(self._agendas[kind].next_at(), now)
-        self._settle(walk, now)
-        return walk.gives_way_at(max(min(walk.agenda.next_at(), self._agendas[kind].next_at()), now))
-
-    def _due(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
-        due = []
-        for kind in kinds:
-            if walk := self._walks.get(kind):
-                self._settle(walk, now)
-                if walk.gives_way_at(now) > now:
-                    continue
-                if walk.agenda.due_by(now):
-                    due.append(walk.agenda)
-            agenda = self._agendas[kind]
-            if agenda.due_by(now):
-                due.append(agenda)
-        return due
-
-    def _settle(self, walk: Walk, now: float) -> None:
-        for tracked in walk.settle(now):
-            if tracked.rung == PARKED and walk.kind not in BARE_LISTS:
-                self._plan_alone(tracked, now)
-
-    def _choose(self, agendas: list[Agenda], now: float) -> tuple[Agenda, Entry]:
+    def _choose(self, queues: list[Agenda], now: float) -> Entry:
         """Take the greatest worth, and when there is a choice every so often what was first found late."""
         self._turn += 1
-        if self._turn % self._guard == 0 and (late := self._latest(agendas)):
+        if self._turn % self._guard == 0 and (late := self._latest(queues)):
             return late
-        agenda = agendas[0]
-        entry = agenda.best()
-        if len(agendas) > 1:
-            agenda, entry = max(((agenda, agenda.best()) for agenda in agendas), key=lambda pair: _rank(pair[1], now))
+        entry = queues[0].best()
+        if len(queues) > 1:
+            entry = max((queue.best() for queue in queues), key=lambda best: _rank(best, now))
         elif self._turn % SAMPLED:
-            return agenda, entry
+            return entry
         if entry.rung < TOP:
-            self._going[entry.kind].served(entry.worth_at(now))
-        return agenda, entry
+            self._lanes[entry.kind].served_worth.served(entry.worth_at(now))
+        return entry
 
-    def _latest(self, agendas: list[Agenda]) -> tuple[Agenda, Entry] | None:
+    def _latest(self, queues: list[Agenda]) -> Entry | None:
         """Give the entry that was first found late, or the page on which such a job is likely to be met."""
-        _, entry, agenda = min(((*agenda.first_late(), agenda) for agenda in agendas), key=itemgetter(0))
-        if entry is None:
-            return None
+        _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
         if isinstance(entry, Tracked) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
             if page.rung >= 0 and page.weight == 1.0:
-                return self._walks[page.kind].agenda, page
-        return agenda, entry
+                return page
+        return entry
 
     def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
             self.drop(tracked.job)
-            return
-        tracked.saw_alive(seen, now, self._lifetimes)
-        self._plan(tracked, now)
-        if walk := self._walks.get(tracked.job.kind):
-            walk.looked(tracked)
-            walk.retry(now)
+        else:
+            tracked.saw_alive(seen, now, self._lifetimes)
+            self._lanes[tracked.job.kind].saw(tracked, now)
 
     def _saw_page(self, look: PageLook, now: float, sightings: Collection[Sighting], next_cursor: str | None) -> None:
         alive, ended = self._learn_page(sightings, now)
-        loose = self._walks[look.kind].read(look, alive, ended, next_cursor, now)
-        if look.kind in BARE_LISTS:
+        lane = self._lanes[look.kind]
+        lane.read_page(look, alive, ended, next_cursor, now)
+        if not lane.is_bare:
             for tracked in ended:
-                self.nudge(tracked.job, now)
-        else:
-            agenda = self._agendas[look.kind]
-            for tracked in alive:
-                if tracked.rung > PARKED and not tracked.urgent:
-                    agenda.remove(tracked)
-            for tracked in ended:
-                self.drop(tracked.job)
-        for tracked in loose:
-            if tracked.rung == PARKED:
-                self._plan(tracked, now)
+                self._jobs.pop(tracked.job, None)
 
     def _learn_page(self, sightings: Collection[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
         """Give the watched jobs that a page showed alive, and those that it showed over."""
@@ -441,42 +332,6 @@ class Schedule:
                 tracked.saw_alive(seen, now, lifetimes)
                 alive.append(tracked)
         return alive, ended
-
-    def _plan(self, tracked: Tracked, now: float) -> None:
-        """Work out when a job's next look is due, unless a page answers for it or one is on the wire."""
-        if tracked.rung == FLYING:
-            return
-        agenda = self._agendas[tracked.job.kind]
-        if tracked.urgent:
-            shortest = self._policy.min_interval if tracked.known else 0.0
-            agenda.put(tracked, max(now, tracked.seen_at + shortest, tracked.not_before))
-            return
-        if tracked.group is not None and tracked.group.placed and tracked.job.kind not in BARE_LISTS:
-            agenda.remove(tracked)
-            return
-        self._plan_alone(tracked, now)
-
-    def _plan_alone(self, tracked: Tracked, now: float) -> None:
-        """Work out when a look at a job by itself is due."""
-        policy = self._policy
-        gap = tracked.gap_worth(policy.price, policy.longest_gap(now - tracked.born_at))
-        if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first look
-            gap = policy.min_interval
-        due_at = tracked.seen_at + gap
-        if tracked.last_at < due_at:
-            due_at = max(tracked.last_at, tracked.seen_at + policy.min_interval if tracked.known else 0.0)
-        self._agendas[tracked.job.kind].put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
-
-    def _forget(self, tracked: Tracked) -> None:
-        self._agendas[tracked.job.kind].remove(tracked, GONE)
-        if tracked.group is not None:
-            self._walks[tracked.job.kind].leave(tracked)
-
-
-def _is_covered(tracked: Tracked) -> bool:
-    """Tell whether a page is on the wire that may show the job."""
-    group = tracked.group
-    return group is not None and group.page.rung == FLYING and group is not group.page.drifting
 
 
 def _rank(entry: Entry, now: float) -> tuple[bool, float]:
