@@ -21,6 +21,7 @@ from typing import Final
 
 from ..models.state import JobKind
 from .entry import FLYING, PARKED, Entry, PageLook
+from .power_law import CLOSE, STRIDE, UNKNOWN, PowerLaw
 from .tracked import Tracked
 
 GETS: Final = 3.5
@@ -36,15 +37,10 @@ SLIM: Final = 0.5
 """A page expected to show fewer drifting jobs than this is not worth walking to."""
 SHORTEST: Final = 0.05
 NOTHING: Final = 1e-9
-STRIDE: Final = 3.0
-"""How much longer each gap is at which the worth of a page is worked out."""
-CLOSE: Final = 1.25
-"""How much longer than before the gap may be for the worth to be told from one."""
 NEARLY: Final = 2.0
 """What is worth so many times the price is about worth it."""
 STRIDES: Final = 12
-MOST_OCTAVES: Final = 64.0
-_STRIDES_LOG: Final = 1.0 / math.log(STRIDE)
+"""Strides until a gap counts as far enough for any worth."""
 _SEEN_AT: Final = attrgetter("seen_at")
 _LAST_AT: Final = attrgetter("last_at")
 _BORN_AT: Final = attrgetter("born_at")
@@ -91,19 +87,16 @@ class Page(Entry):
         "cursor",
         "drifting",
         "failures",
-        "far_gap",
-        "far_worth",
         "follower",
         "gets",
+        "is_stale",
         "keeps",
         "last_at",
-        "near_gap",
-        "near_worth",
+        "law",
         "not_before",
         "place",
         "placed",
         "planned_for",
-        "power",
         "price",
         "read",
         "seen_at",
@@ -130,7 +123,10 @@ class Page(Entry):
         self.last_at = math.inf
         """When the longest gap of one of its members ends."""
         self.failures = 0
-        self.near_gap = self.far_gap = self.near_worth = self.far_worth = self.power = 0.0
+        self.law = UNKNOWN
+        """How the worth of a look grows with the gap since the page was seen."""
+        self.is_stale = True
+        """True while the law is that of other members, or from before they were seen."""
         self.place = 0.0
         """The gap after which a look was worth about its price, the last time that it was worked out; 0 for unknown."""
         self.planned_for = 0
@@ -217,7 +213,7 @@ class Page(Entry):
         Where a look was worth its price is remembered as long as the gaps of all members begin with the page's own:
         as theirs grows, so does the worth, smoothly.
         """
-        self.far_gap = 0.0
+        self.is_stale = True
         if self.drifting.members or self.extra:
             self.place = 0.0
         self.planned_for = len(self)
@@ -229,18 +225,19 @@ class Page(Entry):
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`: read off between two gaps at which it was worked out."""
         gap = max(now - self.seen_at, SHORTEST)
-        self._work_out(gap)
-        return self.near_worth * math.pow(gap / self.near_gap, self.power)
+        return self._law_for(gap).worth_at(gap)
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`; the worth is no less than the price."""
         gap = max(now - self.seen_at, SHORTEST)
-        if self.worth_at(now) < worth:
+        law = self._law_for(gap)
+        if law.worth_at(gap) < worth:
             for _ in range(STRIDES):
-                if self.far_worth >= worth:
+                if law.far_worth >= worth:
                     break
-                self._stride_out()
-            reached = min(self._gap_of(worth), self.far_gap)
+                law = law.farther(self._worth_after)
+            self.law = law
+            reached = min(law.gap_of(worth), law.far_gap)
             if worth <= self.price * NEARLY:
                 self.place = reached
             gap = max(gap, reached)
@@ -248,61 +245,29 @@ class Page(Entry):
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Give about the gap after which a look is worth that much, ``most`` at most, by what is worked out so far."""
-        return min(self._gap_of(worth) if worth > 0.0 and self.near_worth > 0.0 else self.near_gap, most)
-
-    def _gap_of(self, worth: float) -> float:
-        octaves = math.log2(worth / self.near_worth) / self.power
-        return self.near_gap * math.pow(2.0, min(octaves, MOST_OCTAVES))
+        law = self.law
+        return min(law.gap_of(worth) if worth > 0.0 and law.near_worth > 0.0 else law.near_gap, most)
 
     # -- working it out -----------------------------------------------------------------------------------------------
-    # The worth is summed up at two gaps only, one stride apart; between them it goes as a power of the gap, about the
-    # square. After a reading it is summed up where it was worth the price the last time: as a rule it is so again, give
-    # or take a little, and as far as that the power is as it was. A gap that is shorter goes by the same power unless a
-    # look is worth much more than the price already.
 
-    def _work_out(self, gap: float) -> None:
-        """See that the two gaps are right for ``gap``."""
-        if not self.far_gap:
-            if gap <= self.place * CLOSE:
-                self._return()
-            else:
-                self._begin(gap)
-        while gap > self.far_gap:
-            if gap <= self.far_gap * STRIDE:
-                self._stride_out()
-            else:
-                self._begin(gap)
-        while gap < self.near_gap and self.near_worth > self.price * NEARLY:
-            self._stride_in()
+    def _law_for(self, gap: float) -> PowerLaw:
+        """Give the law that holds at ``gap``.
 
-    def _return(self) -> None:
-        self.near_gap, self.near_worth = self.place, self._worth_after(self.place)
-        self.far_gap, self.far_worth = self.near_gap * CLOSE, self.near_worth * math.pow(CLOSE, self.power)
-
-    def _begin(self, gap: float) -> None:
-        self.near_gap, self.near_worth = gap, self._worth_after(gap)
-        self._look_far()
-
-    def _stride_out(self) -> None:
-        if self.far_gap == self.near_gap * STRIDE:
-            self.near_gap, self.near_worth = self.far_gap, self.far_worth
-        self._look_far()
-
-    def _look_far(self) -> None:
-        self.far_gap = self.near_gap * STRIDE
-        self._between(self._worth_after(self.far_gap))
-
-    def _stride_in(self) -> None:
-        far_worth = self.near_worth
-        self.near_gap /= STRIDE
-        self.far_gap = self.near_gap * STRIDE
-        self.near_worth = self._worth_after(self.near_gap)
-        self._between(far_worth)
-
-    def _between(self, far_worth: float) -> None:
-        """Draw the power through the worth at both gaps."""
-        self.far_worth = max(far_worth, self.near_worth * 1.01)
-        self.power = math.log(self.far_worth / self.near_worth) * _STRIDES_LOG
+        After a reading the worth is summed up where it was worth the price the last time: as a rule it is so again,
+        give or take a little, and as far as that the power is as it was. A gap that is shorter goes by the same power
+        unless a look is worth much more than the price already.
+        """
+        law = self.law
+        if self.is_stale:
+            is_close = gap <= self.place * CLOSE
+            law = law.shifted(self.place, self._worth_after) if is_close else PowerLaw.begin(gap, self._worth_after)
+        while gap > law.far_gap:
+            is_next = gap <= law.far_gap * STRIDE
+            law = law.farther(self._worth_after) if is_next else PowerLaw.begin(gap, self._worth_after)
+        while gap < law.near_gap and law.near_worth > self.price * NEARLY:
+            law = law.nearer(self._worth_after)
+        self.law, self.is_stale = law, False
+        return law
 
     def _worth_after(self, gap: float) -> float:
         """Sum the looks at the members, as far as they are likely to be met."""
