@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from ..core.decode import decode_image, decode_record, decode_status, parse_json
+from ..core.decode import parse_json
 from ..core.entry import JobLook, Look, PageLook
-from ..core.glimpse import Glimpse, glimpse
+from ..core.lazy import LazyStatus, PageReader, Reading, read_answer
 from ..core.list_page import SweptPage, read_sweep
 from ..core.schedule import Schedule
-from ..core.sight import sight, sight_record
-from ..core.sighting import Sighting
-from ..core.unread import UnreadPage, packed
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wave import MANY, Wave
 from ..core.wire import Response, service_time
@@ -29,8 +26,7 @@ from ..errors import (
     ServiceError,
     TopazStatusError,
 )
-from ..models import JobStatus
-from ..models.state import JobKind, JobRef, JobState
+from ..models.state import JobKind, JobRef
 from .circuits import Circuits
 from .clock import Clock
 from .journal import Journal
@@ -39,12 +35,8 @@ from .retry import Jitter
 from .roster import Roster
 from .settings import ACCOUNTS, Account, Settings
 
-_IMAGE: Final = JobKind.IMAGE
-"""At hand: up to Python 3.11 a member of an enumeration costs as much as a call."""
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
-MOST_SHARED: Final = 1_024
-"""Bytes for each watched job that goes on up to which a page is kept in one piece: a status has about 600."""
 LIST_PAUSE: Final = 15.0
 """Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
@@ -92,109 +84,94 @@ class Findings:
 
     def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
         job, clock = look.job, self._clock
-        service_now = service_time(response.headers, wall=clock.wall())
-        data = parse_json(response.body)
-        status: JobStatus | None = None
-        seen: Sighting
-        if job.kind is _IMAGE and (glimpsed := glimpse(data, job, service_now)) is not None:
-            seen, word = glimpsed, glimpsed.word
-            glimpsed.told = response.body
-        else:
-            status = decode_status(job, data)
-            seen, word = sight(status, job=job, service_now=service_now), status.status
+        reading = read_answer(job, response.body, service_time(response.headers, wall=clock.wall()))
+        seen, status = reading
         now = clock.now()
-        self._journal.looked(job, word, now - sent_at)
+        self._journal.looked(job, status.word, now - sent_at)
         self._schedule.saw(look, now, (seen,))
         if (wave := self._waves[job.kind]).missing:
             wave.answered()
             wave.saw(job, now)
-        self._deal(look, poller, seen, status, sent_at)
+        self._deal(look, poller, reading, sent_at)
 
     def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
         service_now = service_time(response.headers, wall=self._clock.wall())
         page = read_sweep(look.kind, parse_json(response.body))
-        seen, statuses = self._watched_on(page, response.body, service_now, sent_at)
+        readings = self._watched_on(page, response.body, service_now, sent_at)
         now = self._clock.now()
-        self._journal.swept(look, len(page.items), len(seen), now - sent_at)
+        self._journal.swept(look, len(page.items), len(readings), now - sent_at)
         self._list_failures[look.kind] = 0
-        self._schedule.saw(look, now, seen.values(), next_cursor=page.next_cursor)
-        if seen and (wave := self._waves[look.kind]).missing:
-            self._shown(wave, seen, now)
-        for poller, sighting in seen.items():
-            self._deal(look, poller, sighting, statuses.get(poller), sent_at)
+        self._schedule.saw(look, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
+        if readings and (wave := self._waves[look.kind]).missing:
+            self._shown(wave, readings, now)
+        for poller, reading in readings.items():
+            self._deal(look, poller, reading, sent_at)
 
     @staticmethod
-    def _shown(wave: Wave, seen: dict[Poller, Sighting], now: float) -> None:
+    def _shown(wave: Wave, readings: dict[Poller, Reading], now: float) -> None:
         """Note which jobs a page shows; a video that it says has ended is not shown before it is asked for itself."""
         wave.answered()
-        for poller, sighting in seen.items():
-            if not (sighting.terminal and poller.job.kind is JobKind.VIDEO):
+        for poller, (seen, _) in readings.items():
+            if not (seen.terminal and poller.job.kind is JobKind.VIDEO):
                 wave.saw(poller.job, now)
 
-    def _deal(self, look: Look, poller: Poller, seen: Sighting, status: JobStatus | None, sent_at: float) -> None:
-        """Tell a poller what was seen of its job, which the schedule knows already and may have dropped as over.
+    def _deal(self, look: Look, poller: Poller, reading: Reading, sent_at: float) -> None:
+        """Give a poller what was seen of its job, which the schedule knows already and may have dropped as over.
 
         Where that fails, which is a bug of ours or of a handler of the log, it must not be the end of looking.
         """
+        seen, status = reading
         try:
-            if type(seen) is Glimpse:
-                if seen.word != poller.word or poller.claim is not None:
-                    self._note_word(poller, seen.word, seen.state, sent_at)
-                poller.take(seen.told, seen.word, seen.percent, sent_at)
-            elif status is not None:
-                self._tell(poller, status, sent_at)
-            else:
+            if status is None:
                 poller.listed(sent_at, ended=seen.terminal)
+            elif seen.terminal:
+                self._end(poller, status, sent_at)
+            else:
+                last = poller.last
+                if last is None or status.word != last.word or poller.claim is not None:
+                    self._note_word(poller, status, sent_at)
+                poller.take(status, sent_at)
         except Exception as error:  # noqa: BLE001  # as it says
             self._journal.bug(look, error)
             if self._roster.is_watched(poller):
                 self._schedule.add(poller.job, self._clock.now())
 
-    def _watched_on(
-        self, page: SweptPage, body: bytes, service_now: float, sent_at: float
-    ) -> tuple[dict[Poller, Sighting], dict[Poller, JobStatus]]:
-        """Read what a page says of jobs that were watched when it was asked for, and the statuses read in full."""
-        seen: dict[Poller, Sighting] = {}
-        statuses: dict[Poller, JobStatus] = {}
-        shared = UnreadPage(body)
-        find, images = self._roster.listed_as(page.kind), page.kind is JobKind.IMAGE
+    def _watched_on(self, page: SweptPage, body: bytes, service_now: float, sent_at: float) -> dict[Poller, Reading]:
+        """Read what a page says of jobs that were watched when it was asked for."""
+        readings: dict[Poller, Reading] = {}
+        reader = PageReader(page, body, service_now)
+        read, find = reader.read, self._roster.listed_as(page.kind)
         for index, job_id, item in page:
             poller = find(job_id) or find(job_id.lower())
-            if poller is None or poller in seen or poller.started_at > sent_at:
-                continue
-            if images and (glimpsed := glimpse(item, poller.job, service_now)) is not None:
-                glimpsed.told = shared, index
-                seen[poller] = glimpsed
+            if poller is None or poller in readings or poller.started_at > sent_at:
                 continue
             try:
-                seen[poller], status = _read_item(poller.job, item, service_now)
+                readings[poller] = read(index, item, poller.job)
             except DecodeError:
                 continue
-            if status is not None:
-                statuses[poller] = status
-        _unshare([sighting for sighting in seen.values() if type(sighting) is Glimpse], page, len(body))
-        return seen, statuses
+        reader.unshare()
+        return readings
 
-    def _note_word(self, poller: Poller, word: str, state: JobState, sent_at: float) -> None:
-        """Note what a look, sent at ``sent_at``, told of a job; if it is new, a notice may have said so before."""
-        known, claim = poller.word, poller.claim
-        self._journal.told(poller.job, known, word, state)
-        if known is not None and word != known:
-            noticed = claim is not None and claim.is_borne_out(word, sent_at)
-            self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
+    def _note_word(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
+        """Note a change that a look, sent at ``sent_at``, found in a job; a notice may have said so before."""
+        known, word, claim = poller.word, status.word, poller.claim
+        if word != known:
+            self._journal.told(poller.job, known, word, status.state)
+            if known is not None:
+                noticed = claim is not None and claim.is_borne_out(word, sent_at)
+                self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
         if claim is not None and sent_at >= claim.at:
             poller.claim = None
 
-    def _tell(self, poller: Poller, status: JobStatus, sent_at: float) -> None:
-        state = status.state
-        self._note_word(poller, status.status, state, sent_at)
+    def _end(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
+        """End a watch with its job's terminal status."""
+        self._note_word(poller, status, sent_at)
         lag = None if poller.looked_at is None else self._clock.now() - poller.looked_at
-        poller.tell(status, sent_at)
-        if state.is_terminal:
-            error = failure(status)
-            self._journal.ended(poller.job, error, lag)
-            self._roster.end(poller, error)
+        poller.take(status, sent_at)
+        error = failure(status.get())
+        self._journal.ended(poller.job, error, lag)
+        self._roster.end(poller, error)
 
     # -- answers of none ----------------------------------------------------------------------------------------------
 
@@ -312,21 +289,3 @@ class Findings:
     def _give_up(self, poller: Poller, error: TopazStatusError) -> None:
         self._journal.ended(poller.job, error, None)
         self._roster.end(poller, error)
-
-
-def _unshare(glimpses: list[Glimpse], page: SweptPage, size: int) -> None:
-    """Where so few jobs go on that a page of ``size`` bytes is too much to keep, keep their items alone."""
-    if size <= MOST_SHARED * len(glimpses):
-        return
-    for seen in glimpses:
-        if isinstance(seen.told, tuple):
-            item = page.items[seen.told[1]]
-            seen.told = packed(item) or decode_image(item, seen.job)
-
-
-def _read_item(job: JobRef, item: dict[str, Any], service_now: float) -> tuple[Sighting, JobStatus | None]:
-    """What a list says of a job; of a video, no more than that it goes on, or has ended."""
-    if job.kind is JobKind.VIDEO:
-        return sight_record(decode_record(item), job=job, service_now=service_now), None
-    status = decode_status(job, item)
-    return sight(status, job=job, service_now=service_now), status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ..core.unread import Told
+from ..core.lazy import LazyStatus
 from ..core.verdict import is_final
 from ..errors import StoreError
 from ..models.state import JobState
@@ -34,13 +34,11 @@ class KeptPoller(Poller):
         """True until its end is known, which is before it is on disk."""
         return self._final is None and not self.over.done()
 
-    def take(
-        self, told: Told | None, word: str, progress: float | None, sent_at: float, *, moved: bool = False
-    ) -> None:
-        """Keep a status; a change of state goes to the store, for whoever takes the watch up again."""
+    def take(self, status: LazyStatus, sent_at: float) -> None:
+        """Keep a status; a change of state goes to the store, for the client that takes the watch up again."""
         before = self.word
-        super().take(told, word, progress, sent_at, moved=moved)
-        if word != before:
+        super().take(status, sent_at)
+        if status.word != before:
             self._note_state()
 
     def _note_state(self) -> None:

@@ -1,6 +1,6 @@
 """One job's coroutine: await the terminal state, and resolve every handle with it.
 
-The feed tells it what each look saw (:meth:`Poller.tell`, :meth:`Poller.fail`: one synchronous step each, in which
+The feed gives it what each look saw (:meth:`Poller.take`, :meth:`Poller.fail`: one synchronous step each, in which
 everything is decided and the readers are woken); the coroutine awaits the ending and resolves whoever waits for it.
 """
 
@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 import attrs
 
 from ..core.claim import Claim
+from ..core.lazy import LazyStatus
 from ..core.policy import PollPolicy
-from ..core.unread import Told, read_told
 from ..core.verdict import Case
 from ..core.wave import Wave
 from ..errors import TopazStatusError, WatchError
@@ -32,8 +32,7 @@ E = TypeVar("E", bound=TopazStatusError)
 class Ending:
     """How a watch ended: with a status, with an error, or with both (a job that failed)."""
 
-    _job: JobRef
-    _told: Told | None
+    _last: LazyStatus | None
     error: TopazStatusError | None
     """As it was made; it is handed out :meth:`fresh`."""
     at: float
@@ -44,8 +43,7 @@ class Ending:
     @property
     def status(self) -> JobStatus | None:
         """What the last usable look saw."""
-        self._told = read_told(self._told, self._job)
-        return self._told
+        return None if self._last is None else self._last.get()
 
     def fresh(self, error: E) -> E:
         """Give an error that knows the last status, a new one each time: one that is raised collects frames."""
@@ -74,12 +72,8 @@ class Poller:
     """Seconds of the loop's clock."""
     over: asyncio.Future[Ending]
     task: asyncio.Task[None] | None = None
-    word: str | None = None
-    """The service's own, as the last usable look told it."""
-    progress: float | None = None
-    """The progress that it told, 0 to 100."""
-    _told: Told | None = None
-    """The last status, or what it is read from once somebody asks: most are never asked for."""
+    last: LazyStatus | None = None
+    """What the last usable look saw."""
     polls: int = 0
     """Looks that were answered, with or without use."""
     looked_at: float | None = None
@@ -196,31 +190,33 @@ class Poller:
         """What the last usable look saw."""
         if (ending := self.ending) is not None:
             return ending.status
-        self._told = read_told(self._told, self.job)
-        return self._told
+        return None if self.last is None else self.last.get()
 
-    def tell(self, status: JobStatus, sent_at: float) -> None:
-        """A look, sent at ``sent_at``, saw this status."""
-        before = None if isinstance(self._told, bytes | tuple) or self._told is None else self._told.result_url
-        self.take(status, status.status, status.progress, sent_at, moved=before != status.result_url)
+    @property
+    def word(self) -> str | None:
+        """The service's own, as the last usable look saw it."""
+        return None if self.last is None else self.last.word
 
-    def take(
-        self, told: Told | None, word: str, progress: float | None, sent_at: float, *, moved: bool = False
-    ) -> None:
-        """Keep what a look, sent at ``sent_at``, told: a status, or what that of an image job is read from.
+    @property
+    def progress(self) -> float | None:
+        """The progress that the last usable look saw, 0 to 100."""
+        return None if self.last is None else self.last.progress
+
+    def take(self, status: LazyStatus, sent_at: float) -> None:
+        """Keep the status that a look, sent at ``sent_at``, saw.
 
         The handles hear of it when word, progress or result's URL are new.
         """
         self._answered()
         self._case = None
-        self._told, self.looked_at = told, sent_at
-        if moved or word != self.word or progress != self.progress:
-            self.word, self.progress = word, progress
-            if isinstance(self._handles, dict):
-                for handle in self.handles:
-                    handle.changed()
-            elif self._handles is not None:
-                self._handles.changed()
+        last, self.last, self.looked_at = self.last, status, sent_at
+        if last is not None and not status.differs(last):
+            return
+        if isinstance(self._handles, dict):
+            for handle in self.handles:
+                handle.changed()
+        elif self._handles is not None:
+            self._handles.changed()
 
     def listed(self, sent_at: float, *, ended: bool) -> None:
         """A list without statuses, asked for at ``sent_at``, named the job as going on, or as ``ended``.
@@ -266,11 +262,10 @@ class Poller:
 
         When there is nobody left to ask for the status, it is let go.
         """
-        told = self._told if self.handles else None
-        return Ending(self.job, told, error, clock.now(), clock.wall())
+        last = self.last if self.handles else None
+        return Ending(last, error, clock.now(), clock.wall())
 
     def end(self, ending: Ending) -> None:
-        """Let the coroutine finish. What was told last is the ending's from now on."""
+        """Let the coroutine finish."""
         if not self.over.done():
             self.over.set_result(ending)
-            self._told = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 import attrs
 
+from ..core.lazy import LazyStatus
 from ..core.schedule import Schedule
 from ..errors import ClientClosedError, StoreError, TopazStatusError
 from ..models.state import JobKind, JobRef, key_of
@@ -155,8 +156,8 @@ class Roster:
         from .kept import KeptPoller  # noqa: PLC0415
 
         status = read_status(job, kept.row.status)
-        word, progress = (None, None) if status is None else (status.status, status.progress)
-        return KeptPoller(job, started_at, over, None, word, progress, status, keeper=self._keeper, kept=kept)
+        last = None if status is None else LazyStatus.of(status)
+        return KeptPoller(job, started_at, over, last=last, keeper=self._keeper, kept=kept)
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][key_of(poller.job)] = poller
