@@ -73,7 +73,7 @@ async def register(name: str, store: WatchStore | None, count: int) -> Registrat
                 for job in jobs[start : start + SLICE]:
                     client.watch(job, tag={"job": job.id})
                 await asyncio.sleep(0)
-            schedule = client._live().feed.schedule  # noqa: SLF001  # it has a job once that may be asked for
+            schedule = client._live().schedule  # noqa: SLF001  # it has a job once that may be asked for
             while len(schedule) < count:  # noqa: ASYNC110  # no event tells of it
                 await asyncio.sleep(0.001)
             seconds = time.perf_counter() - began

@@ -175,7 +175,7 @@ class StatusClient:
             from .durable import Durable  # noqa: PLC0415  # see the top
 
             check = lambda row: self._settings.key(row.job.kind)  # noqa: E731  # short, and used once
-            self._durable = Durable(engine.feed, engine.alarms, engine.keeper, check)
+            self._durable = Durable(engine, engine.keeper, check)
         return self
 
     async def aclose(self) -> None:
@@ -238,7 +238,7 @@ class StatusClient:
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
-        return collect.completions(engine.clock, start, jobs, engine.feed.roster.adopt)
+        return collect.completions(engine.clock, start, jobs, engine.roster.adopt)
 
     def resume(self) -> Completions:
         """Take up all unfinished watches in the store, and all outcomes that nobody acknowledged, as of this call.
@@ -315,7 +315,7 @@ class StatusClient:
         from .notice import readings  # noqa: PLC0415  # see the top
 
         for notice in readings(job_or_payload):
-            if engine.feed.roster.find(notice.job):
+            if engine.roster.find(notice.job):
                 engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
                 return notice.job
         return None
@@ -328,7 +328,7 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open, or ``job`` names none.
         """
-        poller = self._live().feed.roster.find(as_ref(job))
+        poller = self._live().roster.find(as_ref(job))
         return None if poller is None else poller.status
 
     def fleet(self, *, limit: int = 1000) -> Fleet:
@@ -339,7 +339,7 @@ class StatusClient:
         """
         from .fleet import Fleet  # noqa: PLC0415  # see the top
 
-        return Fleet(self._live().feed, limit)
+        return Fleet(self._live(), limit)
 
     def stats(self) -> Stats:
         """What the client is doing, in numbers.
@@ -347,7 +347,7 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open.
         """
-        return take_stats(self._live().feed)
+        return take_stats(self._live())
 
     # -- direct calls for a job of any kind ---------------------------------------------------------------------------
 
@@ -468,7 +468,7 @@ class StatusClient:
         wall = engine.clock.wall()
         age, remaining = _age(submitted_at, wall), _remaining(eta, wall)
         if self._durable is None:
-            return Watch(engine.feed, engine.alarms, job, tag).start(timeout=limit, age=age, remaining=remaining)
+            return Watch(engine, job, tag).start(timeout=limit, age=age, remaining=remaining)
         from .store.base import Row  # noqa: PLC0415  # see the top
 
         row = Row(number=0, job=job, started_at=wall, submitted_at=submitted_at, eta=eta)

@@ -17,8 +17,7 @@ from .core.policy import WEEK
 from .core.verdict import is_final
 from .errors import TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
-from .session.alarms import Alarms
-from .session.feed import Feed
+from .session.engine import Engine
 from .session.keeper import Keeper, Kept
 from .session.kept import KeptPoller
 from .session.poller import Ending
@@ -81,7 +80,7 @@ class KeptWatch(Watch[S]):
 
     def _leave(self, error: TopazStatusError) -> None:
         """Go with ``error``, unless the job's own ending is known: it may be on its way to the disk."""
-        if self._poller.ending is not None or self._feed.roster.is_watched(self._poller):
+        if self._poller.ending is not None or self._engine.roster.is_watched(self._poller):
             super()._leave(error)
 
     def _left_with(self, error: type[TopazStatusError]) -> bool:
@@ -94,8 +93,7 @@ class KeptWatch(Watch[S]):
 class Durable:
     """Starts watches that are kept, and takes up those that were."""
 
-    _feed: Feed
-    _alarms: Alarms
+    _engine: Engine
     _keeper: Keeper
     _check: Callable[[Row], object]
     """Raises where a job cannot be watched at all."""
@@ -116,14 +114,14 @@ class Durable:
         """
         text = write_tag(tag)
         deadline = None if timeout is None else new.started_at + timeout
-        poller = self._feed.roster.find(new.job)
+        poller = self._engine.roster.find(new.job)
         if isinstance(poller, KeptPoller) and poller.ending is None:
             kept = poller.kept
             self._amend(kept, text, timeout, deadline)
         else:
             number = self._keeper.number()
             kept = Kept(attrs.evolve(new, number=number, tag=text, timeout=timeout, deadline=deadline))
-        watch: KeptWatch[Any] = KeptWatch(self._feed, self._alarms, new.job, tag, self._keeper)
+        watch: KeptWatch[Any] = KeptWatch(self._engine, new.job, tag, self._keeper)
         return watch.start(timeout=timeout, age=age, remaining=remaining, kept=kept)
 
     def resume(self) -> Completions:
@@ -131,7 +129,7 @@ class Durable:
         clock, last_number = self._keeper.clock, self._keeper.last_number
         run = Run(clock, self._never)
         run.reader = clock.loop.create_task(run.reading(self._take_up(run, last_number)))
-        self._feed.roster.adopt(run.reader)
+        self._engine.roster.adopt(run.reader)
         return Completions(run)
 
     @staticmethod
@@ -183,7 +181,7 @@ class Durable:
         if row.timeout is not None and row.deadline is None:  # it ran out and that was told: the whole of it again
             self._keeper.put(kept, attrs.evolve(row, deadline=wall + row.timeout))
         left = _left(kept.row, wall)
-        watch: KeptWatch[Any] = KeptWatch(self._feed, self._alarms, row.job, read_tag(row.tag), self._keeper)
+        watch: KeptWatch[Any] = KeptWatch(self._engine, row.job, read_tag(row.tag), self._keeper)
         watch.start(
             timeout=left,
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),

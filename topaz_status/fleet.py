@@ -14,7 +14,7 @@ from .models.words import WORDS, state_of
 from .watch import Outcome, Watch
 
 if TYPE_CHECKING:
-    from .session.feed import Feed
+    from .session.engine import Engine
     from .session.poller import Poller
 
 
@@ -40,15 +40,15 @@ class View:
     @classmethod
     def of_watch(cls, watch: Watch[Any]) -> Self:
         """Look at a handle that has not ended."""
-        feed, status = watch._feed, watch.status  # noqa: SLF001  # the same package
+        engine, status = watch._engine, watch.status  # noqa: SLF001  # the same package
         return cls(
             job=watch.job,
             state=None if status is None else status.state,
             status=None if status is None else status.status,
             progress=None if status is None else status.progress,
-            expected_end=_expected_end(feed, watch.job),
+            expected_end=_expected_end(engine, watch.job),
             error=None,
-            updated_at=feed.clock.wall(),
+            updated_at=engine.clock.wall(),
         )
 
     @classmethod
@@ -67,7 +67,7 @@ class View:
         )
 
     @classmethod
-    def of_poller(cls, feed: Feed, poller: Poller) -> Self:
+    def of_poller(cls, engine: Engine, poller: Poller) -> Self:
         """Look at a job's poller: while it is at work at its word and progress, without decoding a status for it."""
         ending = poller.ending
         seen = None if ending is None else ending.status
@@ -78,9 +78,9 @@ class View:
             state=known if seen is None else seen.state,
             status=word,
             progress=poller.progress if seen is None else seen.progress,
-            expected_end=None if ending is not None else _expected_end(feed, poller.job),
+            expected_end=None if ending is not None else _expected_end(engine, poller.job),
             error=ending.fresh(ending.error) if ending is not None and ending.error is not None else None,
-            updated_at=feed.clock.wall() if ending is None else ending.detected_at,
+            updated_at=engine.clock.wall() if ending is None else ending.detected_at,
             ended=ending is not None,
         )
 
@@ -90,10 +90,10 @@ class View:
         return self.state, self.status, self.progress, str(self.error or ""), self.ended
 
 
-def _expected_end(feed: Feed, job: JobRef) -> float | None:
-    known = feed.schedule.explain(job, feed.clock.now(), rates=dict.fromkeys(JobKind, 1.0), tokens=0.0)
+def _expected_end(engine: Engine, job: JobRef) -> float | None:
+    known = engine.schedule.explain(job, engine.clock.now(), rates=dict.fromkeys(JobKind, 1.0), tokens=0.0)
     left = None if known is None else known.predicted_end_in
-    return None if left is None else feed.clock.wall() + left
+    return None if left is None else engine.clock.wall() + left
 
 
 @attrs.define(eq=False)
@@ -103,7 +103,7 @@ class Fleet:
     It keeps no watch alive. At most ``limit`` jobs are followed at a time: those that have been watched for longest.
     """
 
-    _feed: Feed
+    _engine: Engine
     limit: int
     _followed: dict[Poller, View] = attrs.field(factory=dict, init=False)
 
@@ -123,13 +123,13 @@ class Fleet:
         return [*changed, *map(self._look, self._newcomers())]
 
     def _look(self, poller: Poller) -> View:
-        view = View.of_poller(self._feed, poller)
+        view = View.of_poller(self._engine, poller)
         self._followed[poller] = view
         return view
 
     def _newcomers(self) -> list[Poller]:
         room = self.limit - len(self._followed)
-        if room <= 0 or len(self._followed) >= len(self._feed.roster):
+        if room <= 0 or len(self._followed) >= len(self._engine.roster):
             return []
-        at_work: Iterable[Poller] = (one for one in self._feed.roster if one not in self._followed and one.is_at_work)
+        at_work: Iterable[Poller] = (one for one in self._engine.roster if one not in self._followed and one.is_at_work)
         return list(islice(at_work, room))

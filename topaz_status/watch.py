@@ -20,8 +20,8 @@ from .session.receipt import Receipt
 from .session.statistics import explain_watch
 
 if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
-    from .session.alarms import Alarm, Alarms
-    from .session.feed import Feed
+    from .session.alarms import Alarm
+    from .session.engine import Engine
     from .session.keeper import Kept
     from .session.poller import Ending, Poller
 
@@ -87,8 +87,7 @@ class Watch(Generic[S]):
     an ``await`` cancels that await alone; :meth:`cancel` ends this handle. The remote job is never touched.
     """
 
-    _feed: Feed
-    _alarms: Alarms
+    _engine: Engine
     job: JobRef
     tag: Any
     _poller: Poller = attrs.field(init=False)
@@ -131,7 +130,7 @@ class Watch(Generic[S]):
 
     def explain(self) -> Explanation:
         """Why, and when, the job is looked at next."""
-        return explain_watch(self._feed, self._poller.job, ended=self._ending is not None)
+        return explain_watch(self._engine, self._poller.job, ended=self._ending is not None)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
@@ -186,7 +185,7 @@ class Watch(Generic[S]):
             await self._wait(self._reading)
 
     async def _ended(self) -> Ending:
-        if not self._feed.clock.is_running_here():
+        if not self._engine.clock.is_running_here():
             raise ConfigurationError(f"{self!r} belongs to another event loop")
         while self._ending is None:
             self._waiting = self._waiting or set()
@@ -194,7 +193,7 @@ class Watch(Generic[S]):
         return self._ending
 
     async def _wait(self, crowd: set[asyncio.Future[None]]) -> None:
-        turn: asyncio.Future[None] = self._feed.clock.loop.create_future()
+        turn: asyncio.Future[None] = self._engine.clock.loop.create_future()
         crowd.add(turn)
         try:
             await turn
@@ -235,16 +234,16 @@ class Watch(Generic[S]):
         kept: Kept | None = None,
     ) -> Self:
         """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
-        now = self._feed.clock.now()
+        now = self._engine.clock.now()
         self._started_at = now - since if since else now
         deadline = self._deadline = None if timeout is None else now + timeout
-        self._poller = self._feed.roster.join(
+        self._poller = self._engine.roster.join(
             self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, kept=kept
         )
-        self._feed.gate.wake()
+        self._engine.gate.wake()
         self._polls_before = self._poller.polls
         if deadline is not None:
-            self._alarm = self._alarms.set(deadline, self)
+            self._alarm = self._engine.alarms.set(deadline, self)
         return self
 
     def changed(self) -> None:
@@ -259,7 +258,7 @@ class Watch(Generic[S]):
         self._ending = ending
         self._polls = self._poller.polls - self._polls_before
         if self._alarm is not None:
-            self._alarms.switch_off(self._alarm)
+            self._engine.alarms.switch_off(self._alarm)
         _wake(self._reading)
         _wake(self._waiting)
         if self._on_end is not None:
@@ -272,21 +271,21 @@ class Watch(Generic[S]):
 
     def _awaits_poll(self) -> bool:
         """Wait on for the job's last poll, if it is on the wire or can be sent."""
-        until = self._feed.waits_until(self._poller, cast("float", self._deadline))
-        if until <= self._feed.clock.now():
+        until = self._engine.feed.waits_until(self._poller, cast("float", self._deadline))
+        if until <= self._engine.clock.now():
             return False
         self._poller.after_poll(self.ring_soon)
-        self._alarm = self._alarms.set(until, self)
+        self._alarm = self._engine.alarms.set(until, self)
         return True
 
     def ring_soon(self) -> None:
         """Ask again whether to time out, as soon as what happens now has happened."""
         if self._ending is None and self._alarm is not None:
-            self._alarms.switch_off(self._alarm)
-            self._alarm = self._alarms.after(0.0, self)
+            self._engine.alarms.switch_off(self._alarm)
+            self._alarm = self._engine.alarms.after(0.0, self)
 
     def _time_out(self) -> None:
-        waited = self._feed.clock.now() - self._started_at
+        waited = self._engine.clock.now() - self._started_at
         last = f"last seen {shown(self._poller.word)!r}" if self._poller.word is not None else "never seen"
         text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
         self._leave(WatchTimeoutError(text, job=self.job))
@@ -295,10 +294,10 @@ class Watch(Generic[S]):
         """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
         ending = self._poller.ending
         if ending is None:
-            ending = self._poller.ended(error, self._feed.clock)
-            self._feed.roster.leave(self._poller, self, self._deadline)
+            ending = self._poller.ended(error, self._engine.clock)
+            self._engine.roster.leave(self._poller, self, self._deadline)
             if self._poller.is_at_work:
-                self._feed.gate.wake()  # the next deadline may be another's
+                self._engine.gate.wake()  # the next deadline may be another's
         self.settle(ending)
 
     def _outcome(self) -> Outcome:

@@ -296,7 +296,7 @@ async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
         jobs = [simulator.add(kind, duration=5.0) for kind in (JobKind.IMAGE, JobKind.VIDEO)]
         watches = [client.watch(job) for job in jobs]
         assert client._engine is not None
-        roster = client._engine.feed.roster
+        roster = client._engine.roster
         assert list(roster.kinds) == [JobKind.IMAGE, JobKind.VIDEO]
         watches[0].cancel()
         assert list(roster.kinds) == [JobKind.VIDEO]

@@ -43,12 +43,17 @@ async def _open_keeper(clock: Clock, store: WatchStore, journal: Journal) -> Kee
 
 @attrs.frozen(eq=False)
 class Engine:
-    """What works between opening and closing."""
+    """What works between opening and closing: the parts, for all who need one of them."""
 
+    settings: Settings
     clock: Clock
+    journal: Journal
     transport: Transport
     gate: Gate
     exchange: Exchange
+    schedule: Schedule
+    roster: Roster
+    circuits: Circuits
     feed: Feed
     alarms: Alarms
     downloads: Downloads
@@ -73,7 +78,6 @@ class Engine:
         keeper = None if store is None else await _open_keeper(clock, store, journal)
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
-        alarms = Alarms(clock)
         transport.open(clock, journal.answered)
         circuits = Circuits(budget, journal, jitter, settings.policy.give_up_after)
         exchange = Exchange(clock, gate, transport, journal, jitter, circuits.hurry)
@@ -84,7 +88,21 @@ class Engine:
         gate.serve(feed)
         if keeper is not None:
             keeper.serve(gate.wake)
-        return cls(clock, transport, gate, exchange, feed, alarms, Downloads(transport.download_slots()), keeper)
+        return cls(
+            settings=settings,
+            clock=clock,
+            journal=journal,
+            transport=transport,
+            gate=gate,
+            exchange=exchange,
+            schedule=schedule,
+            roster=roster,
+            circuits=circuits,
+            feed=feed,
+            alarms=Alarms(clock),
+            downloads=Downloads(transport.download_slots()),
+            keeper=keeper,
+        )
 
     async def close(self) -> None:
         """End every watch, turn away every call, close every connection.

@@ -52,13 +52,13 @@ class _Hand:
 class Feed:
     """The gate's source of polls."""
 
-    clock: Clock
-    settings: Settings
-    gate: Gate
-    journal: Journal
-    schedule: Schedule
-    roster: Roster
-    circuits: Circuits
+    _clock: Clock
+    _settings: Settings
+    _gate: Gate
+    _journal: Journal
+    _schedule: Schedule
+    _roster: Roster
+    _circuits: Circuits
     _exchange: Exchange
     _findings: Findings
     _hands: dict[asyncio.Task[None], _Hand] = attrs.field(factory=dict, init=False)
@@ -70,12 +70,12 @@ class Feed:
 
     def notify(self, job: JobRef, word: str | None = None) -> None:
         """There is a reason to look at a job now: somebody says something of it, perhaps the service's word."""
-        if (poller := self.roster.find(job)) is not None:
-            now = self.clock.now()
+        if (poller := self._roster.find(job)) is not None:
+            now = self._clock.now()
             if word is not None:
                 poller.claim = Claim(word, now)
-            self.schedule.nudge(poller.job, now)
-            self.gate.wake()
+            self._schedule.nudge(poller.job, now)
+            self._gate.wake()
 
     def waits_until(self, poller: Poller, deadline: float) -> float:
         """Give the time until which a watch that times out at ``deadline`` waits for its job's last poll.
@@ -84,16 +84,16 @@ class Feed:
         any other answer it waits a few times as long as answers take. No poll is sent while the service has asked to be
         left alone. One that is down is probed at once, since somebody is about to be told a timeout.
         """
-        job, now = poller.job, self.clock.now()
-        if self.gate.budget.held_for(job.kind, now) > 0.0:
+        job, now = poller.job, self._clock.now()
+        if self._gate.budget.held_for(job.kind, now) > 0.0:
             return deadline
-        by = deadline + max(LAST_ANSWER, SLOW_ANSWER * self.journal.answer_times[job.kind])
-        if job.kind in self.circuits.down:
-            self.circuits.hurry(job.kind)
-            self.gate.wake()
-        elif poller.polls == 0 or self.schedule.is_over(job):
-            by = now + self.settings.request_timeout
-        return by if self.schedule.polls_by(job, by) else deadline
+        by = deadline + max(LAST_ANSWER, SLOW_ANSWER * self._journal.answer_times[job.kind])
+        if job.kind in self._circuits.down:
+            self._circuits.hurry(job.kind)
+            self._gate.wake()
+        elif poller.polls == 0 or self._schedule.is_over(job):
+            by = now + self._settings.request_timeout
+        return by if self._schedule.polls_by(job, by) else deadline
 
     def deleted(self, job: JobRef | None) -> None:
         """The record of an image job, or of all, was deleted by a direct call."""
@@ -105,56 +105,58 @@ class Feed:
         """End every watch and every look, and wait until their tasks are gone."""
         for task in self._hands:
             task.cancel()
-        await self.roster.close()
+        await self._roster.close()
         while self._hands:
             await asyncio.wait(self._hands)
 
     @property
     def kinds(self) -> Collection[JobKind]:
         """See :class:`~.gate.Polls`."""
-        return self.roster.kinds
+        return self._roster.kinds
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
-        if kind not in self.roster.kinds or not self._with_room((kind,)):
+        if kind not in self._roster.kinds or not self._with_room((kind,)):
             return math.inf
-        at = self.schedule.next_at(now, (kind,))
-        if at > now and (first_at := self.schedule.first_at(kind, now)) < at:
-            at = min(at, max(first_at, self.gate.budget.idle_at(kind, now)))
-        return max(at, self.circuits.opens_at(kind)) if self.circuits.down else at
+        at = self._schedule.next_at(now, (kind,))
+        if at > now and (first_at := self._schedule.first_at(kind, now)) < at:
+            at = min(at, max(first_at, self._gate.budget.idle_at(kind, now)))
+        return max(at, self._circuits.opens_at(kind)) if self._circuits.down else at
 
     def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
-        if self.circuits.down:
-            kinds = self.circuits.open_to(kinds, now)
+        if self._circuits.down:
+            kinds = self._circuits.open_to(kinds, now)
         kinds = self._with_room(kinds)
-        look = self.schedule.pick(now, kinds)
+        look = self._schedule.pick(now, kinds)
         if look is None:
-            look = self.schedule.pick_first(now, [kind for kind in kinds if self.gate.budget.idle_at(kind, now) <= now])
+            look = self._schedule.pick_first(
+                now, [kind for kind in kinds if self._gate.budget.idle_at(kind, now) <= now]
+            )
             if look is None:
                 return None
         kind = look.kind
-        self.circuits.sent(look, now)
+        self._circuits.sent(look, now)
         if now >= self._minded_at + 1.0:
             self._mind_the_budget(now)
-        asked_by = self.roster.find(look.job) if isinstance(look, JobLook) else None
+        asked_by = self._roster.find(look.job) if isinstance(look, JobLook) else None
         self._flying[kind] += 1
         if (hand := self._free_hand) is not None:
             self._free_hand = None
             hand.look, hand.kind, hand.asked_by, hand.sent_at = look, kind, asked_by, now
             return kind
         hand = _Hand(look, kind, asked_by, now)
-        task = self.clock.loop.create_task(self._work(hand))
+        task = self._clock.loop.create_task(self._work(hand))
         self._hands[task] = hand
         task.add_done_callback(self._put_down)
         return kind
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
-        watched = self.roster.kinds
+        watched = self._roster.kinds
         if len(watched) <= 1:
             return watched if watched and watched[0] in kinds else ()
-        gate = self.gate
+        gate = self._gate
         kept = gate.slots // KEPT or int(gate.slots >= len(watched))
         free = gate.slots - gate.in_flight
         if free > len(watched) * kept:
@@ -179,14 +181,14 @@ class Feed:
             except TopazStatusError as error:
                 self._missed(look, asked_by, error, sent_at)
             except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
-                self.journal.bug(look, error)
+                self._journal.bug(look, error)
                 self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
             kind = hand.kind
             hand.look = None
             self._flying[kind] -= 1
             self._free_hand = hand
             try:
-                self.gate.pass_on(kind)
+                self._gate.pass_on(kind)
             finally:
                 self._free_hand = None
 
@@ -196,32 +198,32 @@ class Feed:
         if (look := hand.look) is None:
             return
         self._flying[hand.kind] -= 1
-        self.circuits.unsent(look)
-        if not isinstance(look, JobLook) or self.roster.is_watched(hand.asked_by):
-            now = self.clock.now()
-            self.schedule.missed(look, now, now)
-        self.gate.release(hand.kind)
+        self._circuits.unsent(look)
+        if not isinstance(look, JobLook) or self._roster.is_watched(hand.asked_by):
+            now = self._clock.now()
+            self._schedule.missed(look, now, now)
+        self._gate.release(hand.kind)
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; this is looked into once a second."""
         self._minded_at = now
-        up = [kind for kind in JobKind if kind not in self.circuits.down]
-        late, kind = max(((self.schedule.overdue(now, (kind,)), kind) for kind in up), default=(0.0, None))
+        up = [kind for kind in JobKind if kind not in self._circuits.down]
+        late, kind = max(((self._schedule.overdue(now, (kind,)), kind) for kind in up), default=(0.0, None))
         if late <= 1.0 or kind is None:
-            self.circuits.recovering = False
-        elif not self.circuits.recovering:
-            self.journal.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
+            self._circuits.recovering = False
+        elif not self._circuits.recovering:
+            self._journal.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
 
     def _shortage(self, kind: JobKind, now: float) -> str:
         """Say whose requests are too few: of the service, where less is allowed for it, or of all."""
-        rate = self.gate.budget.rate(kind, now)
-        if rate < self.settings.rate:
-            return f"{rate:g} requests/s are too few for {self.roster.count(kind)} {kind.value} jobs"
-        return f"{self.settings.rate:g} requests/s are too few for {len(self.roster)} jobs"
+        rate = self._gate.budget.rate(kind, now)
+        if rate < self._settings.rate:
+            return f"{rate:g} requests/s are too few for {self._roster.count(kind)} {kind.value} jobs"
+        return f"{self._settings.rate:g} requests/s are too few for {len(self._roster)} jobs"
 
     def _missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         self._findings.missed(look, asked_by, error, sent_at)
-        self.gate.wake()  # it may have been a reason to look elsewhere
+        self._gate.wake()  # it may have been a reason to look elsewhere
 
 
 def _page(look: PageLook) -> Request:

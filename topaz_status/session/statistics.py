@@ -13,7 +13,7 @@ from ..models.shown import Shown
 from ..models.state import JobKind, JobRef
 
 if TYPE_CHECKING:
-    from .feed import Feed
+    from .engine import Engine
 
 
 @attrs.frozen(kw_only=True)
@@ -88,39 +88,39 @@ class Stats(Shown):
         return sum(sum(answers.values()) for answers in self.requests.values())
 
 
-def explain_watch(feed: Feed, job: JobRef, *, ended: bool) -> Explanation:
+def explain_watch(engine: Engine, job: JobRef, *, ended: bool) -> Explanation:
     """Tell why, and when, a job is looked at next."""
-    now, budget = feed.clock.now(), feed.gate.budget
+    now, budget = engine.clock.now(), engine.gate.budget
     tokens = budget.tokens(now)
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     idle_at = budget.idle_at(job.kind, now)
-    known = None if ended else feed.schedule.explain(job, now, rates=rates, tokens=tokens, idle_at=idle_at)
+    known = None if ended else engine.schedule.explain(job, now, rates=rates, tokens=tokens, idle_at=idle_at)
     if known is not None:
-        return feed.circuits.explain(known, now)
+        return engine.circuits.explain(known, now)
     reason = "the watch has ended" if ended else "what is known of it is on its way to the disk"
     return Explanation.of_none(job, tokens, reason)
 
 
-def take_stats(feed: Feed) -> Stats:
+def take_stats(engine: Engine) -> Stats:
     """Read the numbers."""
-    now = feed.clock.now()
-    gate, budget = feed.gate, feed.gate.budget
+    now = engine.clock.now()
+    gate, budget = engine.gate, engine.gate.budget
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
-    for (kind, status), count in feed.journal.requests.items():
+    for (kind, status), count in engine.journal.requests.items():
         requests[kind]["none" if status is None else str(status)] = count
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     return Stats(
-        watches={kind: feed.roster.count(kind) for kind in JobKind},
+        watches={kind: engine.roster.count(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests={kind: dict(sorted(answers.items())) for kind, answers in requests.items()},
         tokens=budget.tokens(now),
         rates=rates,
         held={kind: budget.held_for(kind, now) for kind in JobKind},
-        down={kind: feed.circuits.down_for(kind, now) for kind in JobKind},
-        lag=Lag.of(feed.journal.lags),
-        expected_lag=feed.schedule.expected_lag(now, rates),
-        sweeps={kind: feed.journal.sweeps[kind] for kind in PAGE_SIZES},
-        swept_statuses=feed.journal.swept_statuses,
-        overdue=feed.schedule.overdue(now, set(JobKind) - feed.circuits.down),
+        down={kind: engine.circuits.down_for(kind, now) for kind in JobKind},
+        lag=Lag.of(engine.journal.lags),
+        expected_lag=engine.schedule.expected_lag(now, rates),
+        sweeps={kind: engine.journal.sweeps[kind] for kind in PAGE_SIZES},
+        swept_statuses=engine.journal.swept_statuses,
+        overdue=engine.schedule.overdue(now, set(JobKind) - engine.circuits.down),
     )
