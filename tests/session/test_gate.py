@@ -30,7 +30,10 @@ class Polls:
     def next_at(self, now: float, kind: JobKind) -> float:
         return self.due[0] if self.due and kind is IMAGE else math.inf
 
-    def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
+    def send_picked(self) -> None:
+        """They are on the wire already."""
+
+    def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         if IMAGE not in kinds or self.next_at(now, IMAGE) > now:
             return None
         self.due.popleft()

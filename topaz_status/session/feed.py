@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Collection
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -36,16 +37,16 @@ _EXCEEDED: Final = (
 )
 
 
-@attrs.define(eq=False)
-class _Hand:
-    """What a task does: one look, and when it has landed the next, if that may go at once."""
+_Picked: TypeAlias = tuple[Look, Poller | None, float]
+"""A poll that has its slot and its token, the poller that it is for, and when it was picked."""
 
-    look: Look | None
-    """``None`` between two looks, and after the last."""
-    kind: JobKind
-    """Of the look, or the last one."""
-    asked_by: Poller | None
-    sent_at: float
+
+@attrs.define(eq=False)
+class _Worker:
+    """What a task does: one poll, and when it is answered the next, if that may go at once."""
+
+    poll: _Picked | None
+    """``None`` between two polls, and after the last."""
 
 
 @attrs.define(eq=False)
@@ -61,9 +62,9 @@ class Feed:
     _circuits: Circuits
     _exchange: Exchange
     _findings: Findings
-    _hands: dict[asyncio.Task[None], _Hand] = attrs.field(factory=dict, init=False)
-    _free_hand: _Hand | None = attrs.field(default=None, init=False)
-    """One whose look has just landed: a task costs as much as the decoding of an answer."""
+    _workers: dict[asyncio.Task[None], _Worker] = attrs.field(factory=dict, init=False)
+    _picked: deque[_Picked] = attrs.field(factory=deque, init=False)
+    """Polls that no worker has yet: for as long as the gate grants them."""
     _flying: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
     """Looks on the wire."""
     _minded_at: float = attrs.field(default=-math.inf, init=False)
@@ -103,11 +104,11 @@ class Feed:
 
     async def close(self) -> None:
         """End every watch and every look, and wait until their tasks are gone."""
-        for task in self._hands:
+        for task in self._workers:
             task.cancel()
         await self._roster.close()
-        while self._hands:
-            await asyncio.wait(self._hands)
+        while self._workers:
+            await asyncio.wait(self._workers)
 
     @property
     def kinds(self) -> Collection[JobKind]:
@@ -123,7 +124,7 @@ class Feed:
             at = min(at, max(first_at, self._gate.budget.idle_at(kind, now)))
         return max(at, self._circuits.opens_at(kind)) if self._circuits.down else at
 
-    def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
+    def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
         if self._circuits.down:
             kinds = self._circuits.open_to(kinds, now)
@@ -141,15 +142,16 @@ class Feed:
             self._mind_the_budget(now)
         asked_by = self._roster.find(look.job) if isinstance(look, JobLook) else None
         self._flying[kind] += 1
-        if (hand := self._free_hand) is not None:
-            self._free_hand = None
-            hand.look, hand.kind, hand.asked_by, hand.sent_at = look, kind, asked_by, now
-            return kind
-        hand = _Hand(look, kind, asked_by, now)
-        task = self._clock.loop.create_task(self._work(hand))
-        self._hands[task] = hand
-        task.add_done_callback(self._put_down)
+        self._picked.append((look, asked_by, now))
         return kind
+
+    def send_picked(self) -> None:
+        """See :class:`~.gate.Polls`: each poll gets a worker of its own."""
+        while self._picked:
+            worker = _Worker(self._picked.popleft())
+            task = self._clock.loop.create_task(self._work(worker))
+            self._workers[task] = worker
+            task.add_done_callback(self._put_down)
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
@@ -167,14 +169,15 @@ class Feed:
         gate.crowded = gate.crowded or len(found) < len(kinds)
         return found
 
-    async def _work(self, hand: _Hand) -> None:
-        """Make one look after the other, act on what it saw, and give the slot back.
+    async def _work(self, worker: _Worker) -> None:
+        """Send one poll after the other, act on its answer, and give the slot back.
 
-        Whatever goes wrong with a look is an observation.
+        What goes wrong with a poll is an observation, whatever it is. The worker takes the first poll that its slot
+        lets go: a task costs as much as the decoding of an answer.
         """
-        findings, exchange = self._findings, self._exchange
-        while (look := hand.look) is not None:
-            asked_by, sent_at = hand.asked_by, hand.sent_at
+        findings, exchange, picked = self._findings, self._exchange, self._picked
+        while (poll := worker.poll) is not None:
+            look, asked_by, sent_at = poll
             try:
                 request = get_status(look.job) if isinstance(look, JobLook) else _page(look)
                 findings.saw(look, asked_by, exchange.checked(request, await exchange.send(request)), sent_at)
@@ -183,26 +186,28 @@ class Feed:
             except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
                 self._journal.bug(look, error)
                 self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
-            kind = hand.kind
-            hand.look = None
+            kind = look.kind
+            worker.poll = None
             self._flying[kind] -= 1
-            self._free_hand = hand
             try:
                 self._gate.pass_on(kind)
             finally:
-                self._free_hand = None
+                if picked:
+                    worker.poll = picked.popleft()
+                    self.send_picked()
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
         """Give back the slot of a look that was canceled, perhaps before it began: it is as good as never sent."""
-        hand = self._hands.pop(task)
-        if (look := hand.look) is None:
+        poll = self._workers.pop(task).poll
+        if poll is None:
             return
-        self._flying[hand.kind] -= 1
+        look, asked_by, _ = poll
+        self._flying[look.kind] -= 1
         self._circuits.unsent(look)
-        if not isinstance(look, JobLook) or self._roster.is_watched(hand.asked_by):
+        if not isinstance(look, JobLook) or self._roster.is_watched(asked_by):
             now = self._clock.now()
             self._schedule.missed(look, now, now)
-        self._gate.release(hand.kind)
+        self._gate.release(look.kind)
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; this is looked into once a second."""

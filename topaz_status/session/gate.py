@@ -3,7 +3,8 @@
 Two ask for it: direct calls, which wait in line here, and the feed's polls, which are picked only when one may go, so
 that none of them waits. A direct call goes first, but takes at most every second token while polls are due, and never
 the last quarter of the slots: a crowd of long answers, such as whole lists, leaves polls room on the wire. One timer
-waits for the earliest moment at which anything may go; all else happens in one synchronous step, :meth:`Gate._pump`.
+waits for the earliest moment at which anything may go; all else happens in one synchronous step, :meth:`Gate._pump`:
+first all is decided, then the polls that were picked are sent.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ class Polls(Protocol):
     def next_at(self, now: float, kind: JobKind) -> float:
         """When the next look of that kind is due."""
 
-    def start(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
-        """Send the best due look of one of ``kinds`` and say of which; ``None`` when none is due."""
+    def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
+        """Pick the best due poll of one of ``kinds`` and say of which; ``None`` when none is due."""
+
+    def send_picked(self) -> None:
+        """Send all that was picked."""
 
 
 @attrs.define(eq=False)
@@ -126,9 +130,9 @@ class Gate:
             self.wake()
 
     def pass_on(self, kind: JobKind) -> None:
-        """Give a slot back as :meth:`release` does, and grant it at once."""
+        """Give a slot back as :meth:`release` does, and grant it at once; the caller sends the picked polls."""
         if self._may_let_go(kind):
-            self._pump()
+            self._grant_all()
 
     def _may_let_go(self, kind: JobKind) -> bool:
         """Take a slot back: something may go because of it if it was the last, or more of the kind is wanted."""
@@ -154,6 +158,14 @@ class Gate:
         self._in_line = 0
 
     def _pump(self) -> None:
+        """Let all go that may go now."""
+        try:
+            self._grant_all()
+        finally:
+            if self._polls is not None:
+                self._polls.send_picked()
+
+    def _grant_all(self) -> None:
         """Grant all that may go now, and set the timer for what may go next."""
         self._soon = self.crowded = False
         if self._closed:
@@ -174,7 +186,7 @@ class Gate:
         direct = self._first(kinds) if self._in_line and self._may_call() else None
         if direct is not None and not self._direct_last:
             return self._call(direct, now)
-        if self._polls is not None and (polled := self._polls.start(now, kinds)) is not None:
+        if self._polls is not None and (polled := self._polls.pick(now, kinds)) is not None:
             self._direct_last = False
             self.budget.take(polled, now)
             return True
