@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from topaz_status import ConfigurationError, JobKind, JobRef, StatusClient
-from topaz_status.core import wire
+from topaz_status.core import requests
 from topaz_status.session.secret import Secret
 from topaz_status.session.transport import _Door
 
@@ -25,12 +25,12 @@ def door(base: str) -> Any:
     return _Door(session=None, base=URL(base, encoded=True), key=Secret(""), options={})  # type: ignore[arg-type]
 
 
-REQUESTS: list[tuple[Callable[[JobRef], wire.Request], str, str, str]] = [
-    (wire.get_status, "image", "/image/v1/status/", ""),
-    (wire.get_status, "video", "/video/", "/status"),
-    (wire.get_status, "try-on", "/v1/try-on/job/", ""),
-    (wire.delete_image, "image", "/image/v1/status/", ""),
-    (wire.image_download, "image", "/image/v1/download/", ""),
+REQUESTS: list[tuple[Callable[[JobRef], requests.Request], str, str, str]] = [
+    (requests.get_status, "image", "/image/v1/status/", ""),
+    (requests.get_status, "video", "/video/", "/status"),
+    (requests.get_status, "try-on", "/v1/try-on/job/", ""),
+    (requests.delete_image, "image", "/image/v1/status/", ""),
+    (requests.image_download, "image", "/image/v1/download/", ""),
 ]
 
 
@@ -70,8 +70,8 @@ def test_a_cursor_stays_in_the_query(cursor: str) -> None:
     if any("\ud800" <= one <= "\udfff" for one in cursor):
         return  # JSON as it is parsed here holds none
     for request, path in (
-        (wire.image_page(cursor, 7), "/image/v1/status"),
-        (wire.video_history(cursor), "/video/history"),
+        (requests.image_page(cursor, 7), "/image/v1/status"),
+        (requests.video_history(cursor), "/video/history"),
     ):
         url = door("https://api.example").url(request.path)
         assert (url.host, url.raw_path, url.raw_fragment) == ("api.example", path, "")

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from topaz_status import JobKind, JobRef, JobState, JobStatus, PollPolicy, TopazStatusError
 from topaz_status.core.decode import decode_history, decode_image_page, decode_status, parse_json
 from topaz_status.core.list_page import read_sweep
+from topaz_status.core.requests import get_status
+from topaz_status.core.responses import Response, check, service_time
 from topaz_status.core.sight import sight
-from topaz_status.core.wire import Response, check, get_status, service_time
 from topaz_status.testing import run_virtual
 
 FIELDS = [

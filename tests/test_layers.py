@@ -57,7 +57,7 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(name: str, *, typed: bool = False) -> set[str]:
-    """Full names of what a file imports when it runs, such as ``topaz_status.core.wire``; ``typed`` adds the rest.
+    """Full names of what a file imports when it runs, such as ``topaz_status.core.responses``; ``typed`` adds the rest.
 
     The rest is what it imports for type checkers alone.
     """
@@ -177,7 +177,7 @@ def test_the_root_only_names() -> None:
 
 def test_the_reader_reads() -> None:
     """The reading of imports sees them inside functions and relative ones, and not those for type checkers."""
-    assert "topaz_status.errors" in imports("core/wire.py")
+    assert "topaz_status.errors" in imports("core/responses.py")
     assert "topaz_status.session.clock" in imports("session/gate.py")
     assert "aiohttp" not in outside("client.py")
     assert "aiohttp" in (ROOT / "client.py").read_text()

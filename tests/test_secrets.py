@@ -39,7 +39,7 @@ from topaz_status import (
     TransportError,
     VideoStatus,
 )
-from topaz_status.core.wire import STATUS_BYTES, get_status
+from topaz_status.core.requests import STATUS_BYTES, get_status
 from topaz_status.models.redact import MOST_READ, MOST_SHOWN, legible, scrubbed, shown, without_queries, without_urls
 from topaz_status.session.findings import Findings
 from topaz_status.session.secret import Secret

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 from . import collect
 from .collect import Completions, as_ref, as_refs
 from .core.policy import WEEK, PollPolicy, is_number, optional_seconds
-from .core.wire import Request, Response
+from .core.requests import Request
+from .core.responses import Response
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
 from .models import Download, JobStatus

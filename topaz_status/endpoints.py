@@ -1,4 +1,4 @@
-"""The services' endpoints, one call each, typed. Paths and answers are the vendors' own (see :mod:`.core.wire`)."""
+"""The services' endpoints, one call each, typed. Paths and answers are the vendors' own (see :mod:`.core.requests`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeV
 
 import attrs
 
-from .core import wire
+from .core import requests
 from .core.decode import (
     decode_deleted_count,
     decode_download,
@@ -20,6 +20,7 @@ from .core.decode import (
     decode_video,
     parse_json,
 )
+from .core.responses import Response
 from .errors import ConfigurationError, DecodeError
 from .errors_base import bare
 from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoStatus
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from .models import VideoRecord
 
 S = TypeVar("S", bound=JobStatus)
-Read = Callable[[wire.Response], Any]
-Call = Callable[[wire.Request, Read], Awaitable[Any]]
+Read = Callable[[Response], Any]
+Call = Callable[[requests.Request, Read], Awaitable[Any]]
 T = TypeVar("T")
 MOST_PER_PAGE: Final = 100
 _List = list  # inside ImageEndpoint the name is a method's
@@ -115,7 +116,7 @@ class Endpoint(Generic[S]):
             raise ConfigurationError(f"{job} is no {self.kind.value} job")
         return job
 
-    async def _get(self, request: wire.Request, decode: Callable[[object], T]) -> T:
+    async def _get(self, request: requests.Request, decode: Callable[[object], T]) -> T:
         """Ask, and read the answer: what cannot be read is an error that has forgotten it."""
         try:
             return decode(await self._call(request, _json))
@@ -138,7 +139,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             DecodeError: the answer is no status, or one of another job.
         """
         ref = self._ref(job)
-        return await self._get(wire.get_status(ref), lambda data: decode_image(data, ref))
+        return await self._get(requests.get_status(ref), lambda data: decode_image(data, ref))
 
     async def page(self, cursor: str | None = None, limit: int = 50) -> ImagePage:
         """Ask for one page of the account's jobs of the last 7 days; ``limit`` is 1 to 100.
@@ -151,7 +152,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             raise ConfigurationError(f"a page holds 1 to {MOST_PER_PAGE} statuses, not {limit!r}")
         if cursor is not None and (not isinstance(cursor, str) or not cursor):
             raise ConfigurationError("a cursor is the next_cursor of an earlier page, or None for the first")
-        return await self._get(wire.image_page(cursor, limit), decode_image_page)
+        return await self._get(requests.image_page(cursor, limit), decode_image_page)
 
     async def list(self, page_size: int = 100) -> AsyncIterator[ImageStatus]:
         """All jobs of the account, page by page. Ends where the cursors do, or where they lead nowhere new.
@@ -175,7 +176,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         Raises:
             TopazStatusError: as for :meth:`get`.
         """
-        return await self._get(wire.image_list(), decode_image_list)
+        return await self._get(requests.image_list(), decode_image_list)
 
     async def delete(self, job: JobRef | str) -> None:
         """Remove the record of one job (this cancels nothing). Never sent twice.
@@ -184,7 +185,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             ConflictError: 409, the job's state does not allow it.
             TopazStatusError: as for :meth:`get`.
         """
-        await self._call(wire.delete_image(self._ref(job)), _json_or_none)
+        await self._call(requests.delete_image(self._ref(job)), _json_or_none)
 
     async def delete_all(self) -> int | None:
         """Remove the records of all jobs, never sent twice: how many they were, ``None`` when not told.
@@ -192,7 +193,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         Raises:
             TopazStatusError: as for :meth:`get`.
         """
-        return decode_deleted_count(await self._call(wire.delete_images(), _json_or_none))
+        return decode_deleted_count(await self._call(requests.delete_images(), _json_or_none))
 
     async def download_link(self, job: JobRef | str) -> Download:
         """Ask for a link to a finished job's result; it dies after an hour, and each call makes a new one.
@@ -201,7 +202,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             ConflictError: 409, the job has not ended.
             TopazStatusError: as for :meth:`get`.
         """
-        return await self._get(wire.image_download(self._ref(job)), decode_download)
+        return await self._get(requests.image_download(self._ref(job)), decode_download)
 
 
 class VideoEndpoint(Endpoint[VideoStatus]):
@@ -216,7 +217,7 @@ class VideoEndpoint(Endpoint[VideoStatus]):
             TopazStatusError: as for :meth:`ImageEndpoint.get`.
         """
         ref = self._ref(job)
-        return await self._get(wire.get_status(ref), lambda data: decode_video(data, ref))
+        return await self._get(requests.get_status(ref), lambda data: decode_video(data, ref))
 
     async def history(self) -> AsyncIterator[VideoRecord]:
         """All jobs of the last 7 days, newest first, but those still ``requested``: ``GET /video/history``.
@@ -227,7 +228,7 @@ class VideoEndpoint(Endpoint[VideoStatus]):
         cursor: str | None = None
         trail = Trail()
         while True:
-            page = await self._get(wire.video_history(cursor), decode_history)
+            page = await self._get(requests.video_history(cursor), decode_history)
             for record in page.records:
                 yield record
             cursor = page.next_cursor
@@ -247,14 +248,14 @@ class TryOnEndpoint(Endpoint[TryOnStatus]):
             TopazStatusError: as for :meth:`ImageEndpoint.get`.
         """
         ref = self._ref(job)
-        return await self._get(wire.get_status(ref), lambda data: decode_try_on(data, ref))
+        return await self._get(requests.get_status(ref), lambda data: decode_try_on(data, ref))
 
 
-def _json(response: wire.Response) -> object:
+def _json(response: Response) -> object:
     return parse_json(response.body)
 
 
-def _json_or_none(response: wire.Response) -> object:
+def _json_or_none(response: Response) -> object:
     """The count of a DELETE is a courtesy: it is done even where its answer cannot be read."""
     try:
         return parse_json(response.body)

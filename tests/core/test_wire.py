@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core import wire
-from topaz_status.core.wire import Request, Response, check, retry_after, service_time
+from topaz_status.core import requests
+from topaz_status.core.requests import Request
+from topaz_status.core.responses import Response, check, retry_after, service_time
 from topaz_status.errors import (
     AuthenticationError,
     BadRequestError,
@@ -29,7 +30,7 @@ from topaz_status.models.state import JobKind, JobRef
 
 WALL = 1_800_000_000.0
 IMAGE = JobRef(JobKind.IMAGE, "d7b3b3b3-7b3b-4b3b-8b3b-3b3b3b3b3b3b")
-ASK = wire.get_status(IMAGE)
+ASK = requests.get_status(IMAGE)
 
 
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Response:
@@ -57,16 +58,16 @@ def refusal(response: Response, request: Request = ASK) -> ServiceError:
 )
 def test_each_kind_has_its_path_and_no_id_leaves_it(job: str, path: str) -> None:
     """An id is percent-encoded whole: it can be no other endpoint's path, query or fragment."""
-    request = wire.get_status(JobRef.parse(job))
+    request = requests.get_status(JobRef.parse(job))
     assert (request.method, request.path) == ("GET", path)
 
 
 def test_pages_name_limit_and_cursor() -> None:
     """The list is always asked for in pages, and a cursor is a parameter like any other."""
-    assert wire.image_page(None, 100).path == "/image/v1/status?paginated=true&limit=100"
-    assert wire.image_page("a=&b", 1).path == "/image/v1/status?paginated=true&limit=1&cursor=a%3D%26b"
-    assert wire.video_history(None).path == "/video/history"
-    assert wire.video_history("x/y").path == "/video/history?cursor=x%2Fy"
+    assert requests.image_page(None, 100).path == "/image/v1/status?paginated=true&limit=100"
+    assert requests.image_page("a=&b", 1).path == "/image/v1/status?paginated=true&limit=1&cursor=a%3D%26b"
+    assert requests.video_history(None).path == "/video/history"
+    assert requests.video_history("x/y").path == "/video/history?cursor=x%2Fy"
 
 
 @pytest.mark.parametrize(
@@ -130,24 +131,24 @@ def test_a_4xx_in_documented_words_is_the_services_own(job: JobRef, body: object
     """With a type that is JSON, or none; a type that is anything else disqualifies it."""
     for kind in (None, *JSON_TYPES):
         headers = {} if kind is None else {"content-type": kind}
-        assert type(refusal(answer(404, body, headers), wire.get_status(job))) is NotFoundError
+        assert type(refusal(answer(404, body, headers), requests.get_status(job))) is NotFoundError
     for kind in ("text/html", "text/plain; charset=utf-8", "application/xml", "nonsense"):
-        assert type(refusal(answer(404, body, {"content-type": kind}), wire.get_status(job))) is GatewayError
+        assert type(refusal(answer(404, body, {"content-type": kind}), requests.get_status(job))) is GatewayError
 
 
 @pytest.mark.parametrize(("job", "body"), NOT_OWN)
 def test_any_other_4xx_is_a_gateways(job: JobRef, body: object) -> None:
     """It may pass, whatever its code, and says so; what passes by its code is what it always was."""
     for status in (400, 401, 402, 403, 404, 409, 410, 412, 418, 451):
-        error = refusal(answer(status, body), wire.get_status(job))
+        error = refusal(answer(status, body), requests.get_status(job))
         assert type(error) is GatewayError
         assert (error.status_code, error.is_transient, error.job) == (status, True, job)
         assert str(error).startswith(f"{status} for {job}: ")
         assert "proxy" in str(error)
         assert type(pickle.loads(pickle.dumps(error))) is GatewayError  # noqa: S301
     for status, kind in ((302, ServiceError), (408, ServiceError), (425, ServiceError), (429, RateLimitedError)):
-        assert type(refusal(answer(status, body), wire.get_status(job))) is kind
-    assert type(refusal(answer(511, body), wire.get_status(job))) is ServerError
+        assert type(refusal(answer(status, body), requests.get_status(job))) is kind
+    assert type(refusal(answer(511, body), requests.get_status(job))) is ServerError
 
 
 def test_407_is_a_proxys() -> None:
@@ -234,7 +235,7 @@ def test_without_a_readable_date_our_own_clock_serves(date: str | None) -> None:
 def test_a_200_passes_and_a_204_only_for_a_delete() -> None:
     """A GET that is answered with nothing has not been answered."""
     check(ASK, answer(200), wall=WALL)
-    check(wire.delete_image(IMAGE), answer(204), wall=WALL)
+    check(requests.delete_image(IMAGE), answer(204), wall=WALL)
     for status in (201, 202, 204, 206):
         with pytest.raises(DecodeError, match=f"answered {status}"):
             check(ASK, answer(status), wall=WALL)

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from .coding import codings
-from .wire import http_date
+from .responses import http_date
 
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)

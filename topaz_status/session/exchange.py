@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..core.wire import OK, Request, Response, check
+from ..core.requests import Request
+from ..core.responses import OK, Response, check
 from ..errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
 from ..models.state import JobKind
 from .clock import Clock

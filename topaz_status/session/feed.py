@@ -12,8 +12,8 @@ import attrs
 
 from ..core.claim import Claim
 from ..core.entry import JobLook, Look, PageLook
+from ..core.requests import Request, get_status, image_page, video_history
 from ..core.schedule import Schedule
-from ..core.wire import Request, get_status, image_page, video_history
 from ..errors import TopazStatusError, TransportError
 from ..models.state import JobKind, JobRef
 from .circuits import Circuits

@@ -13,10 +13,10 @@ from ..core.decode import parse_json
 from ..core.entry import JobLook, Look, PageLook
 from ..core.lazy import LazyStatus, PageReader, Reading, read_answer
 from ..core.list_page import SweptPage, read_sweep
+from ..core.responses import Response, service_time
 from ..core.schedule import Schedule
 from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
 from ..core.wave import MANY, Wave
-from ..core.wire import Response, service_time
 from ..errors import (
     AuthenticationError,
     BadRequestError,

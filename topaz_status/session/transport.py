@@ -31,7 +31,8 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..core.wire import Request, Response
+from ..core.requests import Request
+from ..core.responses import Response
 from ..errors import CertificateError, ConfigurationError, TopazStatusError, TransportError
 from ..models.download import Download
 from ..models.redact import shown
