@@ -13,8 +13,8 @@ from yarl import URL
 
 from topaz_status import ConfigurationError, JobKind, JobRef, StatusClient
 from topaz_status.core import requests
+from topaz_status.session.connections import Door
 from topaz_status.session.secret import Secret
-from topaz_status.session.transport import _Door
 
 TRICKY = st.text(st.sampled_from("./\\%?#&;=:@ +\0\r\n\t2eEfFaü💥\u202e\uff0f\u2025\ud800"), max_size=20)
 BASES = ("https://api.example", "http://127.0.0.1:8080", "https://[::1]:8443/a/prefix", "https://h.example/p%20q")
@@ -22,7 +22,7 @@ BASES = ("https://api.example", "http://127.0.0.1:8080", "https://[::1]:8443/a/p
 
 def door(base: str) -> Any:
     """The way to a host, without a session."""
-    return _Door(session=None, base=URL(base, encoded=True), key=Secret(""), options={})  # type: ignore[arg-type]
+    return Door(session=None, base=URL(base, encoded=True), key=Secret(""), options={})  # type: ignore[arg-type]
 
 
 REQUESTS: list[tuple[Callable[[JobRef], requests.Request], str, str, str]] = [

@@ -356,8 +356,8 @@ async def test_a_session_that_was_closed() -> None:
     """Whoever is told so is not handed the key, however deeply they look."""
     async with client_of(Simulator()) as client:
         await error_of(client.image.delete("x"))
-        assert client._transport._theirs is not None
-        await client._transport._theirs.close()
+        assert client._transport._connections.theirs is not None
+        await client._transport._connections.theirs.close()
         error = await error_of(client.image.delete("x"))
     assert isinstance(error, ConfigurationError)
     assert not [name for code, variables in frames(error.__traceback__) for name in variables if name == "door"]
@@ -437,7 +437,14 @@ async def test_the_password_of_a_proxy(proxy: Proxy, log: pytest.LogCaptureFixtu
         async with StatusClient(**settings, policy=PollPolicy(give_up_after=1e-6, sweep=False)) as client:
             outcome = await client.image.watch("a").outcome()
             error = await error_of(client._transport.stream(Download(SIGNED, None, None), {}).__aenter__())
-            shown += [client, *vars(client).values(), client._transport._network, outcome, outcome.error, error]
+            shown += [
+                client,
+                *vars(client).values(),
+                client._transport._connections.network,
+                outcome,
+                outcome.error,
+                error,
+            ]
     assert isinstance(outcome.error, TransportError)
     assert isinstance(error, TransportError)
     assert not leaks(*shown)

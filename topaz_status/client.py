@@ -18,6 +18,7 @@ from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
+from .session.connections import Connections
 from .session.network import make_network
 from .session.secret import secret
 from .session.settings import Account, make_settings
@@ -132,7 +133,7 @@ class StatusClient:
             has_session=session is not None,
             urls=self._settings.urls.values(),
         )
-        self._transport = Transport(self._settings, session, network)
+        self._transport = Transport(self._settings, Connections(self._settings, session, network))
         self._store = store
         self._engine: Engine | None = None
         self._durable: Durable | None = None

@@ -22,7 +22,8 @@ from .models.state import JobRef, JobState
 from .session.links import Links
 from .session.patience import REFUSED, STALE, Patience
 from .session.retry import pause
-from .session.transport import Stream, Transport
+from .session.stream import Stream
+from .session.transport import Transport
 
 _CHUNK: Final = 1 << 20
 _TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})

@@ -38,7 +38,7 @@ def client_of(*words: str) -> StatusClient:
 
 
 def proxy_name(client: StatusClient) -> str | None:
-    proxy = client._transport._network.proxy_for(API)
+    proxy = client._transport._connections.network.proxy_for(API)
     return None if proxy is None else proxy.name
 
 

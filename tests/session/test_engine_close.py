@@ -6,6 +6,7 @@ import asyncio
 
 from harness import client_of, now, virtual
 
+from topaz_status.session.connections import Connections
 from topaz_status.session.engine import Engine
 from topaz_status.session.transport import Transport
 from topaz_status.testing import Simulator
@@ -27,7 +28,9 @@ class SlowTransport(Transport):
 async def test_a_second_close_waits_for_the_first() -> None:
     """Nobody is told that all is closed while another is still closing it."""
     async with client_of(Simulator()) as client:
-        engine = await Engine.start(client._settings, SlowTransport(client._settings), None)
+        engine = await Engine.start(
+            client._settings, SlowTransport(client._settings, Connections(client._settings)), None
+        )
         first = asyncio.create_task(engine.close())
         await asyncio.sleep(0.5)
         await engine.close()

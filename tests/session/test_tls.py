@@ -22,7 +22,8 @@ from proxying import client_context, port_of, server_context
 
 from topaz_status import CertificateError, ConfigurationError, Download, PollPolicy, StatusClient, TransportError
 from topaz_status.session.certificates import certificate_problem, check_context
-from topaz_status.session.transport import IDLE_UNTIL_PROBED, _certificate_problem
+from topaz_status.session.connections import IDLE_UNTIL_PROBED
+from topaz_status.session.translation import problem_of
 
 DONE = http(orjson.dumps({"process_id": "a", "status": "Completed"}))
 HOST = "localhost"
@@ -202,7 +203,7 @@ def test_which_tls_errors_are_about_a_certificate(reason: str | None, about: boo
     assert (certificate_problem(error) is not None) is about
     wrapped = aiohttp.ClientOSError(1, "x")
     wrapped.__cause__ = error
-    assert (_certificate_problem(wrapped) is not None) is about
+    assert (problem_of(wrapped) is not None) is about
 
 
 def unverified() -> Iterator[tuple[Any, str]]:
@@ -265,6 +266,6 @@ async def test_idle_connections_are_kept_alive(tls: bool, ca: trustme.CA) -> Non
 
 def idle_sockets(asking: StatusClient) -> list[Any]:
     """The sockets of all idle connections of a client's own."""
-    pools = {session.connector for session in asking._transport._ours}
+    pools = {session.connector for session in asking._transport._connections.ours}
     idle = [held for pool in pools if pool is not None for held in pool._conns.values()]
     return [protocol.transport.get_extra_info("socket") for held in idle for protocol, _ in held if protocol.transport]
