@@ -18,7 +18,7 @@ import attrs
 from ..errors import ConfigurationError
 from .certificates import check_context
 from .secret import Secret
-from .settings import is_host, is_loopback
+from .urls import is_host, is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
 _FORM: Final = "must be http://[user:password@]host:port, or the same with https://"
