@@ -25,7 +25,7 @@ LAYERS = (
     {"core"},
     {"store"},
     {"session"},
-    {"watch", "collect", "durable", "endpoints", "results", "files", "notice", "fleet"},
+    {"arguments", "outcome", "watch", "collect", "durable", "endpoints", "results", "files", "notice", "fleet"},
     {"client"},
     {"cli", "fastapi", "testing", "examples", "__main__"},
 )

@@ -54,11 +54,12 @@ if TYPE_CHECKING:
         VideoRecord,
         VideoStatus,
     )
+    from .outcome import Outcome
     from .session.statistics import Lag, Stats
     from .store.base import WatchStore
     from .store.memory import MemoryStore
     from .store.sqlite import SQLiteStore
-    from .watch import Outcome, Watch
+    from .watch import Watch
 
 __all__ = [
     "AuthenticationError",
@@ -123,11 +124,12 @@ _HOMES: Final = {
         "Download", "ImagePage", "ImageStatus", "JobKind", "JobRef", "JobState", "JobStatus", "TryOnError",
         "TryOnStatus", "VideoChunk", "VideoDownload", "VideoEstimates", "VideoRecord", "VideoStatus",
     },
+    "outcome": {"Outcome"},
     "session.statistics": {"Lag", "Stats"},
     "store.base": {"WatchStore"},
     "store.memory": {"MemoryStore"},
     "store.sqlite": {"SQLiteStore"},
-    "watch": {"Outcome", "Watch"},
+    "watch": {"Watch"},
 }  # fmt: skip
 """The module of each public name; those that are not here are errors."""
 

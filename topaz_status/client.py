@@ -10,21 +10,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from . import collect
-from .collect import Completions, as_ref, as_refs
-from .core.policy import WEEK, PollPolicy, is_number, optional_seconds
+from .arguments import age_of, as_ref, as_refs, remaining_of
+from .collect import Completions
+from .core.policy import PollPolicy, optional_seconds
 from .core.requests import Request
 from .core.responses import Response
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
 from .models import Download, JobStatus
 from .models.state import JobKind, JobRef
+from .outcome import Outcome
 from .session.connections import Connections
 from .session.network import make_network
 from .session.secret import secret
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
 from .session.transport import Transport
-from .watch import Outcome, Watch
+from .watch import Watch
 
 if TYPE_CHECKING:  # ours are imported where they are used: a program that makes no use of them does not load them
     from ssl import SSLContext
@@ -37,9 +39,6 @@ if TYPE_CHECKING:  # ours are imported where they are used: a program that makes
     from .store.base import WatchStore
 
 T = TypeVar("T")
-
-_MILLISECONDS: Final = 1e11
-"""A Unix time in seconds stays below this for another thousand years."""
 
 
 class StatusClient:
@@ -468,31 +467,10 @@ class StatusClient:
         self._settings.key(job.kind)
         limit = self._settings.policy.timeout if timeout is UNSET else optional_seconds("timeout", timeout)
         wall = engine.clock.wall()
-        age, remaining = _age(submitted_at, wall), _remaining(eta, wall)
+        age, remaining = age_of(submitted_at, wall), remaining_of(eta, wall)
         if self._durable is None:
             return Watch(engine, job, tag).start(timeout=limit, age=age, remaining=remaining)
         from .store.base import Row  # noqa: PLC0415  # see the top
 
         row = Row(number=0, job=job, started_at=wall, submitted_at=submitted_at, eta=eta)
         return self._durable.watch(row, tag=tag, timeout=limit, age=age, remaining=remaining)
-
-
-def _unix(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if not is_number(value):
-        raise ConfigurationError(f"{name} is a Unix time in seconds, not {value!r}")
-    if value >= _MILLISECONDS:
-        raise ConfigurationError(f"{name} is a Unix time in seconds; {value!r} looks like milliseconds")
-    return float(value)
-
-
-def _age(submitted_at: object, wall: float) -> float:
-    at = _unix("submitted_at", submitted_at)
-    return 0.0 if at is None else min(max(0.0, wall - at), WEEK)
-
-
-def _remaining(eta: object, wall: float) -> float | None:
-    """Until the end; an ``eta`` that is out of all bounds is no hint."""
-    at = _unix("eta", eta)
-    return None if at is None or abs(at - wall) > WEEK else at - wall

@@ -10,14 +10,15 @@ from typing import Any, Final, Self
 
 import attrs
 
-from .errors import ClientClosedError, ConfigurationError, TopazStatusError
+from .arguments import as_ref, as_refs
+from .errors import ClientClosedError, TopazStatusError
 from .models import JobStatus
-from .models.redact import quoted
 from .models.state import JobRef
+from .outcome import Outcome
 from .session.clock import Clock
 from .session.receipt import Receipt
 from .session.retry import pause
-from .watch import Outcome, Watch
+from .watch import Watch
 
 READ_AHEAD: Final = 1000
 """Jobs taken from an async iterable whose outcome has not been handed out yet, at most."""
@@ -25,30 +26,6 @@ BREATH: Final = 100
 """Jobs taken from an async iterable before others have their turn on the loop, at most."""
 
 StartWatch = Callable[[JobRef], Watch[Any]]
-
-
-def as_ref(job: object) -> JobRef:
-    """Take a job named by a :class:`JobRef` or by its text.
-
-    Raises:
-        ConfigurationError: it names no job.
-    """
-    if isinstance(job, JobRef):
-        return job
-    if isinstance(job, str):
-        return JobRef.parse(job)
-    raise ConfigurationError(f"a job is a JobRef or a text such as 'image:ID', not {quoted(job)}")
-
-
-def as_refs(jobs: Iterable[object]) -> list[JobRef]:
-    """Take a collection of jobs.
-
-    Raises:
-        ConfigurationError: it is no collection, or one of them names no job.
-    """
-    if isinstance(jobs, str | bytes | JobRef) or not isinstance(jobs, Iterable):
-        raise ConfigurationError(f"jobs is an iterable of jobs, not {quoted(jobs)}")
-    return [as_ref(job) for job in jobs]
 
 
 @attrs.define(eq=False)

@@ -17,6 +17,7 @@ from .core.policy import WEEK
 from .core.verdict import is_final
 from .errors import TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
+from .outcome import Outcome
 from .session.engine import Engine
 from .session.keeper import Keeper, Kept
 from .session.kept import KeptPoller
@@ -25,7 +26,7 @@ from .session.receipt import Receipt
 from .session.retry import pause
 from .store.base import End, Row
 from .store.record import read_error, read_status, read_tag, write_tag
-from .watch import Outcome, S, Watch
+from .watch import S, Watch
 
 AT_ONCE: Final = 100
 """Rows that are taken up in one step of the loop."""

@@ -11,7 +11,8 @@ import attrs
 from .errors import TopazStatusError
 from .models.state import JobKind, JobRef, JobState
 from .models.words import WORDS, state_of
-from .watch import Outcome, Watch
+from .outcome import Outcome
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .session.engine import Engine

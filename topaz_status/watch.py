@@ -1,10 +1,10 @@
-"""What a caller holds while a job is on its way, and what became of it."""
+"""What a caller holds while a job is on its way."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
@@ -14,9 +14,8 @@ from .core.explanation import Explanation
 from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from .models import JobStatus
 from .models.redact import shown
-from .models.shown import Shown
-from .models.state import JobRef, JobState
-from .session.receipt import Receipt
+from .models.state import JobRef
+from .outcome import Outcome
 from .session.statistics import explain_watch
 
 if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
@@ -26,53 +25,6 @@ if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is op
     from .session.poller import Ending, Poller
 
 S = TypeVar("S", bound=JobStatus)
-
-
-@attrs.frozen(kw_only=True)
-class Outcome(Shown):
-    """What became of one watch, as a value: nothing about a job is raised here."""
-
-    job: JobRef | None
-    """The job; ``None`` only for an item of an async iterable that names no job (then ``tag`` is that item)."""
-    tag: Any = None
-    """The caller's own."""
-    state: JobState | None
-    """The terminal state, or ``None`` when the job was lost, timed out, refused, or the client closed."""
-    status: JobStatus | None
-    """The last status seen."""
-    error: TopazStatusError | None
-    """Exactly what ``await`` would raise; ``None`` for a completed job."""
-    polls: int
-    """Looks at the job during this watch."""
-    waited: float
-    """Seconds from the start of this watch to its end."""
-    detected_at: float
-    """Unix seconds at which the end was known."""
-    redelivered: bool = False
-    """True for an outcome that had been handed out before, and that nobody acknowledged."""
-    receipt: Receipt | None = attrs.field(default=None, eq=False, repr=False)
-    """What :meth:`ack` acknowledges; ``None`` without a store, and where the watch is to be taken up again."""
-
-    def ack(self) -> Awaitable[None]:
-        """Acknowledge it: a store forgets it, and :meth:`StatusClient.resume` does not bring it again.
-
-        May be awaited, to know that it is written; need not be. Without a store it does nothing.
-
-        Raises:
-            ConfigurationError: the client is closed, or runs on another loop.
-            StoreError: when awaited: it could not be written.
-        """
-        return _NOTHING if self.receipt is None else self.receipt.acknowledge()
-
-
-class _Nothing:
-    """An awaitable that has nothing to wait for."""
-
-    def __await__(self) -> Generator[Any, None, None]:
-        yield from ()
-
-
-_NOTHING: Final = _Nothing()
 
 
 _OF_FUTURES: Final = {"add_done_callback", "remove_done_callback", "exception", "cancelled", "get_loop"}

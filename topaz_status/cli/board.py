@@ -13,7 +13,8 @@ import attrs
 from ..client import StatusClient
 from ..errors import ConfigurationError
 from ..models.state import JobKind, JobRef, JobState
-from ..watch import Outcome, Watch
+from ..outcome import Outcome
+from ..watch import Watch
 from .screen import Screen
 from .wording import job_column, percent, plural
 

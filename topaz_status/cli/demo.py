@@ -11,9 +11,9 @@ import attrs
 
 from ..client import StatusClient
 from ..core.policy import PollPolicy
+from ..outcome import Outcome
 from ..session.clock import Clock
 from ..testing.process import SimulatorProcess
-from ..watch import Outcome
 from .board import Board
 from .demo_fleet import CEILINGS, burst_of, plans, shuffled, simulator_options
 from .demo_report import Report, Settings, lag_of, make_report

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from ..models.state import JobKind, JobState
+from ..outcome import Outcome
 from ..session.statistics import Lag
-from ..watch import Outcome
 from .exits import FAILED, OK, UNKNOWN
 from .wording import Table, plural, span
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from ..models.state import JobKind, JobState
+from ..outcome import Outcome
 from ..session.statistics import Lag
-from ..watch import Outcome
 from .board import LOST, Board, state_words
 from .demo_report import Settings
 from .wording import clock, plural, span

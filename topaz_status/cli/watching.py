@@ -17,7 +17,7 @@ from ..core.policy import PollPolicy
 from ..errors import ConfigurationError
 from ..models.redact import scrubbed
 from ..models.state import JobRef
-from ..watch import Outcome
+from ..outcome import Outcome
 from .board import Board
 from .exits import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
 from .jobs import BadLine, Lines, named, parse_line, wants_stdin
