@@ -20,6 +20,8 @@ SETTLING: Final = 0.25
 """Seconds at the beginning of a turn that are not measured: while the others had theirs, whatever waits became due."""
 SETTLING_PACED: Final = 1.0
 """The same for clients that are paced: it takes them longer to get over it."""
+FIRST: Final = 2.0
+"""How many times longer a client settles in its first turn. That turn was up to a third dearer than the later ones."""
 
 
 @attrs.frozen
@@ -68,8 +70,11 @@ async def take_turns(pipe: Connection, order: Order, polls: Callable[[], int]) -
     while polls() < order.jobs:  # noqa: ASYNC110  # clients of three makes, two of which tell nobody
         await asyncio.sleep(0.05)
     pipe.send("warm")
+    settling = SETTLING_PACED if order.paced else SETTLING
+    times = FIRST
     while pipe.recv() is not None:  # blocks the loop and all its clients: it is not our turn
-        await asyncio.sleep(SETTLING_PACED if order.paced else SETTLING)
+        await asyncio.sleep(times * settling)
+        times = 1.0
         pipe.send("settled")
         began, cpu, before = time.perf_counter(), time.process_time(), polls()
         with _profiled(order.profile):
