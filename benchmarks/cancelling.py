@@ -101,12 +101,12 @@ async def _batches(kind: str, url: str, count: int, batches: int, dice: random.R
 
 
 async def measure_cancels(pipe: Connection, url: str, rounds: int, seed: int = 7) -> dict[str, Cancels]:
-    """Cancel all there is, over and over; tells the parent of each round."""
+    """Cancel everything, over and over. The parent gets a line of progress before each step."""
     dice = random.Random(seed)
     costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     for turn in range(rounds):
-        pipe.send(turn)
         for kind in KINDS:
+            pipe.send(f"round {turn + 1} of {rounds}, {kind}")
             few = await _batches(kind, url, FEW, MANY // FEW, dice)
             many = await _batches(kind, url, MANY, 1, dice)
             costs[kind].append((few, many))

@@ -1,66 +1,125 @@
 """What the library costs in CPU, against a bare aiohttp loop and the engine that people write by hand.
 
 **Polls.** A loopback server that is many times faster than any client answers status requests from a core of its own.
-The clients are processes on another core that take turns of ``--slice`` seconds, all others standing still meanwhile,
-so that what else the machine does hits all alike. Each keeps at most 32 requests on the wire, over the same 5,000 image
-jobs, none of which ends, and is measured once every job has been looked at:
+The clients are processes on another core. They take turns of ``--slice`` seconds while all others stand still, so that
+other work of the machine hits all alike. Each keeps at most 32 requests on the wire, over the same 5,000 image jobs.
+No job ends. A client is measured once it has polled every job:
 
 - bare:    32 loops of ``async with session.get(url) as response: await response.json()``, and nothing else;
 - naive:   a task a job, asyncio.Semaphore, aiolimiter, ``response.json()``, cattrs, ``asyncio.sleep``;
-- library: ``StatusClient`` with 5,000 watches, single looks, always more due than may go;
+- library: ``StatusClient`` with 5,000 watches, single polls, always more due than may go;
 - pages:   the same, reading the list: a poll is a status that came in, a page brings a hundred.
 
-As fast as each can; paced at ``--rate`` requests a second (the bare loops pace themselves by ``asyncio.sleep``), for a
-paced client meets each answer alone and so pays for more turns of its loop; with the two cookies that a load balancer
-of AWS sets on every answer, which a session keeps and sends back by default; and on uvloop where it is installed. CPU
-is the process's own, in µs a poll; figures are medians over the rounds, ratios medians of the ratios within each round.
-All of it is done ``--sittings`` times with fresh processes: where glibc puts asyncio's buffers of 256 KiB is luck, for
-a process's life, and worth 10 %.
+Four parts measure polls. ``flat-out``: as fast as each client can. ``paced``: at ``--rate`` requests a second, where a
+client meets each answer alone and pays for more turns of its loop (the bare loops pace themselves by
+``asyncio.sleep``). ``cookies``: with the two cookies that a load balancer of AWS sets on every answer, and that a
+session keeps and sends back by default. ``uvloop``: flat out on uvloop, where it is installed. CPU is the process's
+own, in µs a poll. Figures are medians over the rounds, ratios are medians of the ratios within each round. A part is
+measured ``--sittings`` times with fresh processes: where glibc puts asyncio's buffers of 256 KiB is luck, lasts for a
+process's life, and is worth 10 %.
 
-**A crowd.** ``--watches`` in one process: see ``idle.py``. **Cancels.** See ``cancelling.py``.
+**A crowd.** Parts ``crowd-asyncio`` and ``crowd-uvloop``: ``--watches`` in one process, see ``idle.py``.
+**Cancels.** Part ``cancels``: see ``cancelling.py``.
+
+Each part's table and targets are printed as soon as it is measured. ``--part`` measures one part alone, in less than a
+minute on a quiet machine.
+
+**Short and thorough.** The short form is made for five minutes on two cores that do nothing else; ``--thorough`` takes
+more than ten. What the short form leaves out, and what that costs in precision:
+
+- It has 4 sittings of 2 rounds, the long one 8 of 3. A process's luck outweighs what rounds add. On a busy machine the
+  ratios of one sitting lay within 5 % of each other, and those of different sittings scattered by 10 %. So a median
+  moves by about 6 % from run to run in the short form, and by about 4 % in the long one. Where a figure is nearer to
+  its target than that, one run does not decide: ask for more ``--sittings``, of that ``--part`` alone.
+- Clients that no target asks for: the naive engine in ``paced`` and ``uvloop``, the bare loops in ``cookies``.
+- The crowd on uvloop is 25,000 watches, not ``--watches``. Its start is four times easier, and a pause that grows with
+  the crowd shows on asyncio alone.
+- The crowd is idle for 4 s, not 5, and cancels have 2 rounds, not 5: of two figures the median is the larger one.
+
+In both forms modes follow each other. Ratios within a mode are as exact as before; ``to_flat_out`` in the JSON compares
+turns that lie a minute apart.
 
 Example::
 
     python benchmarks/engine.py --check
+    python benchmarks/engine.py --part flat-out
+    python benchmarks/engine.py --thorough --check
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+import attrs
 from cancelling import MANY, Cancels, measure_cancels
 from canned import serve_canned
 from common import Child, has_uvloop, progress, run_main, two_cores
-from idle import measure_crowd
-from polls import CLIENTS, measure_polls, profile
+from idle import Crowd, measure_crowd
+from polls import CLIENTS, FLAT_OUT, UVLOOP, measure_polls, profile
 from report import Found
 
-PARTS: Final = ("polls", "crowd", "cancels")
+POLLS: Final = {"flat-out": FLAT_OUT, "paced": "paced", "cookies": "cookies", "uvloop": UVLOOP}
+"""The mode of the polls, by the part that measures it."""
+CROWDS: Final = {"crowd-asyncio": False, "crowd-uvloop": True}
+"""Whether the crowd's loop is uvloop's, by part."""
+CANCELS: Final = "cancels"
+PARTS: Final = (*POLLS, *CROWDS, CANCELS)
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"polls": tuple(POLLS), "crowd": tuple(CROWDS)}
+NEED_UVLOOP: Final = frozenset({"uvloop", "crowd-uvloop"})
 FAILED: Final = 1
 
 
-def measure(arguments: argparse.Namespace, show: Callable[[str], None]) -> Found:
-    """What was asked for, in one run."""
+@attrs.frozen
+class Form:
+    """How often and how long things are measured."""
+
+    rounds: int
+    sittings: int
+    slice: float
+    idle: float
+    cancel_rounds: int
+    uvloop_watches: int
+
+
+SHORT: Final = Form(rounds=2, sittings=4, slice=0.5, idle=4.0, cancel_rounds=2, uvloop_watches=25_000)
+THOROUGH: Final = Form(rounds=3, sittings=8, slice=0.5, idle=5.0, cancel_rounds=5, uvloop_watches=100_000)
+
+
+def chosen(asked: Sequence[str] | None, *, uvloop: bool) -> list[str]:
+    """The parts to measure, in their order. A group stands for its parts; uvloop's are left out where it is missing."""
+    wanted = {part for name in asked or PARTS for part in GROUPS.get(name, (name,))}
+    return [part for part in PARTS if part in wanted and (uvloop or part not in NEED_UVLOOP)]
+
+
+def measure(arguments: argparse.Namespace, show: Callable[[str], None]) -> Iterator[tuple[str, Found]]:
+    """The figures of each part, as soon as it is measured."""
+    for part in chosen(arguments.part, uvloop=has_uvloop()):
+        if part in POLLS:
+            yield part, _measure_polls(POLLS[part], arguments, show)
+        elif part in CROWDS:
+            yield part, Found(crowds={part.removeprefix("crowd-"): _measure_crowd(part, arguments, show)})
+        else:
+            yield part, Found(cancels=_measure_cancels(arguments.cancel_rounds, show))
+
+
+def _measure_polls(mode: str, arguments: argparse.Namespace, show: Callable[[str], None]) -> Found:
     server_core, core = two_cores()
-    parts = arguments.only or PARTS
-    found = Found()
     with Child(serve_canned, (arguments.jobs,), server_core) as server:
-        url = server.receive()
-        if "polls" in parts:
-            found.polls = measure_polls(url, arguments, core, show)
-        if "crowd" in parts:
-            loops = {"asyncio": False} | ({"uvloop": True} if has_uvloop() else {})
-            found.crowds = {
-                name: measure_crowd(url, arguments.watches, arguments.idle, core, uvloop=fast, show=show)
-                for name, fast in loops.items()
-            }
-    if "cancels" in parts:
-        found.cancels = _measure_cancels(arguments.cancel_rounds, show)
-    return found
+        return Found(polls=measure_polls(server.receive(), mode, arguments, core, show))
+
+
+def _measure_crowd(part: str, arguments: argparse.Namespace, show: Callable[[str], None]) -> Crowd:
+    server_core, core = two_cores()
+    with Child(serve_canned, (arguments.jobs,), server_core) as server:
+        url, uvloop = server.receive(), CROWDS[part]
+        watches = arguments.uvloop_watches if uvloop else arguments.watches
+        return measure_crowd(url, watches, arguments.idle, core, uvloop=uvloop, show=show)
 
 
 def _measure_cancels(rounds: int, show: Callable[[str], None]) -> dict[str, Cancels]:
@@ -70,27 +129,43 @@ def _measure_cancels(rounds: int, show: Callable[[str], None]) -> dict[str, Canc
         Child(measure_cancels, (server.receive(), rounds), core) as child,
     ):
         while not isinstance(found := child.receive(), dict):
-            show(f"cancels: round {found + 1} of {rounds}")
+            show(f"cancels: {found}")
     return found
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--rounds", type=int, default=6, help="turns of each client a sitting (default: %(default)s)")
-    add("--sittings", type=int, default=4, help="each with fresh processes (default: %(default)s)")
-    add("--slice", type=float, default=0.5, help="seconds of a turn (default: %(default)s)")
+    add("--thorough", action="store_true", help="the long form: all clients, more rounds and sittings")
+    for name, option, meaning in (
+        ("rounds", int, "turns of each client a sitting"),
+        ("sittings", int, "each with fresh processes"),
+        ("slice", float, "seconds of a turn"),
+        ("idle", float, "seconds for which the crowd does nothing"),
+        ("cancel_rounds", int, "rounds of cancels"),
+        ("uvloop_watches", int, "watches in the crowd on uvloop"),
+    ):
+        usual = f"(default: {getattr(SHORT, name)}; thorough: {getattr(THOROUGH, name)})"
+        add("--" + name.replace("_", "-"), type=option, help=f"{meaning} {usual}")
     add("--jobs", type=int, default=5000, help="jobs watched (default: %(default)s)")
     add("--rate", type=float, default=2000.0, help="requests/s when paced (default: %(default)s)")
     add("--watches", type=int, default=100_000, help="watches in the crowd (default: %(default)s)")
-    add("--idle", type=float, default=5.0, help="seconds for which they do nothing (default: %(default)s)")
-    add("--cancel-rounds", type=int, default=5, help="rounds of cancels (default: %(default)s)")
-    add("--only", action="append", choices=PARTS, help="a part of it; may be given more than once")
+    add(
+        "--part",
+        "--only",
+        action="append",
+        choices=(*PARTS, *GROUPS),
+        help="measure this part alone; may be given more than once",
+    )
     add("--check", action="store_true", help="exit with 1 when a target is missed")
     add("--json", action="store_true", help="print one line of JSON instead of the tables")
     add("--profile", metavar="FILE", help="profile a client instead, and keep the profile there")
     add("--client", choices=CLIENTS, default="library", help="which one to profile (default: %(default)s)")
-    return parser.parse_args()
+    arguments = parser.parse_args(words)
+    for name, usual in attrs.asdict(THOROUGH if arguments.thorough else SHORT).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, usual)
+    return arguments
 
 
 def show_profile(arguments: argparse.Namespace) -> None:
@@ -99,20 +174,40 @@ def show_profile(arguments: argparse.Namespace) -> None:
         profile(server.receive(), arguments, core)
 
 
+def run(arguments: argparse.Namespace) -> Found:
+    """Measure all parts. Print each when it is measured, and a line about the time it took to standard error."""
+    total, began = Found(), time.monotonic()
+    with progress() as show:
+        at = began
+        for part, found in measure(arguments, show):
+            show("")
+            now = time.monotonic()
+            _report(part, now - at)
+            at = now
+            if not arguments.json:
+                found.show()
+            total.add(found)
+    _report("all", time.monotonic() - began)
+    return total
+
+
+def _report(part: str, seconds: float) -> None:
+    """Say how long a part took, and how busy the machine was: on a busy one figures scatter more."""
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    print(f"{part}: measured in {seconds:.0f} s{load}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     arguments = parse()
     if arguments.profile:
         show_profile(arguments)
         return
-    with progress() as show:
-        found = measure(arguments, show)
-    targets = found.targets()
+    total = run(arguments)
     if arguments.json:
-        print(json.dumps({"settings": vars(arguments), **found.to_json()}))
+        print(json.dumps({"settings": vars(arguments), **total.to_json()}))
     else:
-        found.show()
-        print("\n" + "\n".join(map(str, targets)))
-    if arguments.check and not all(target.passed for target in targets):
+        print(total.summary())
+    if arguments.check and not all(target.passed for target in total.targets()):
         raise SystemExit(FAILED)
 
 

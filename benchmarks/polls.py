@@ -1,4 +1,4 @@
-"""Polls of all clients in all modes, in turns within one run."""
+"""Polls of all clients in one mode, in turns within one run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pstats
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
 from canned import COOKIES
@@ -18,9 +19,10 @@ from turns import Cost, Order, ratio, take_rounds
 UNLIMITED: Final = 1e6
 """Requests a second that nobody reaches."""
 CLIENTS: Final = {"bare": run_bare, "naive": run_naive, "library": run_library, "pages": run_pages}
+FLAT_OUT: Final = "flat out"
 UVLOOP: Final = "on uvloop"
 MODES: Final[Mapping[str, tuple[str, ...]]] = {
-    "flat out": ("bare", "naive", "library", "pages"),
+    FLAT_OUT: ("bare", "naive", "library", "pages"),
     "paced": ("bare", "naive", "library"),
     "cookies": ("bare", "naive", "library"),
     UVLOOP: ("bare", "naive", "library", "pages"),
@@ -42,21 +44,41 @@ def modes() -> list[str]:
     return [mode for mode in MODES if mode != UVLOOP or has_uvloop()]
 
 
-def measure_polls(url: str, arguments: argparse.Namespace, core: int | None, show: Callable[[str], None]) -> Costs:
-    """All turns, by client and mode."""
+def clients_of(mode: str, *, thorough: bool) -> list[str]:
+    """The clients to measure in a mode: all of them, or those that a target compares. Flat out it is always all."""
+    compared = {name for pair in COMPARED for name in pair}
+    return [name for name in MODES[mode] if thorough or mode == FLAT_OUT or f"{name}, {mode}" in compared]
+
+
+def measure_polls(
+    url: str, mode: str, arguments: argparse.Namespace, core: int | None, show: Callable[[str], None]
+) -> Costs:
+    """All turns of all clients in one mode."""
     found: Costs = {}
     for sitting in range(arguments.sittings):
-        with ExitStack() as stack:
-            clients: dict[tuple[str, str], Child] = {}
-            for mode in modes():
-                for name in MODES[mode]:
-                    show(f"sitting {sitting + 1} of {arguments.sittings}: {name}, {mode}, warms up")
-                    child = Child(CLIENTS[name], (_order(url, mode, arguments),), core, mode == UVLOOP)
-                    clients[name, mode] = stack.enter_context(child)
-                    child.receive()
-            for key, costs in take_rounds(clients, arguments.rounds, arguments.slice, show).items():
-                found.setdefault(key, []).extend(costs)
+        tell = partial(_tell, show, f"{mode}, sitting {sitting + 1} of {arguments.sittings}")
+        for key, costs in _sit(url, mode, arguments, core, tell).items():
+            found.setdefault(key, []).extend(costs)
     return found
+
+
+def _sit(url: str, mode: str, arguments: argparse.Namespace, core: int | None, tell: Callable[[str], None]) -> Costs:
+    """All turns of one sitting: every client is a fresh process."""
+    with ExitStack() as stack:
+        tell("the clients start and warm up")
+        clients = {
+            (name, mode): stack.enter_context(
+                Child(CLIENTS[name], (_order(url, mode, arguments),), core, mode == UVLOOP)
+            )
+            for name in clients_of(mode, thorough=arguments.thorough)
+        }
+        for client in clients.values():
+            client.receive()
+        return take_rounds(clients, arguments.rounds, arguments.slice, tell)
+
+
+def _tell(show: Callable[[str], None], at: str, text: str) -> None:
+    show(f"{at}: {text}")
 
 
 def _order(url: str, mode: str, arguments: argparse.Namespace) -> Order:
@@ -72,17 +94,33 @@ def ratios(costs: Costs) -> Ratios:
 
 
 def poll_figures(costs: Costs) -> Iterator[dict[str, Any]]:
-    """A line for each client and mode."""
+    """A line for each client and mode. What was not measured beside it is ``None``."""
     for (name, mode), found in costs.items():
         yield {
             "client": name,
             "mode": mode,
-            "cpu_us_per_poll": median([cost.per_poll for cost in found]),
+            "cpu_us_per_poll": _per_poll(found),
             "best_cpu_us_per_poll": min(cost.per_poll for cost in found),
             "polls_per_second": median([cost.rate for cost in found]),
-            **{f"to_{other}": ratio(found, costs[other, mode]) for other in ("bare", "naive")},
-            "to_flat_out": ratio(found, costs[name, "flat out"]),
+            **{f"to_{other}": _ratio(found, costs.get((other, mode))) for other in ("bare", "naive")},
+            "to_flat_out": _ratio(found, costs.get((name, FLAT_OUT))),
         }
+
+
+def _per_poll(costs: list[Cost]) -> float:
+    return median([cost.per_poll for cost in costs])
+
+
+def _ratio(costs: list[Cost], to: list[Cost] | None) -> float | None:
+    return None if to is None else ratio(costs, to)
+
+
+def status_lines(costs: Costs) -> Iterator[str]:
+    """One line for each mode in which both were measured: CPU of a status by a single poll, and through pages."""
+    for (name, mode), pages in costs.items():
+        if name == "pages" and ("library", mode) in costs:
+            single = _per_poll(costs["library", mode])
+            yield f"CPU µs a status, {mode}: {single:.1f} by a single poll, {_per_poll(pages):.2f} through pages"
 
 
 def profile(url: str, arguments: argparse.Namespace, core: int | None) -> None:

@@ -9,20 +9,25 @@ import attrs
 from cancelling import MANY, Cancels
 from common import table
 from idle import Crowd
-from polls import Costs, poll_figures, ratios
+from polls import Costs, poll_figures, ratios, status_lines
 from targets import Target, cancel_targets, crowd_targets, poll_targets
 
 
-def show_polls(figures: list[dict[str, Any]]) -> None:
+def show_polls(costs: Costs) -> None:
     rows = [
         [
             f"{of['client']}, {of['mode']}",
-            *(f"{of[figure]:,.0f}" for figure in ("cpu_us_per_poll", "best_cpu_us_per_poll", "polls_per_second")),
-            *(f"{of[figure]:.2f}x" for figure in ("to_bare", "to_naive", "to_flat_out")),
+            *(f"{of[figure]:,.1f}" for figure in ("cpu_us_per_poll", "best_cpu_us_per_poll")),
+            f"{of['polls_per_second']:,.0f}",
+            *(_times(of[figure]) for figure in ("to_bare", "to_naive")),
         ]
-        for of in figures
+        for of in poll_figures(costs)
     ]
-    print(table(["client", "CPU µs/poll", "at best", "polls/s", "to bare", "to naive", "to flat out"], rows))
+    print(table(["client", "CPU µs/poll", "at best", "polls/s", "to bare", "to naive"], rows))
+
+
+def _times(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}x"
 
 
 def show_crowds(crowds: Mapping[str, Crowd]) -> None:
@@ -43,45 +48,57 @@ def show_crowds(crowds: Mapping[str, Crowd]) -> None:
         ],
     ]
     watches = next(iter(crowds.values())).watches
-    print()
     print(table([f"{watches:,} watches", *crowds], rows))
 
 
 def show_cancels(found: Mapping[str, Cancels]) -> None:
     rows = [[kind, f"{of.few:.1f}", f"{of.many:.1f}", f"{of.growth:.2f}x"] for kind, of in found.items()]
-    print()
     print(table(["CPU µs a cancel", "among 1,000", f"among {MANY:,}", "growth"], rows))
 
 
 @attrs.define
 class Found:
-    """All figures of one run, as far as they were asked for."""
+    """The figures of one part, or of several."""
 
-    polls: Costs | None = None
-    crowds: dict[str, Crowd] | None = None
-    cancels: dict[str, Cancels] | None = None
+    polls: Costs = attrs.field(factory=dict)
+    crowds: dict[str, Crowd] = attrs.field(factory=dict)
+    cancels: dict[str, Cancels] = attrs.field(factory=dict)
+
+    def add(self, part: Found) -> None:
+        """Take in the figures of one more part."""
+        self.polls |= part.polls
+        self.crowds |= part.crowds
+        self.cancels |= part.cancels
 
     def targets(self) -> list[Target]:
-        """What they have to be."""
-        targets = [*poll_targets(ratios(self.polls or {})), *cancel_targets(self.cancels or {})]
-        for loop, crowd in (self.crowds or {}).items():
+        """The targets of all that was measured."""
+        targets = [*poll_targets(ratios(self.polls)), *cancel_targets(self.cancels)]
+        for loop, crowd in self.crowds.items():
             targets += crowd_targets(loop, crowd)
         return targets
 
     def show(self) -> None:
-        """Print the tables."""
+        """Print the tables, and below them each target."""
         if self.polls:
-            show_polls(list(poll_figures(self.polls)))
+            show_polls(self.polls)
         if self.crowds:
             show_crowds(self.crowds)
         if self.cancels:
             show_cancels(self.cancels)
+        print(*self.targets(), "", sep="\n", flush=True)
+
+    def summary(self) -> str:
+        """CPU of a status in each mode, how many targets are met, and the targets that are missed."""
+        targets = self.targets()
+        missed = [target for target in targets if not target.passed]
+        met = f"{len(targets) - len(missed)} of {len(targets)} targets met"
+        return "\n".join([*status_lines(self.polls), met, *map(str, missed)])
 
     def to_json(self) -> dict[str, Any]:
-        """The figures, and what they have to be."""
+        """The figures and the targets."""
         return {
-            "clients": list(poll_figures(self.polls or {})),
-            "crowds": {loop: attrs.asdict(crowd) for loop, crowd in (self.crowds or {}).items()},
-            "cancels": {kind: attrs.asdict(cancels) for kind, cancels in (self.cancels or {}).items()},
+            "clients": list(poll_figures(self.polls)),
+            "crowds": {loop: attrs.asdict(crowd) for loop, crowd in self.crowds.items()},
+            "cancels": {kind: attrs.asdict(cancels) for kind, cancels in self.cancels.items()},
             "targets": [attrs.asdict(target) | {"passed": target.passed} for target in self.targets()],
         }

@@ -16,10 +16,12 @@ import orjson
 import pytest
 from cancelling import Cancels
 from canned import COOKIES, Canned, canned_ids
+from engine import CANCELS, GROUPS, PARTS, SHORT, THOROUGH, chosen, parse
 from engines import statuses
 from idle import Crowd, Held
-from polls import COMPARED, MODES, ratios
+from polls import COMPARED, MODES, clients_of, poll_figures, ratios, status_lines
 from pulse import Pause, Pulse
+from report import Found
 from targets import PAUSE, Target, cancel_targets, crowd_targets, poll_targets
 from turns import Cost, ratio
 
@@ -109,6 +111,55 @@ def test_everything_compared_is_measured() -> None:
     measured = {(name, mode): [cost(1)] for mode, names in MODES.items() for name in names}
     assert set(ratios(measured)) == set(COMPARED)
     assert set(ratios({("library", "paced"): [cost(1)]})) == set()
+
+
+def test_the_short_form_measures_everything_compared_too() -> None:
+    """It leaves out clients that no target asks for; the long form measures all."""
+    measured = {(name, mode): [cost(1)] for mode in MODES for name in clients_of(mode, thorough=False)}
+    assert set(ratios(measured)) == set(COMPARED)
+    assert {mode: tuple(clients_of(mode, thorough=True)) for mode in MODES} == MODES
+
+
+def test_a_ratio_to_a_client_that_was_not_measured_is_none() -> None:
+    """A part that is run alone has a table all the same."""
+    (figures,) = poll_figures({("library", "paced"): [cost(10)]})
+    assert figures["cpu_us_per_poll"] == pytest.approx(10)
+    assert (figures["to_bare"], figures["to_naive"], figures["to_flat_out"]) == (None, None, None)
+
+
+def test_a_status_has_one_line_for_each_mode_that_measured_pages_too() -> None:
+    """Before and after a change these lines are what is compared."""
+    costs = {("library", "flat out"): [cost(120)], ("pages", "flat out"): [cost(7)], ("library", "paced"): [cost(150)]}
+    assert list(status_lines(costs)) == ["CPU µs a status, flat out: 120.0 by a single poll, 7.00 through pages"]
+
+
+def test_parts_are_measured_once_in_their_order() -> None:
+    """A group stands for its parts, and nothing asked for means all."""
+    assert chosen(None, uvloop=True) == list(PARTS)
+    assert chosen([CANCELS, "polls", "paced"], uvloop=True) == [*GROUPS["polls"], CANCELS]
+
+
+def test_parts_on_uvloop_are_left_out_where_it_is_missing() -> None:
+    """The rest is measured all the same."""
+    assert chosen(["crowd", "uvloop"], uvloop=False) == ["crowd-asyncio"]
+
+
+def test_the_long_form_has_its_own_defaults_and_options_overrule_both() -> None:
+    """``--thorough`` alone brings every figure of the long form."""
+    for words, form in (([], SHORT), (["--thorough"], THOROUGH)):
+        asked = vars(parse(words))
+        assert {name: asked[name] for name in attrs.asdict(form)} == attrs.asdict(form)
+    assert parse(["--thorough", "--rounds", "1"]).rounds == 1
+
+
+def test_the_summary_counts_targets_and_repeats_those_that_are_missed() -> None:
+    """The last lines of a long output say how it went."""
+    found = Found()
+    found.add(Found(polls={("bare", "paced"): [cost(10)], ("library", "paced"): [cost(12)]}))
+    found.add(Found(cancels={"tasks": Cancels(2.0, 3.0, 1.5), "pages": Cancels(10.0, 10.0, 1.0)}))
+    first, missed = found.summary().splitlines()
+    assert first == "2 of 3 targets met"
+    assert missed.startswith("FAIL  CPU of a status, library, paced")
 
 
 def test_a_target_is_missed_by_what_is_more() -> None:
