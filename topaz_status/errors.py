@@ -12,7 +12,7 @@
     │   ├── ConflictError              409
     │   ├── RateLimitedError           429: .retry_after
     │   ├── ServerError                5xx
-    │   └── GatewayError               4xx that is not in the service's own words
+    │   └── GatewayError               4xx from a gateway, firewall or portal, not from the service
     ├── TransportError             no usable answer came
     │   └── CertificateError           a certificate cannot be trusted, or ours is refused: waiting does not help
     ├── DecodeError                an answer came that is no status: .problems
@@ -153,7 +153,7 @@ class ServerError(ServiceError):
 
 
 class GatewayError(ServiceError):
-    """An answer that is not in the service's own words: something in front of it spoke, and what it says may pass.
+    """A 4xx from a gateway, firewall or portal, not from the service: what it says may pass.
 
     A 4xx of the service has a JSON body as documented. Gateways, firewalls, proxies and captive portals send HTML,
     plain text, other JSON or nothing. Such an answer tells nothing of a job or a key, whatever its code.
@@ -163,8 +163,8 @@ class GatewayError(ServiceError):
 
     def __str__(self) -> str:
         return (
-            f"{super().__str__()}; these are not the service's own words: "
-            "check the proxy, firewall or captive portal on the way to it, and the base URL"
+            f"{super().__str__()}; the answer is not the service's own: "
+            "check the base URL, and any proxy, firewall or captive portal"
         )
 
 
@@ -185,6 +185,12 @@ class TransportError(TopazStatusError):
 
     def __str__(self) -> str:
         return f"{self.job}: {self.args[0]}" if self.job else str(self.args[0])
+
+
+def is_about_proxy(error: TransportError) -> bool:
+    """Tell whether a proxy itself failed: not the connection through it, nor the service behind it."""
+    text = str(error.args[0])
+    return "proxy" in text and "through the proxy" not in text
 
 
 class CertificateError(TransportError):
@@ -299,7 +305,22 @@ class WatchError(TopazStatusError):
 
 
 class WatchTimeoutError(WatchError, TimeoutError):
-    """The watch's own ``timeout`` ran out. ``last_status`` is the last one seen."""
+    """The watch's own ``timeout`` ran out. ``last_status`` is the last one seen.
+
+    Attributes:
+        last_error: what kept every poll from bringing a status, or ``None`` where one came or nothing is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job: JobRef | None = None,
+        last_status: JobStatus | None = None,
+        last_error: TopazStatusError | None = None,
+    ) -> None:
+        self.last_error = last_error
+        super().__init__(message, job=job, last_status=last_status)
 
 
 class WatchCanceledError(WatchError):

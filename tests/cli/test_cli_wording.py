@@ -96,7 +96,7 @@ def test_an_error_says_what_to_do_next() -> None:
     """In one line, whatever the service put into its message."""
     assert explain(AuthenticationError(401), JOB.kind) == "401: Unauthorized; check TOPAZ_API_KEY"
     assert explain(RateLimitedError(429, "Slow\ndown.")).startswith("429: Slow down; try again later")
-    assert "check the proxy, firewall or captive portal" in explain(GatewayError(404))
+    assert "check the base URL, and any proxy, firewall or captive portal" in explain(GatewayError(404))
     assert "\n" not in explain(TransportError("connection\nreset"))
 
 

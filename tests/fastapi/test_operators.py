@@ -16,13 +16,16 @@ from serving import served
 
 from topaz_status import (
     AuthenticationError,
+    CertificateError,
     ClientClosedError,
     ConfigurationError,
+    GatewayError,
     JobRef,
     PermissionDeniedError,
     StatusClient,
     StoreError,
     TransportError,
+    WatchTimeoutError,
 )
 from topaz_status.fastapi import (
     PUBLIC,
@@ -142,6 +145,22 @@ async def test_a_websocket_is_closed_with_a_code_that_tells(caplog: pytest.LogCa
         (AuthenticationError(401, "key sk-123 is wrong"), "check TOPAZ_API_KEY or PIXELCUT_API_KEY"),
         (PermissionDeniedError(402, "sk-123", job=JOB), "check the account's credits"),
         (PermissionDeniedError(403, "sk-123", job=JobRef.parse("try-on:a")), "check what the key in PIXELCUT_API_KEY"),
+        (
+            GatewayError(403, "sk-123", job=JOB),
+            "the image service answers 403 instead of it: check the proxy, the firewall and TOPAZ_API_URL",
+        ),
+        (GatewayError(404, "sk-123"), "in front of the service answers 404 instead of it: check the proxy"),
+        (
+            CertificateError("cannot connect to api.test: its certificate cannot be trusted (expired)", job=JOB),
+            "no answer from the image service: cannot connect to api.test: its certificate cannot be trusted (expired)",
+        ),
+        (TransportError("cannot connect to the proxy 10.0.0.1:3128: refused", maybe_sent=False), "proxy 10.0.0.1:3128"),
+        (TransportError("the proxy 10.0.0.1:3128 asks for credentials (407)"), "the proxy 10.0.0.1:3128 asks"),
+        (TransportError("cannot resolve the host name a.test: unknown", maybe_sent=False), "the host name a.test"),
+        (
+            WatchTimeoutError("late", job=JOB, last_error=TransportError("the proxy p.test:1 asks for credentials")),
+            "the proxy p.test:1 asks",
+        ),
     ],
 )
 @pytest.mark.parametrize("where", ["handler", "background", "body"])
@@ -196,10 +215,19 @@ async def test_a_cause_is_told_once_whatever_its_requests_ask_for(caplog: pytest
     assert len(errors(caplog)) == 2
 
 
-@pytest.mark.parametrize("error", [TransportError("no answer"), ClientClosedError("closed")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("no complete answer in time through the proxy p.test:1"),
+        TransportError("the connection was lost before an answer came"),
+        ClientClosedError("closed"),
+        WatchTimeoutError("late", job=JOB),
+        WatchTimeoutError("late", job=JOB, last_error=TransportError("no complete answer in time")),
+    ],
+)
 @real
-async def test_what_web_clients_are_told_is_not_logged(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
-    """Nor is it an operator's fault that a job failed, or that the server goes away."""
+async def test_what_nobody_can_act_on_is_no_error(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+    """An ordinary timeout passes, and a server may go away: neither is for an operator to mend."""
     app = FastAPI()
     add_exception_handlers(app)
 
@@ -208,7 +236,7 @@ async def test_what_web_clients_are_told_is_not_logged(caplog: pytest.LogCapture
         raise error
 
     async with browser(app) as http:
-        assert (await http.get("/")).status_code in {502, 503}
+        assert (await http.get("/")).status_code in {502, 503, 504}
     assert not errors(caplog)
 
 

@@ -91,6 +91,25 @@ def test_each_error_has_its_status(error: TopazStatusError, status: int) -> None
     assert not [secret for secret in ("sk-123", "https:", "/srv", "TOPAZ_API_KEY") if secret in json.dumps(body)]
 
 
+@pytest.mark.parametrize(
+    ("error", "name", "detail"),
+    [
+        (TransportError("the proxy 10.0.0.1:3128 asks"), "no-answer", "this server got no answer from the service"),
+        (CertificateError("10.0.0.1: expired"), "untrusted-certificate", "this server got no answer from the service"),
+        (
+            WatchTimeoutError("… 10.0.0.1 …", job=JOB, last_error=TransportError("to 10.0.0.1")),
+            "timeout",
+            "no poll of try-on:t was answered in time",
+        ),
+    ],
+)
+def test_the_way_to_the_service_is_not_told(error: TopazStatusError, name: str, detail: str) -> None:
+    """Which proxy, which host and which certificate is the operator's business; the kind of problem is told."""
+    _, _, body = body_of(error)
+    assert (body["type"], body["detail"]) == (f"urn:topaz-status:{name}", detail)
+    assert "10.0.0.1" not in json.dumps(body)
+
+
 def test_no_error_is_forgotten() -> None:
     """A new one in the tree is to be thought of here."""
     tree = {getattr(errors, name) for name in errors.__all__}

@@ -1,8 +1,11 @@
 """What web clients are not told, for the operator: in the log, at ERROR, with the remedy, once per cause and app.
 
 A web client hears "this server cannot do that" where a key is missing, the lifespan never ran, the store fails or a
-service refuses the server's key: the cause is none of its business. Nothing of a request is logged: its path may hold a
-webhook's secret. Of what a service says of a key, nothing is logged either.
+service refuses the server's key: the cause is none of its business. Nor is the proxy, firewall or certificate that
+keeps this server from a service. What passes by itself, such as a timeout, is logged at INFO.
+
+Nothing of a request is logged: its path may hold a webhook's secret. Of what a service says of a key, nothing is logged
+either.
 """
 
 from __future__ import annotations
@@ -17,10 +20,21 @@ import attrs
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
 
-from ..errors import ConfigurationError, ServiceError, StoreError, TopazStatusError
+from ..errors import (
+    CertificateError,
+    ConfigurationError,
+    GatewayError,
+    ServiceError,
+    StoreError,
+    TopazStatusError,
+    TransportError,
+    WatchTimeoutError,
+    is_about_proxy,
+)
 from ..models.redact import shown, without_urls
+from ..models.state import JobRef
 from ..session.journal import Journal, logger
-from ..session.settings import ACCOUNTS, KEY_VARIABLES
+from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES, Account
 
 STATE: Final = "topaz_status"
 """What the app's state calls its lobby."""
@@ -44,8 +58,11 @@ class Operator:
 
     def hear(self, error: Exception) -> None:
         """Log an error if its detail is kept from web clients."""
+        if isinstance(error, WatchTimeoutError) and error.last_error is not None:
+            error = error.last_error
         if isinstance(error, TopazStatusError) and (text := _told(error)) is not None:
-            self._journal.warn_once(_PARTICULARS.sub("", text), text, level=logging.ERROR)
+            level = logging.INFO if _passes(error) else logging.ERROR
+            self._journal.warn_once(_PARTICULARS.sub("", text), text, level=level)
 
     def hear_bug(self, where: str, error: BaseException) -> None:
         """Log what should not have happened, with its traceback."""
@@ -59,13 +76,39 @@ def _told(error: TopazStatusError) -> str | None:
             return f"this app answers 500, as it is set up wrongly: {shown(str(error))}"
         case StoreError():
             return f"the store of watches fails: {shown(str(error))}; check the disk, and who else has the store open"
-        case ServiceError(status_code=code) if code in _REFUSED:
-            kinds = [error.job.kind] if error.job is not None else list(ACCOUNTS)
-            variable = " or ".join(dict.fromkeys(KEY_VARIABLES[ACCOUNTS[kind]] for kind in kinds))
-            service = f"{kinds[0].value} service" if len(kinds) == 1 else "service"
-            return f"the {service} refuses this server: it answers {code}; {_REFUSED[code].format(variable=variable)}"
+        case ServiceError():
+            return _told_of_answer(error)
+        case TransportError(job=job):
+            return f"this server got no answer from the {_service(job)}: {without_urls(shown(str(error.args[0])))}"
         case _:
             return None
+
+
+def _told_of_answer(error: ServiceError) -> str | None:
+    code, job = error.status_code, error.job
+    if isinstance(error, GatewayError):
+        remedy = f"check the proxy, the firewall and {_variable(URL_VARIABLES, job)}"
+        return f"something in front of the {_service(job)} answers {code} instead of it: {remedy}"
+    if code in _REFUSED:
+        remedy = _REFUSED[code].format(variable=_variable(KEY_VARIABLES, job))
+        return f"the {_service(job)} refuses this server: it answers {code}; {remedy}"
+    return None
+
+
+def _passes(error: TopazStatusError) -> bool:
+    """Tell whether nobody need act: the error may pass by itself, as a timeout or a lost connection does."""
+    if not isinstance(error, TransportError) or isinstance(error, CertificateError):
+        return False
+    return error.maybe_sent and not is_about_proxy(error)
+
+
+def _service(job: JobRef | None) -> str:
+    return "service" if job is None else f"{job.kind.value} service"
+
+
+def _variable(variables: Mapping[Account, str], job: JobRef | None) -> str:
+    """Name the variable for a job's account, or all of them where no job is known."""
+    return " or ".join(variables.values()) if job is None else variables[ACCOUNTS[job.kind]]
 
 
 def is_leaving(connection: HTTPConnection) -> bool:

@@ -11,8 +11,9 @@ error                                      status  why
 ``JobLostError``                           410     its record was deleted
 ``RateLimitedError``                       429     with ``Retry-After``
 ``GatewayError``                           502     something in front of the service spoke
-other ``ServiceError``, ``DecodeError``,   502     the service is in trouble, or refuses this server's key
-``TransportError``
+``CertificateError``                       502     its certificate is not trusted, or ours is not
+other ``TransportError``                   502     this server got no answer from the service
+other ``ServiceError``, ``DecodeError``    502     the service is in trouble, or refuses this server's key
 ``WatchTimeoutError``                      504     the watch's timeout ran out
 ``ClientClosedError``, ``WatchCanceled…``  503     this server is going away; with ``Retry-After``
 ``StoreError``                             503     the store cannot be written to
@@ -89,6 +90,7 @@ _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (RateLimitedError, 429, "rate-limited"),
     (GatewayError, 502, "gateway-answer"),
     (ServiceError, 502, "service-error"),
+    (CertificateError, 502, "untrusted-certificate"),
     (TransportError, 502, "no-answer"),
     (DecodeError, 502, "undecodable-answer"),
     (JobLostError, 410, "job-lost"),
@@ -102,6 +104,13 @@ _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (ConfigurationError, 500, "misconfigured"),
     (TopazStatusError, 500, "internal"),
 )
+_KEPT_BACK: Final[Mapping[type[TopazStatusError], str]] = {
+    ConfigurationError: "this server cannot do that",
+    TransportError: "this server got no answer from the service",
+    StoreError: "this server cannot keep watches at the moment",
+    GatewayError: "something in front of the service answered instead of it",
+}
+"""What web clients are told instead of an error's own text, which may name proxies, files and settings."""
 _UNTOLD: Final[Mapping[int, str]] = {
     401: "the service refuses this server's key",
     402: "the service refuses this server's account",
@@ -165,14 +174,11 @@ def problem_of(error: Exception) -> Response:
 
 def detail_of(error: TopazStatusError) -> str:
     """Tell what may be told: nothing of this server's keys, files and settings."""
-    if isinstance(error, ConfigurationError):
-        return "this server cannot do that"
-    if isinstance(error, CertificateError):
-        return "this server and the service do not trust each other"
-    if isinstance(error, StoreError):
-        return "this server cannot keep watches at the moment"
-    if isinstance(error, GatewayError):
-        return "something in front of the service answered instead of it"
+    for kind, text in _KEPT_BACK.items():
+        if isinstance(error, kind):
+            return text
+    if isinstance(error, WatchTimeoutError) and error.last_error is not None:
+        return f"no poll of {error.job or 'the job'} was answered in time"
     if isinstance(error, ServiceError) and error.status_code in _UNTOLD:
         return _UNTOLD[error.status_code]
     return without_urls(str(error))
