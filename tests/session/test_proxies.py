@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -164,8 +165,33 @@ async def test_a_proxy_that_is_down(ca: trustme.CA) -> None:
         proxy = f"http://{CREDENTIALS}@127.0.0.1:{port}"
         async with here.client(proxy=proxy, policy=AT_ONCE) as client:
             error = await failure_of(client)
-    assert "cannot connect to the proxy 127.0.0.1" in str(error)
+    assert f"cannot connect to the proxy 127.0.0.1:{port}: " in str(error)
     assert "s3cr3t" not in str(error)
+
+
+@pytest.mark.parametrize(("proxy", "name"), [("no-such-host.invalid", "80"), ("no-such-host.invalid:3128", "3128")])
+@real
+async def test_a_proxy_that_does_not_resolve(proxy: str, name: str, ca: trustme.CA) -> None:
+    """It is named as the proxy, with its port: the service's name is not looked up here."""
+    async with world(ca) as here:
+        async with here.client(proxy=f"http://{CREDENTIALS}@{proxy}", policy=AT_ONCE) as client:
+            error = await failure_of(client)
+    assert f"cannot resolve the proxy no-such-host.invalid:{name}: " in str(error)
+    assert "s3cr3t" not in str(error)
+    assert not error.maybe_sent
+
+
+@real
+async def test_the_log_does_not_blame_the_service_for_its_proxy(
+    ca: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody knows how the service fares behind a proxy that refuses: it cannot be reached."""
+    async with world(ca, refusal=http(b"", "503 Service Unavailable")) as here:
+        async with here.client(policy=PollPolicy(give_up_after=3.0, sweep=False)) as client:
+            await client.outcomes([f"image:{number}" for number in range(5)])
+    [told] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told.startswith(f"the image service cannot be reached (the proxy {here.proxy_url.removeprefix('http://')} ")
+    assert told.endswith("): one poll at a time tests it until it answers")
 
 
 @real
@@ -206,7 +232,9 @@ async def test_the_authority_holds_for_a_proxy_over_tls(ca: trustme.CA) -> None:
                 assert (await client.image.get("a")).is_terminal
         async with here.proxy.serve(server_context(trustme.CA(), "127.0.0.1")) as url:
             async with here.client(proxy=url) as client:
-                with pytest.raises(CertificateError, match=r"127\.0\.0\.1: its certificate cannot be trusted"):
+                with pytest.raises(
+                    CertificateError, match=r"the proxy 127\.0\.0\.1: its certificate cannot be trusted"
+                ):
                     await client.image.get("a")
 
 
@@ -288,15 +316,17 @@ BAD = {
     "http://proxy.test?x=1": "must be http://[user:password@]host:port",
     "socks5://who:s3cr3t@proxy.test": "names a SOCKS proxy, which is not supported",
     "SOCKS4A://proxy.test": "names a SOCKS proxy, which is not supported",
-    "http://pro xy.test": "must hold plain ASCII only, without spaces",
+    "http://pro xy.test": "must hold plain ASCII only, without spaces: percent-encode other characters",
+    "http://who:s3cr3t word@proxy.test": "must hold plain ASCII only, without spaces: percent-encode other characters",
     " http://proxy.test": "must hold plain ASCII only, without spaces",
     "http://pröxy.test": "must hold plain ASCII only, without spaces",
     "http://proxy.test\r\nX: y": "must hold plain ASCII only, without spaces",
     "http://": "names no host",
     "http://who:s3cr3t@": "names no host",
-    "http://proxy.test:0": "names no host",
+    "http://proxy.test:0": "has a bad port: it is a number from 1 to 65535",
+    "http://who:s3cr3t@proxy.test:port": "has a bad port: it is a number from 1 to 65535",
     "http://pro%xy.test": "names no host",
-    "http://proxy.test:99999": "is no URL",
+    "http://proxy.test:99999": "has a bad port: it is a number from 1 to 65535",
     "http://[::1": "is no URL",
     "http://who:%E2%82%AC@proxy.test": "has a user name or password with characters outside Latin-1",
     "http://who%3Aelse:s3cr3t@proxy.test": "has a user name with a colon",

@@ -217,8 +217,8 @@ async def test_the_log_tells_that_something_is_in_the_way(caplog: pytest.LogCapt
     async with client_of(served(PAGES["nginx's 404"], 20, 60, 80), policy=POLICY) as client:
         await client.outcomes(IMAGES)
     (text,) = (record.getMessage() for record in caplog.records)
-    said = "answers 404, but not in its own words: a proxy, firewall or gateway may be in the way"
-    assert text.startswith(f"image service is down ({said})")
+    said = "something in front of it answers 404: check any proxy, firewall or gateway on the way"
+    assert text.startswith(f"the image service cannot be reached ({said})")
 
 
 @virtual

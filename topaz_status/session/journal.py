@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from ..core.entry import Look, PageLook
-from ..errors import GatewayError, ServiceError, TopazStatusError
+from ..errors import GatewayError, ServiceError, TopazStatusError, TransportError
 from ..models.redact import shown, without_urls
 from ..models.state import JobKind, JobRef, JobState
 from ..models.words import WORDS, state_of
@@ -101,10 +101,9 @@ class Journal:
         )
 
     def down(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Warn, once an outage, of a service that is down."""
-        logger.warning(
-            "%s service is down (%s): it is probed by single looks until it is back", kind.value, _brief(error)
-        )
+        """Warn, once an outage, of a service that is down, or behind a proxy or network in trouble."""
+        found = f"{kind.value} service is down" if _is_its_own(error) else f"the {kind.value} service cannot be reached"
+        logger.warning("%s (%s): one poll at a time tests it until it answers", found, _brief(error))
 
     def back(self, kind: JobKind, was_down: float) -> None:
         """Note the end of an outage."""
@@ -132,8 +131,13 @@ class Journal:
             logger.log(level, text)
 
 
+def _is_its_own(error: TopazStatusError) -> bool:
+    """Tell whether the service itself answered."""
+    return not isinstance(error, TransportError | GatewayError)
+
+
 def _brief(error: TopazStatusError) -> str:
     """What went wrong, about whichever job."""
     if isinstance(error, GatewayError):
-        return f"answers {error.status_code}, but not in its own words: a proxy, firewall or gateway may be in the way"
+        return f"something in front of it answers {error.status_code}: check any proxy, firewall or gateway on the way"
     return f"answers {error.status_code}" if isinstance(error, ServiceError) else str(error.args[0])

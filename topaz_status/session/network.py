@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
@@ -32,6 +32,12 @@ class Proxy:
     """With the user name and password, if there are any."""
     name: str
     """Its host and port, for messages."""
+
+    @property
+    def address(self) -> tuple[str | None, int]:
+        """Its host, and its port or the one that is usual."""
+        parts = urlsplit(f"//{self.name}")
+        return parts.hostname, parts.port or _PORTS[urlsplit(self.url.reveal()).scheme]
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +103,7 @@ def _problem(url: object) -> str | None:
     if not isinstance(url, str):
         return f"is a URL such as http://host:3128, not {type(url).__name__}"
     if not all("!" <= character <= "~" for character in url) or "\\" in url:
-        return "must hold plain ASCII only, without spaces"
+        return "must hold plain ASCII only, without spaces: percent-encode other characters"
     if url.lower().startswith("socks"):
         return f"names a SOCKS proxy, which is not supported: it {_FORM}"
     return _problem_of_url(url)
@@ -106,14 +112,23 @@ def _problem(url: object) -> str | None:
 def _problem_of_url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
     except ValueError:
         return "is no URL"
     if "://" not in url or parts.scheme not in _PORTS or parts.path not in {"", "/"} or parts.query or parts.fragment:
         return _FORM
-    if not is_host(host) or port == 0:
+    if not is_host(host):
         return "names no host that can be reached"
+    if not _has_good_port(parts):
+        return "has a bad port: it is a number from 1 to 65535"
     return _problem_of_credentials(parts.username or "", parts.password or "")
+
+
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _problem_of_credentials(user: str, password: str) -> str | None:

@@ -60,7 +60,7 @@ def translate(
         case CertificateError():
             return CertificateError(str(error), job=job)
         case aiohttp.ClientConnectorError():
-            return _not_connected(error, job)
+            return _not_connected(error, job, proxy)
         case aiohttp.ClientHttpProxyError():
             answer = shown(cleaned(f"{error.status} {error.message}"))
             return TransportError(_refused_by(proxy, answer), maybe_sent=False, job=job)
@@ -78,16 +78,33 @@ def translate(
     return TransportError(text, job=job)
 
 
-def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None) -> TransportError:
+def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None, proxy: Proxy | None) -> TransportError:
     """No connection to a service or to a proxy; nothing was sent."""
-    what = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-    if (problem := problem_of(error)) is not None:
+    of_proxy = _is_of_proxy(error, proxy)
+    if (problem := problem_of(error)) is not None:  # certificates are for hosts, not for ports
+        what = "the proxy " if of_proxy else ""
         return CertificateError(f"cannot connect to {what}{error.host}: {problem}", maybe_sent=False, job=job)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        text = f"cannot resolve the host name {error.host}: {error.os_error}"
+        what = _address(error) if of_proxy else f"the host name {error.host}"
+        text = f"cannot resolve {what}: {error.os_error}"
     else:
-        text = f"cannot connect to {what}{error.host}: {error.os_error}"
+        what = _address(error) if of_proxy else error.host
+        text = f"cannot connect to {what}: {error.os_error}"
     return TransportError(text, maybe_sent=False, job=job)
+
+
+def _is_of_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy | None) -> bool:
+    """Tell whether it is the proxy that cannot be connected to; behind one, names of services are not resolved here."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return True
+    if proxy is None:
+        return False
+    return isinstance(error, aiohttp.ClientConnectorDNSError) or (error.host, error.port) == proxy.address
+
+
+def _address(error: aiohttp.ClientConnectorError) -> str:
+    host = f"[{error.host}]" if ":" in error.host else error.host
+    return f"the proxy {host}:{error.port}"
 
 
 def _text(error: Exception) -> str:
