@@ -92,7 +92,7 @@ def untrusted(kind: str, ca: trustme.CA) -> tuple[ssl.SSLContext, str]:
 @pytest.mark.parametrize(
     ("kind", "problem", "remedy"),
     [
-        ("unknown", "certificate", "trust the authority that signed it with ssl=… (command line: --ca-file)"),
+        ("unknown", "certificate", "trust its authority with ssl=… (command line: --ca-file)"),
         ("expired", "certificate has expired", "check this machine's clock"),
         ("early", "certificate is not yet valid", "check this machine's clock"),
         ("name", "Hostname mismatch, certificate is not valid for 'localhost'", "check the host of the URL"),
@@ -210,7 +210,7 @@ def unverified() -> Iterator[tuple[Any, str]]:
     """What would send a key to anybody, and what is no context for clients."""
     yield False, "ssl=False would send the API key to any server"
     yield True, "ssl is an ssl.SSLContext, not bool"
-    yield "ca.pem", "ssl is an ssl.SSLContext, not str"
+    yield "ca.pem", 'ssl is an ssl.SSLContext, not str: use ssl.create_default_context(cafile="ca.pem")'
     yield ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "ssl is a context for servers"
     lax = ssl.create_default_context()
     lax.check_hostname = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -95,6 +96,8 @@ async def test_all_watches_of_that_service_are_told_and_no_others(
         assert all(outcome.error and outcome.error.job == outcome.job for outcome in outcomes)  # type: ignore[attr-defined]
         assert {(await watch.outcome()).state for watch in going_on} == {JobState.COMPLETED}
     assert caplog.text.count("watches of image jobs end: cannot connect to 127.0.0.1: its certificate") == 1
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warned) == 1, "that they end and that the service is tested until it answers cannot both be so"
 
 
 @virtual

@@ -8,7 +8,7 @@ from typing import Final
 from ..errors import ConfigurationError
 
 _CLOCK: Final = "check this machine's clock"
-_AUTHORITY: Final = "trust the authority that signed it with ssl=… (command line: --ca-file)"
+_AUTHORITY: Final = "trust its authority with ssl=… (command line: --ca-file)"
 _ADDRESS: Final = "check the host of the URL"
 _REMEDIES: Final = {
     **dict.fromkeys((9, 10), _CLOCK),
@@ -31,7 +31,9 @@ def check_context(context: object) -> ssl.SSLContext | None:
             "ssl=False would send the API key to any server that answers: pass an ssl.SSLContext that trusts yours"
         )
     if not isinstance(context, ssl.SSLContext):
-        raise ConfigurationError(f"ssl is an ssl.SSLContext, not {type(context).__name__}")
+        raise ConfigurationError(
+            f'ssl is an ssl.SSLContext, not {type(context).__name__}: use ssl.create_default_context(cafile="ca.pem")'
+        )
     if context.protocol is ssl.PROTOCOL_TLS_SERVER:
         raise ConfigurationError("ssl is a context for servers: use ssl.create_default_context()")
     if context.verify_mode is ssl.CERT_NONE or not context.check_hostname:

@@ -114,7 +114,8 @@ class Circuits:
         probes = circuit.probes
         if circuit.failed(look, sent_at=sent_at, now=now):
             self.down.add(look.kind)
-            self._journal.down(look.kind, error)
+            if not isinstance(error, CertificateError):  # of which the log hears once it is certain
+                self._journal.down(look.kind, error)
         elif circuit.down_since is None or circuit.probes == probes:
             return
         circuit.probe_at(now + self._jitter.probe_delay(circuit.probes))
