@@ -218,6 +218,14 @@ class TestDownload:
         assert f"{failed} failed" in result.err
         assert len(list(tmp_path.iterdir())) == 1
 
+    def test_a_job_that_failed_is_not_waited_for(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
+        """The image service answers 409 for one under way and for one that failed: the status tells which."""
+        (job,) = simulator.add_jobs([{"kind": "image", **PAST, "outcome": "failed"}])
+        result = cli("download", job, "--folder", tmp_path)
+        assert (result.code, result.out) == (1, "")
+        assert f"409 for {job}" in result.err
+        assert result.err.endswith("; 'topaz-status get JOB' shows whether it failed\n")
+
     @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", ""])
     def test_a_name_cannot_leave_the_folder(self, cli: Cli, name: str) -> None:
         """Refused before anything is sent."""

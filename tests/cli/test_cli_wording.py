@@ -100,6 +100,40 @@ def test_an_error_says_what_to_do_next() -> None:
     assert "\n" not in explain(TransportError("connection\nreset"))
 
 
+PROXY = "check the proxy (--proxy, or HTTPS_PROXY in the environment)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot connect to the proxy p.test:3128: refused",
+        "cannot resolve the proxy p.test:3128: unknown",
+        "the proxy p.test:3128 asks for credentials (407): check user:password@ in its URL",
+        "the proxy p.test:3128 does not connect us to the host (403 Forbidden)",
+        "the connection through the proxy p.test:3128 was lost before an answer came",
+    ],
+)
+def test_a_proxys_trouble_has_the_proxy_checked(text: str) -> None:
+    """Not the service's URL, also where it kept a watch from every answer."""
+    error = TransportError(text, job=JOB)
+    assert explain(error, JOB.kind) == f"{JOB}: {text}; {PROXY}"
+    late = WatchTimeoutError(f"{JOB}: no poll was answered in 15 s", job=JOB, last_error=error)
+    assert reason(late, JOB) == f"no poll was answered in 15 s; {PROXY}"
+
+
+def test_the_advice_to_a_timeout_follows_its_last_trouble() -> None:
+    """A longer wait is advised where nothing else is known to help."""
+    advice = {
+        None: "watch it again, or with a longer --timeout",
+        AuthenticationError(401): "check TOPAZ_API_KEY",
+        TransportError("reset"): "check the network and TOPAZ_API_URL, if it is set",
+        NotFoundError(404): "check the id; the services forget a job after 7 days",
+        DecodeError([("status", "missing")]): "watch it again, or with a longer --timeout",
+    }
+    for trouble, said in advice.items():
+        assert explain(WatchTimeoutError("late", last_error=trouble), JOB.kind) == f"late; {said}"
+
+
 def test_a_line_that_begins_with_the_job_does_not_say_its_name_again() -> None:
     """The reason alone is left."""
     assert reason(JobFailedError(JOB, None, "too dark [DARK]"), JOB) == "too dark [DARK]"

@@ -41,9 +41,18 @@ async def get(arguments: argparse.Namespace, screen: Screen) -> int:
 
 
 async def each(
-    arguments: argparse.Namespace, jobs: Sequence[JobRef], one: One, screen: Screen, *, at_once: int = 1
+    arguments: argparse.Namespace,
+    jobs: Sequence[JobRef],
+    one: One,
+    screen: Screen,
+    *,
+    at_once: int = 1,
+    conflict: str | None = None,
 ) -> int:
-    """Do it for each job, in the order given; an error is a line of its own. Gives the exit code for all."""
+    """Do it for each job, in the order given; an error is a line of its own. Gives the exit code for all.
+
+    Where a job's state is in the way, ``conflict`` says what to do.
+    """
     slots, codes = asyncio.Semaphore(at_once), []
 
     async def attempt(client: StatusClient, job: JobRef) -> None:
@@ -51,7 +60,7 @@ async def each(
             try:
                 codes.append(await one(client, job))
             except TopazStatusError as error:
-                screen.err(_about(job, explain(error, job.kind)))
+                screen.err(_about(job, explain(error, job.kind, conflict=conflict)))
                 codes.append(code_of(error))
 
     try:
@@ -110,7 +119,8 @@ async def delete(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.out(json_line({"job": str(job), "deleted": True}) if arguments.json else f"{job_column(job)}  deleted")
         return OK
 
-    return await each(arguments, arguments.jobs, one, screen)
+    conflict = "'topaz-status watch JOB' waits for its end"  # it refuses those under way
+    return await each(arguments, arguments.jobs, one, screen, conflict=conflict)
 
 
 async def _delete_all(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -23,7 +23,7 @@ from ..errors import (
     WatchTimeoutError,
 )
 from ..models.state import JobKind, JobRef
-from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES
+from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES, Account
 
 OK: Final = 0
 FAILED: Final = 1
@@ -85,9 +85,10 @@ def message(error: Exception, kind: JobKind | None = None) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def explain(error: Exception, kind: JobKind | None = None) -> str:
-    """An error as one line, with what to do next."""
-    text, advice = message(error, kind), _advice(error, kind)
+def explain(error: Exception, kind: JobKind | None = None, *, conflict: str | None = None) -> str:
+    """An error as one line, with what to do next; ``conflict`` is the advice where a job's state is in the way."""
+    text = message(error, kind)
+    advice = conflict if conflict and isinstance(error, ConflictError) else _advice(error, kind)
     return f"{text.rstrip('.')}; {advice}" if advice else text
 
 
@@ -103,21 +104,30 @@ def _advice(error: Exception, kind: JobKind | None) -> str | None:
     account = ACCOUNTS.get(kind) if kind is not None else None
     if isinstance(error, AuthenticationError):
         return f"check {KEY_VARIABLES[account]}" if account else "check the API key"
-    if isinstance(error, CertificateError):
-        return None  # its text says what to do
+    if isinstance(error, WatchTimeoutError) and error.last_error is not None:
+        return _advice(error.last_error, kind) or _AGAIN
     if isinstance(error, TransportError):
-        return f"check the network and {URL_VARIABLES[account]}, if it is set" if account else "check the network"
+        return _advice_on_network(error, account)
     if isinstance(error, ResultUnavailableError) and (error.status is None or error.status.is_terminal):
         return None  # no waiting would help: the job has completed
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), None)
 
 
+def _advice_on_network(error: TransportError, account: Account | None) -> str | None:
+    if isinstance(error, CertificateError):
+        return None  # its text says what to do
+    if "proxy" in str(error.args[0]):
+        return "check the proxy (--proxy, or HTTPS_PROXY in the environment)"
+    return f"check the network and {URL_VARIABLES[account]}, if it is set" if account else "check the network"
+
+
+_AGAIN: Final = "watch it again, or with a longer --timeout"
 _ADVICE: Final[tuple[tuple[type[TopazStatusError], str], ...]] = (
     (PermissionDeniedError, "check what the key may do, and the account's credits"),
     (NotFoundError, "check the id; the services forget a job after 7 days"),
     (ResultUnavailableError, "'topaz-status watch JOB' waits for it"),
-    (ConflictError, "'topaz-status watch JOB' waits for its end"),
+    (ConflictError, "'topaz-status get JOB' shows whether it failed"),
     (RateLimitedError, "try again later, or with a lower --rate"),
     (ServerError, "try again later"),
-    (WatchTimeoutError, "watch it again, or with a longer --timeout"),
+    (WatchTimeoutError, _AGAIN),
 )
