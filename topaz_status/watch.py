@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 import attrs
 
 from .core.explanation import Explanation
-from .errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
+from .core.verdict import about
+from .errors import (
+    ConfigurationError,
+    DecodeError,
+    ServiceError,
+    StoreError,
+    TopazStatusError,
+    WatchCanceledError,
+    WatchTimeoutError,
+)
 from .models import JobStatus
 from .models.redact import shown
 from .models.state import JobRef
@@ -28,7 +37,8 @@ S = TypeVar("S", bound=JobStatus)
 
 
 _OF_FUTURES: Final = {"add_done_callback", "remove_done_callback", "exception", "cancelled", "get_loop"}
-_HINT: Final = ": an awaitable, neither a coroutine nor a task; pass watch.result(), or asyncio.ensure_future(watch)"
+_NO_COROUTINE: Final = ": it is an awaitable, not a coroutine; pass watch.result()"
+_NO_FUTURE: Final = ": it is an awaitable, not a future; pass asyncio.ensure_future(watch)"
 
 
 @attrs.define(eq=False, repr=False)
@@ -59,13 +69,13 @@ class Watch(Generic[S]):
             state = "ended" if self._ending.error is None else type(self._ending.error).__name__
         else:
             state = "new" if self._poller.word is None else shown(self._poller.word)
-        return f"<Watch {self.job} {state}{_HINT if _is_asked_by_asyncio() else ''}>"
+        return f"<Watch {self.job} {state}{_NO_COROUTINE if _is_asked_by_asyncio() else ''}>"
 
     if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
 
         def __getattr__(self, name: str) -> Any:
             """Say what to pass where a future is wanted, as ``asyncio.wait`` does."""
-            hint = _HINT if name in _OF_FUTURES else ""
+            hint = _NO_FUTURE if name in _OF_FUTURES else ""
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -238,9 +248,14 @@ class Watch(Generic[S]):
 
     def _time_out(self) -> None:
         waited = self._engine.clock.now() - self._started_at
-        last = f"last seen {shown(self._poller.word)!r}" if self._poller.word is not None else "never seen"
-        text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
-        self._leave(WatchTimeoutError(text, job=self.job))
+        if self._poller.is_known:
+            last = "listed as not ended" if self._poller.word is None else f"last seen {shown(self._poller.word)!r}"
+            text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
+            self._leave(WatchTimeoutError(text, job=self.job))
+        else:
+            trouble = self._poller.trouble or self._engine.circuits.trouble(self.job.kind)
+            text = f"{self.job}: no poll was answered in {waited:.0f} s{_last_trouble(trouble)}"
+            self._leave(WatchTimeoutError(text, job=self.job, last_error=trouble and about(trouble, self.job)))
 
     def _leave(self, error: TopazStatusError) -> None:
         """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
@@ -265,6 +280,14 @@ class Watch(Generic[S]):
             waited=ending.at - self._started_at,
             detected_at=ending.detected_at,
         )
+
+
+def _last_trouble(trouble: TopazStatusError | None) -> str:
+    """What the polls met, which may have been answers that tell no status."""
+    if trouble is None:
+        return ""
+    is_answer = isinstance(trouble, ServiceError | DecodeError)
+    return f"{' with a status' if is_answer else ''}; last trouble: {about(trouble, None)}"
 
 
 def _wake(crowd: set[asyncio.Future[None]] | None) -> None:

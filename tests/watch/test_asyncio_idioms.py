@@ -24,7 +24,8 @@ from topaz_status.testing import Simulator
 from topaz_status.watch import Watch
 
 EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager task factories came with Python 3.12")
-HINT = r"pass watch.result\(\), or asyncio.ensure_future\(watch\)"
+NO_COROUTINE = r": it is an awaitable, not a coroutine; pass watch\.result\(\)(?!.*ensure_future)"
+NO_FUTURE = r": it is an awaitable, not a future; pass asyncio\.ensure_future\(watch\)(?!.*result)"
 
 
 def make_eager() -> None:
@@ -172,11 +173,20 @@ async def _wrong_wait(watch: Any) -> None:
 
 
 @pytest.mark.parametrize("eager", [False, pytest.param(True, marks=EAGER)])
-@pytest.mark.parametrize("wrong", [_wrong_group, _wrong_run, _wrong_task, _wrong_loop_task, _wrong_wait])
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (_wrong_group, NO_COROUTINE),
+        (_wrong_run, NO_COROUTINE),
+        (_wrong_task, NO_COROUTINE),
+        (_wrong_loop_task, NO_COROUTINE),
+        (_wrong_wait, NO_FUTURE),
+    ],
+)
 def test_the_error_of_a_wrong_way_says_what_is_right(
-    wrong: Callable[[Any], Coroutine[Any, Any, None]], *, eager: bool
+    wrong: Callable[[Any], Coroutine[Any, Any, None]], hint: str, *, eager: bool
 ) -> None:
-    """Where a coroutine or a task is wanted, and a watch is passed."""
+    """A coroutine where one is wanted, a future where that is, and not the one that would fail as well."""
     if wrong is _wrong_run and sys.version_info >= (3, 14):
         pytest.skip("from Python 3.14 on, asyncio.run takes any awaitable")
 
@@ -191,7 +201,7 @@ def test_the_error_of_a_wrong_way_says_what_is_right(
                 await wrong(watch)
             error = caught.value
             error = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            with pytest.raises(type(error), match=HINT):
+            with pytest.raises(type(error), match=hint):
                 raise error
 
     play()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
@@ -10,7 +11,18 @@ from harness import SINGLY, client_of, now, virtual
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topaz_status import JobKind, JobState, MemoryStore, PollPolicy, WatchTimeoutError
+from topaz_status import (
+    DecodeError,
+    JobKind,
+    JobState,
+    MemoryStore,
+    PollPolicy,
+    RateLimitedError,
+    ServerError,
+    TopazStatusError,
+    TransportError,
+    WatchTimeoutError,
+)
 from topaz_status.session.feed import LAST_ANSWER
 from topaz_status.testing import JobPlan, Simulator
 
@@ -206,3 +218,66 @@ async def test_a_watch_that_is_taken_up_after_its_time_has_one_poll() -> None:
     assert len(outcomes) == 400
     assert all(isinstance(outcome.error, WatchTimeoutError) for outcome in outcomes)
     assert all(outcome.polls == 1 for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "kind"),
+    [
+        ({"name": "reset"}, " s; last trouble: the connection was lost", TransportError),
+        ({"name": "503"}, " s with a status; last trouble: 503: ", ServerError),
+        ({"name": "malformed"}, " s with a status; last trouble: undecodable", DecodeError),
+        ({"name": "status", "status": 429}, " s with a status; last trouble: 429: ", RateLimitedError),
+    ],
+)
+@pytest.mark.parametrize("sweep", [False, True])
+@virtual
+async def test_a_timeout_without_an_answer_tells_the_last_trouble(
+    fault: dict[str, Any], said: str, kind: type[TopazStatusError], *, sweep: bool
+) -> None:
+    """Also of jobs whose own polls a circuit held back: what the others met is all that is known of theirs."""
+    simulator = Simulator(delay=RTT)
+    jobs = [simulator.add_image(duration=1e6) for _ in range(40)]
+    simulator.add_fault(**fault)
+    async with client_of(simulator, policy=PollPolicy(sweep=sweep), rate=4.0, burst=1.0) as client:
+        outcomes = await client.outcomes(jobs, timeout=15.0)
+    assert any(outcome.polls == 0 for outcome in outcomes)
+    for outcome in outcomes:
+        error = outcome.error
+        assert isinstance(error, WatchTimeoutError)
+        assert str(error).startswith(f"{outcome.job}: no poll was answered in ")
+        assert said in str(error)
+        assert isinstance(error.last_error, kind)
+        assert getattr(error.last_error, "job", None) == outcome.job
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+        assert (str(again), str(again.last_error)) == (str(error), str(error.last_error))
+
+
+@virtual
+async def test_a_timeout_before_the_turn_of_a_job_tells_no_trouble() -> None:
+    """Where the budget is too small and the service answers the others, there was none."""
+    simulator = Simulator(delay=RTT)
+    jobs = [simulator.add_video(duration=1e6) for _ in range(100)]
+    async with client_of(simulator, policy=SINGLY, rate=1.0, burst=1.0) as client:
+        outcomes = await client.outcomes(jobs, timeout=5.0)
+    errors = [outcome.error for outcome in outcomes if outcome.polls == 0]
+    assert errors
+    for error in errors:
+        assert isinstance(error, WatchTimeoutError)
+        assert "no poll was answered in " in str(error)
+        assert "trouble" not in str(error)
+        assert error.last_error is None
+
+
+@virtual
+async def test_a_timeout_of_a_job_that_was_seen_tells_its_last_word() -> None:
+    """Trouble that came later, or that has passed, is another matter."""
+    simulator = Simulator(delay=RTT)
+    job, other = simulator.add_image(stuck=True), simulator.add_image(stuck=True)
+    simulator.add_fault("503", until=5.0, job=other)
+    simulator.add_fault("503", since=20.0)
+    async with client_of(simulator, policy=SINGLY, **BUDGET) as client:
+        outcomes = await client.outcomes([job, other], timeout=40.0)
+    for outcome in outcomes:
+        assert isinstance(outcome.error, WatchTimeoutError)
+        assert f"{outcome.job} had not ended after 40 s (last seen '" in str(outcome.error)
+        assert outcome.error.last_error is None

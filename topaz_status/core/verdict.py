@@ -57,6 +57,7 @@ from ..errors import (
     TopazStatusError,
     TransportError,
 )
+from ..errors_base import bare
 from ..models import JobStatus
 from ..models.state import JobRef, JobState
 from .policy import PollPolicy
@@ -124,6 +125,8 @@ class Case:
     _missing_at: float = math.inf
     """When the first 404 came, and the latest that counts."""
     _missed_at: float = -math.inf
+    error: TopazStatusError | None = None
+    """What the latest of them brought instead."""
     misses: int = 0
     """404s in a row, ``GONE_TWICE_APART`` from one to the next, with no answer of use between."""
 
@@ -151,6 +154,7 @@ class Case:
             wave: what is known of missing jobs of the kind.
             in_company: whether the job was ever seen, and enough others are watched to bear out that it is gone.
         """
+        self.error = bare(error)
         silence = self._count(sent_at, now, withheld)
         if isinstance(error, NotFoundError):
             if now - self.started_at < policy.not_found_grace or not self._is_confirmed(now):
@@ -225,8 +229,8 @@ class KeyTrust:
         self.suspect = None
 
 
-def about(error: TopazStatusError, job: JobRef) -> TopazStatusError:
-    """The same error, said of ``job``: what one look met stands for others that were not sent."""
+def about(error: TopazStatusError, job: JobRef | None) -> TopazStatusError:
+    """The same error, said of ``job`` or of none: what one look met stands for others that were not sent."""
     same = copy.copy(error)
     if isinstance(same, ServiceError | TransportError | DecodeError):
         same.job = job

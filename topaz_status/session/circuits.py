@@ -21,6 +21,7 @@ from ..errors import (
     ServiceError,
     TopazStatusError,
 )
+from ..errors_base import bare
 from ..models.state import JobKind
 from .journal import Journal
 from .retry import Jitter
@@ -38,6 +39,8 @@ class Circuits:
     _trust: dict[JobKind, CertificateTrust] = attrs.field(init=False)
     _distrusted: set[JobKind] = attrs.field(factory=set, init=False)
     """Services whose certificate the latest poll found wrong, for certain."""
+    _troubles: dict[JobKind, TopazStatusError] = attrs.field(factory=dict, init=False)
+    """What the latest poll met, of services that have given no answer of use since."""
     down: set[JobKind] = attrs.field(factory=set, init=False)
     """Services found down and not back yet."""
     recovering: bool = attrs.field(default=False, init=False)
@@ -84,6 +87,7 @@ class Circuits:
     def used(self, kind: JobKind, now: float) -> None:
         """A usable answer came."""
         self._trust[kind].accepted()
+        self._troubles.pop(kind, None)
         if (was_down := self._circuits[kind].used(now)) is not None:
             self._back(kind, was_down, now)
 
@@ -94,11 +98,13 @@ class Circuits:
         if isinstance(error, ConfigurationError):
             circuit.unsent(look)
         elif isinstance(error, RateLimitedError):
+            self._troubles[look.kind] = bare(error)
             if (was_down := circuit.limited(look, sent_at=sent_at, now=now)) is not None:
                 self._back(look.kind, was_down, now)
         elif is_about_job(error):
             self.used(look.kind, now)
         else:
+            self._troubles[look.kind] = bare(error)
             self._failed(circuit, look, error, sent_at, now)
 
     def _judge_certificate(self, kind: JobKind, error: TopazStatusError, sent_at: float, now: float) -> None:
@@ -133,6 +139,10 @@ class Circuits:
         """Seconds since the first of the looks by which the service was found down; 0 while it is not."""
         since = self._circuits[kind].down_since
         return 0.0 if since is None else now - since
+
+    def trouble(self, kind: JobKind) -> TopazStatusError | None:
+        """What the latest poll of that kind met, where nothing of use has come since."""
+        return self._troubles.get(kind)
 
     def explain(self, known: Explanation, now: float) -> Explanation:
         """Add what an outage means for a job's next look."""

@@ -127,6 +127,11 @@ class Poller:
         return 0.0 if self._case is None else self._case.outage
 
     @property
+    def trouble(self) -> TopazStatusError | None:
+        """What the latest poll brought instead of a status; ``None`` where there is no trouble."""
+        return None if self._case is None else self._case.error
+
+    @property
     def handles(self) -> tuple[Handle, ...]:
         """Who wants to hear of the job."""
         if isinstance(self._handles, dict):
