@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
+from topaz_status import StatusClient
 from topaz_status.cli import main
 from topaz_status.cli.arguments import parse
 
@@ -52,6 +56,8 @@ def test_help_of_every_command_has_an_example(name: str, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert f"example:\n  topaz-status {name}" in said
     assert "--json" in said
+    assert all(re.search(rf"\b{code} [a-z]", said) for code in (0, 1, 2, 3, 130, 141, 143)), "each exit code"
+    assert ("--proxy" in said) is ("loopback is always" in " ".join(said.split()))
     assert max(map(len, said.splitlines())) <= 100
 
 
@@ -69,6 +75,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_span_may_have_a_unit(text: str, seconds: float) -> None:
     """Plain numbers are seconds."""
     assert parse(["watch", "image:a", "--timeout", text]).timeout == seconds
+
+
+def test_downloads_at_once_are_as_many_as_the_librarys() -> None:
+    """One default, told in the help, wherever files are fetched from."""
+    default = inspect.signature(StatusClient).parameters["max_downloads"].default
+    assert parse(["download", "image:a"]).max_downloads == default
 
 
 def test_jobs_and_options_come_in_any_order() -> None:

@@ -25,6 +25,7 @@ from topaz_status.cli.exits import CommandError, code_of, explain
 from topaz_status.cli.network import network_of
 from topaz_status.cli.watching import new_client
 from topaz_status.client import StatusClient
+from topaz_status.session.certificates import certificate_problem
 
 from .driver import command
 
@@ -54,12 +55,23 @@ def test_which_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_name(client_of("--proxy", URL)) == "proxy.test:3128"
 
 
-@pytest.mark.parametrize("url", ["socks5://who:s3cr3t@h", "who:s3cr3t@h:1", "http://who:s3cr3t@", "http://a b"])
+BAD_PROXIES = {
+    "": "is empty: write http://host:3128, or 'none' to use no proxy",
+    "socks5://who:s3cr3t@h": "names a SOCKS proxy, which is not supported",
+    "who:s3cr3t@h:1": "must be http://[user:password@]host:port",
+    "http://who:s3cr3t@": "names no host",
+    "http://who:s3cr3t@h:0": "has a bad port: it is a number from 1 to 65535",
+    "http://who:s3cr3t@h:http": "has a bad port: it is a number from 1 to 65535",
+    "http://who:s3cr3t word@h": "must hold plain ASCII only, without spaces: percent-encode other characters",
+}
+
+
+@pytest.mark.parametrize("url", [*BAD_PROXIES])
 def test_a_bad_proxy_is_bad_usage(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line says what to write, and shows no password."""
+    """The line names the argument, says what to write, and shows no password."""
     assert main(["get", "image:a", "--proxy", url]) == 2
     said = capsys.readouterr()
-    assert said.err.startswith("topaz-status: argument --proxy: it ")
+    assert said.err.startswith(f"topaz-status: argument --proxy: URL {BAD_PROXIES[url]}")
     assert "s3cr3t" not in said.err + said.out
 
 
@@ -96,17 +108,52 @@ def test_an_authority_and_a_client_certificate(tmp_path: Path) -> None:
     client_of(*words)
 
 
-@pytest.mark.parametrize("option", ["--ca-file", "--client-cert"])
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_a_file_of_no_use(option: str, content: str | None, tmp_path: Path) -> None:
-    """Where one is missing or holds something else, the line names the option and the file."""
-    file = tmp_path / "file.pem"
-    if content is not None:
-        file.write_text(content)
+def refusal(*words: str) -> CommandError:
     with pytest.raises(CommandError) as raised:
-        client_of(option, str(file))
-    assert raised.value.code == 2
-    assert raised.value.text.startswith(f"{option} {file} ")
+        client_of(*words)
+    return raised.value
+
+
+@pytest.mark.parametrize("source", ["--ca-file", "--client-cert", "SSL_CERT_FILE"])
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\x30\x82\x01\x0a\xff", "folder"])
+def test_a_file_of_no_use(
+    source: str, content: bytes | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one is missing or holds something else, the line names what named it, the file, and what is wrong."""
+    file = tmp_path / "file.pem"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        file.mkdir()
+    if source == "SSL_CERT_FILE":
+        monkeypatch.setenv(source, str(file))
+    problem = refusal(*([] if source == "SSL_CERT_FILE" else [source, str(file)]))
+    wrong = {None: "cannot be read: No such file or directory", "folder": "cannot be read: Is a directory"}
+    said = wrong.get(content) if not isinstance(content, bytes) else "holds no certificates in PEM form"
+    assert problem.text == f"{source} {file} {said}"
+    assert problem.code == (3 if source == "SSL_CERT_FILE" else 2)
+
+
+def test_a_damaged_authority(tmp_path: Path) -> None:
+    """What only looks like a certificate is not taken for one."""
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    assert refusal("--ca-file", str(file)).text.startswith(f"--ca-file {file} holds a damaged certificate: ")
+
+
+@pytest.mark.parametrize("part", ["certificate", "key", "another's key"])
+def test_a_client_certificate_needs_its_key(part: str, tmp_path: Path) -> None:
+    """Both are needed, they belong together, and they are in one file."""
+    ca, file = trustme.CA(), tmp_path / "me.pem"
+    mine, other = ca.issue_cert("me@topaz.test"), ca.issue_cert("other@topaz.test")
+    certificate, key = mine.cert_chain_pems[0].bytes(), mine.private_key_pem.bytes()
+    file.write_bytes(
+        {"certificate": certificate, "key": key, "another's key": certificate + other.private_key_pem.bytes()}[part]
+    )
+    said = "needs the certificate and its private key in one PEM file"
+    if part == "another's key":
+        said = "cannot be used: its private key belongs to another certificate"
+    assert refusal("--client-cert", str(file)).text == f"--client-cert {file} {said}"
 
 
 def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
@@ -137,7 +184,8 @@ async def test_a_service_with_a_private_authority(how: str, tmp_path: Path) -> N
     if how == "nothing":
         assert child.returncode == 3
         assert b"localhost: its certificate cannot be trusted (" in err
-        assert b"--ca-file)\n" in err
+        assert err.endswith(b": trust its authority with --ca-file FILE\n")
+        assert b"ssl=" not in err
     else:
         assert (child.returncode, err) == (0, b"")
         assert b"completed" in out
@@ -148,3 +196,30 @@ def test_a_certificate_error_says_what_to_do_by_itself() -> None:
     error = CertificateError("its certificate cannot be trusted: check the host of the URL")
     assert code_of(error) == 3
     assert explain(error) == str(error)
+
+
+@real
+async def test_a_watch_that_a_certificate_ends_tells_it_in_options(tmp_path: Path) -> None:
+    """Once as a warning and once as the outcome, both in the words of the command line."""
+    async with RawServer(lambda _: DONE).serve(server_context(trustme.CA(), "localhost")) as url:
+        variables = {"TOPAZ_API_KEY": "key-of-the-tests", "TOPAZ_API_URL": f"https://localhost:{port_of(url)}"}
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            *command("watch", "image:a"), stdout=pipe, stderr=pipe, env={**os.environ, **variables}
+        )
+        out, err = (heard.decode() for heard in await child.communicate())
+    assert child.returncode == 3
+    assert (out.count("\n"), err.count("\n")) == (1, 1)
+    assert "watches of image jobs end: " in err
+    for text in (out, err):
+        assert text.endswith(": trust its authority with --ca-file FILE\n")
+        assert "ssl=" not in text
+
+
+def test_a_certificate_of_ours_that_is_refused_is_told_in_options() -> None:
+    """There is an option for it."""
+    error = ssl.SSLError(1, "tlsv13 alert certificate required")
+    error.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    text = certificate_problem(error)
+    assert text is not None
+    assert explain(CertificateError(text)).endswith("load one with --client-cert FILE")

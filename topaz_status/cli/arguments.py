@@ -14,7 +14,8 @@ from .values import a_job, a_size, a_span, at_least_one, count, positive
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"
-    "3 could not find out (key, network, timeout); 130 interrupted"
+    "3 could not find out (key, network, timeout); 130 interrupted;\n"
+    "141 standard output was closed; 143 terminated"
 )
 
 
@@ -236,7 +237,7 @@ def _add_download(commands: Any) -> None:
     add = parser.add_argument
     add("--folder", default=".", metavar="DIR", help="where to; made if missing (default: here)")
     add("--name", metavar="NAME", help="the file's name, for one job (default: its kind and id)")
-    add("--max-downloads", type=count, default=4, metavar="N", help="files fetched at once (default: 4)")
+    add("--max-downloads", type=count, default=8, metavar="N", help="files fetched at once (default: 8)")
     add("--max-size", type=a_size, metavar="SIZE", help="refuse a larger file: 500000, 20MB, 2GiB (default: no limit)")
     _add_common(parser)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,6 +34,7 @@ INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 TERMINATED: Final = 143
 
+_ARGUMENT: Final = re.compile(r"(?:with|into) ssl=… \(command line: (--[a-z-]+)\)")
 _RANK: Final = (OK, FAILED, UNKNOWN, USAGE)
 _ABOUT_THE_JOB: Final = (JobError, NotFoundError, BadRequestError, ConflictError)
 
@@ -82,7 +84,12 @@ def message(error: Exception, kind: JobKind | None = None) -> str:
     """An error as one line. A missing key is told in the words of the command line: there is no argument for it."""
     if isinstance(error, ConfigurationError) and kind is not None and (problem := missing_key(kind)) is not None:
         return problem
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_options(" ".join(str(error).split())) or type(error).__name__
+
+
+def in_options(text: str) -> str:
+    """A remedy of the library's, in the words of the command line: it has options, not arguments."""
+    return _ARGUMENT.sub(r"with \1 FILE", text)
 
 
 def explain(error: Exception, kind: JobKind | None = None, *, conflict: str | None = None) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NoReturn
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .exits import USAGE, CommandError
+from .exits import UNKNOWN, USAGE, CommandError
 from .values import a_proxy
 
 if TYPE_CHECKING:
     import ssl
+
+_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_TRUSTED: Final = b"-----BEGIN TRUSTED CERTIFICATE-----"  # OpenSSL's own form of the same
+_KEY: Final = b"PRIVATE KEY-----"
+_BOTH: Final = "needs the certificate and its private key in one PEM file"
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +24,12 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group(
         "network", "Of the environment, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE count."
     ).add_argument
-    add("--proxy", type=a_proxy, metavar="URL", help="http://user:password@host:3128 instead of those; 'none' for none")
+    add(
+        "--proxy",
+        type=a_proxy,
+        metavar="URL",
+        help="http://user:password@host:3128 instead of those; 'none' for none; loopback is always reached directly",
+    )
     add("--ca-file", metavar="FILE", help="trust the certificate authorities in this PEM file, too")
     add("--client-cert", metavar="FILE", help="client certificate to show: a PEM file with its private key")
 
@@ -29,6 +41,8 @@ def network_of(arguments: argparse.Namespace) -> dict[str, Any]:
         CommandError: a file cannot be used.
     """
     proxy = arguments.proxy
+    if variable := os.environ.get("SSL_CERT_FILE"):  # OpenSSL says nothing of one that it cannot read
+        _read_pem(f"SSL_CERT_FILE {variable}", variable, UNKNOWN)
     return {
         "proxy": None if proxy is None else proxy.reveal(),
         "trust_env": proxy is None,
@@ -44,16 +58,56 @@ def _context(ca_file: str | None, client_cert: str | None) -> ssl.SSLContext | N
 
     context = ssl.create_default_context()
     if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise CommandError(f"--ca-file {ca_file} holds no certificates: {error}", USAGE) from None
+        _add_authorities(context, ca_file)
     if client_cert is not None:
-        try:
-            context.load_cert_chain(client_cert, password=_ask_nobody)
-        except (OSError, ValueError) as error:
-            raise CommandError(f"--client-cert {client_cert} cannot be used: {error}", USAGE) from None
+        _add_client_cert(context, client_cert)
     return context
+
+
+def _add_authorities(context: ssl.SSLContext, file: str) -> None:
+    source = f"--ca-file {file}"
+    _read_pem(source, file, USAGE)
+    try:
+        context.load_verify_locations(file)
+    except OSError as error:  # an SSLError among them
+        raise CommandError(f"{source} holds a damaged certificate: {error}", USAGE) from None
+
+
+def _add_client_cert(context: ssl.SSLContext, file: str) -> None:
+    source = f"--client-cert {file}"
+    content = _read_pem(source, file, USAGE, or_key=True)
+    if _KEY not in content or not _has_certificate(content):
+        raise CommandError(f"{source} {_BOTH}", USAGE)
+    try:
+        context.load_cert_chain(file, password=_ask_nobody)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{source} cannot be used: {_problem(error)}", USAGE) from None
+
+
+def _read_pem(source: str, file: str, code: int, *, or_key: bool = False) -> bytes:
+    """The content of a file with certificates, or also with a private key alone.
+
+    Raises:
+        CommandError: it cannot be read, or holds none.
+    """
+    try:
+        content = Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}", code) from None
+    if not (_has_certificate(content) or (or_key and _KEY in content)):
+        raise CommandError(f"{source} holds no certificates in PEM form", code)
+    return content
+
+
+def _has_certificate(content: bytes) -> bool:
+    return _CERTIFICATE in content or _TRUSTED in content
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with a certificate and its key, where OpenSSL's own words do not say."""
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+        return "its private key belongs to another certificate"
+    return str(error)
 
 
 def _ask_nobody() -> NoReturn:

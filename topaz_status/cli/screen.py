@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..session.retry import pause
-from .exits import UNKNOWN, CommandError
+from .exits import UNKNOWN, CommandError, in_options
 from .streams import moves, unwritable
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record; that nobody reads it must not hurt the work it tells of."""
         with contextlib.suppress(OSError):
-            self._screen.err(self.format(record))
+            self._screen.err(in_options(self.format(record)))
 
 
 @contextlib.contextmanager

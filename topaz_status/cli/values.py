@@ -29,9 +29,11 @@ def a_proxy(text: str) -> Secret:
     """Read the URL of a proxy, which may hold a password; ``none`` is an empty one."""
     from ..session.network import make_proxy  # noqa: PLC0415  # loads ssl, which most command lines need later, if ever
 
+    if not text:
+        raise argparse.ArgumentTypeError("URL is empty: write http://host:3128, or 'none' to use no proxy")
     url = Secret("" if text == "none" else text)
     try:
-        make_proxy("it", url)
+        make_proxy("URL", url)
     except ConfigurationError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return url
