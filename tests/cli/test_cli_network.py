@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from topaz_status.cli.watching import new_client
 from topaz_status.client import StatusClient
 from topaz_status.session.certificates import certificate_problem
 
-from .driver import command
+from .driver import Cli, command
 
 DONE = http(b'{"process_id": "a", "status": "Completed"}')
 URL = "http://who:s3cr3t@proxy.test:3128"
@@ -223,3 +224,21 @@ def test_a_certificate_of_ours_that_is_refused_is_told_in_options() -> None:
     text = certificate_problem(error)
     assert text is not None
     assert explain(CertificateError(text)).endswith("load one with --client-cert FILE")
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_a_watch_behind_a_proxy_that_is_down_tells_so(json: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """Its line, or its object, tells that no poll was answered and why; people are told to check the proxy."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        proxy = f"127.0.0.1:{taken.getsockname()[1]}"
+    monkeypatch.setenv("TOPAZ_API_URL", "https://api.topaz.test")
+    result = cli("watch", "image:a", "--timeout", "1s", "--proxy", f"http://{proxy}", *(["--json"] if json else []))
+    assert result.code == 3
+    trouble = f" s; last trouble: cannot connect to the proxy {proxy}: "
+    assert trouble in result.out
+    if json:
+        assert result.objects[0]["error"]["type"] == "WatchTimeoutError"
+        assert result.objects[0]["error"]["message"].startswith("image:a: no poll was answered in ")
+    else:
+        assert "no poll was answered in " in result.out
+        assert result.out.endswith("; check the proxy (--proxy, or HTTPS_PROXY in the environment)\n")

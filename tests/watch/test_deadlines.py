@@ -16,6 +16,7 @@ from topaz_status import (
     JobKind,
     JobState,
     MemoryStore,
+    NotFoundError,
     PollPolicy,
     RateLimitedError,
     ServerError,
@@ -254,9 +255,10 @@ async def test_a_timeout_without_an_answer_tells_the_last_trouble(
 
 @virtual
 async def test_a_timeout_before_the_turn_of_a_job_tells_no_trouble() -> None:
-    """Where the budget is too small and the service answers the others, there was none."""
+    """Where the budget is too small and the service answers the others, there is none, or none any more."""
     simulator = Simulator(delay=RTT)
     jobs = [simulator.add_video(duration=1e6) for _ in range(100)]
+    simulator.add_fault("503", until=1.0)
     async with client_of(simulator, policy=SINGLY, rate=1.0, burst=1.0) as client:
         outcomes = await client.outcomes(jobs, timeout=5.0)
     errors = [outcome.error for outcome in outcomes if outcome.polls == 0]
@@ -266,6 +268,19 @@ async def test_a_timeout_before_the_turn_of_a_job_tells_no_trouble() -> None:
         assert "no poll was answered in " in str(error)
         assert "trouble" not in str(error)
         assert error.last_error is None
+
+
+@virtual
+async def test_a_timeout_of_a_job_that_alone_is_in_trouble_tells_its_own() -> None:
+    """The service answers for the others, and 404 for one that may not be written yet."""
+    simulator = Simulator(delay=RTT)
+    running = simulator.add_video(duration=1e6)
+    async with client_of(simulator, policy=SINGLY, **BUDGET) as client:
+        known, unknown = await client.outcomes([running, "video:nobody"], timeout=5.0)
+    assert "had not ended" in str(known.error)
+    assert isinstance(unknown.error, WatchTimeoutError)
+    assert " s with a status; last trouble: 404: " in str(unknown.error)
+    assert isinstance(unknown.error.last_error, NotFoundError)
 
 
 @virtual
