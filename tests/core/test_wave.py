@@ -117,6 +117,58 @@ def test_what_is_watched_no_more_is_forgotten() -> None:
     assert list(wave.missing) == JOBS[9:10]
 
 
+def kinds() -> tuple[Wave, Wave, list[JobRef]]:
+    """The waves of images and of videos, with one over both, and some videos."""
+    wider = Wave()
+    return Wave(wider), Wave(wider), [JobRef(JobKind.VIDEO, job.id) for job in JOBS]
+
+
+def test_few_of_each_kind_are_a_wave_together() -> None:
+    """Two images and two videos that are all missing are not believed; the wider wave is told once, and has an end."""
+    images, videos, others = kinds()
+    images.few = videos.few = True
+    found = miss(images, JOBS[:2], 100.0) + miss(videos, others[:2], 100.0)
+    assert found == [False, False, True, False]
+    for wave in (images, videos):
+        assert (wave.goes_on, wave.extent, wave.lacks(2)) == (True, 4, 0)
+        assert not wave.is_calm(100.0, 500.0)
+    show(images, JOBS[:2], 110.0)
+    show(videos, others[:2], 110.0)
+    assert not images.goes_on
+    assert images.is_calm(200.0, 200.0)
+
+
+def test_answers_about_any_kind_bear_out_the_404s_of_a_kind_that_has_few_jobs() -> None:
+    """Where many of the kind are watched, only answers about the kind do."""
+    images, videos, others = kinds()
+    miss(images, JOBS[:1], 100.0)
+    show(videos, others[: ENOUGH - 2], 100.5)
+    assert (images.lacks(2), images.believes(2, 100.0, 101.0)) == (ENOUGH - 2, False)
+    images.few = True
+    assert (images.lacks(2), images.believes(2, 100.0, 101.0)) == (0, True)
+
+
+def test_a_kind_that_is_well_has_no_part_in_the_others_wave() -> None:
+    """Services fail separately: so many of its jobs are shown that an image is gone whatever becomes of the videos."""
+    images, videos, others = kinds()
+    miss(videos, others[:20], 100.0)
+    miss(images, JOBS[:1], 101.0)
+    show(images, JOBS[1:5], 101.5)
+    assert images.goes_on
+    show(images, JOBS[5:9], 101.5)
+    assert not images.goes_on
+    assert images.believes(2, 101.0, 102.0)
+
+
+def test_a_kinds_own_wave_counts_beside_many_living_jobs_of_another() -> None:
+    """Three images that are missing are an outage of images, beside any number of videos that are shown."""
+    images, videos, others = kinds()
+    miss(images, JOBS[:MANY], 100.0)
+    show(videos, others[:500], 101.0)
+    assert (images.goes_on, videos.goes_on, images.extent) == (True, False, MANY)
+    assert not images.believes(9, 100.0, 500.0)
+
+
 @given(st.data())
 def test_nobody_is_believed_gone_while_nothing_else_is_answered(data: st.DataObject) -> None:
     """Whatever came before: from then on 404s alone, of any three jobs or more in any order, end none."""

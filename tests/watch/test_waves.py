@@ -83,6 +83,54 @@ async def test_one_service_alone() -> None:
         assert not lost([await watch.outcome() for watch in watches[1:]])
 
 
+MIXED = [(2, 2, 0), (2, 2, 2), (1, 1, 1), (0, 2, 1), (10, 2, 0), (30, 1, 1), (2, 40, 2)]
+
+
+@pytest.mark.parametrize("sweep", [True, False])
+@pytest.mark.parametrize("seconds", [8, 100])
+@pytest.mark.parametrize("counts", MIXED)
+@virtual
+async def test_a_few_jobs_of_each_kind(counts: tuple[int, int, int], seconds: int, *, sweep: bool) -> None:
+    """However few jobs of a kind there are, none is lost while those of all kinds are missing."""
+    simulator, store = Simulator(delay=0.05), MemoryStore()
+    jobs: list[JobRef] = []
+    for kind, count in zip(JobKind, counts, strict=True):
+        if count:
+            jobs += simulator.add_jobs(JobPlan(kind=kind.value, count=count, duration=50 + seconds))
+    simulator.add_fault("404", since=20, until=20 + seconds)
+    policy = PollPolicy(not_found_grace=1.0, sweep=sweep)
+    async with client_of(simulator, policy=policy, store=store, **BUDGET) as client:
+        assert not lost(await client.outcomes(jobs))
+
+
+@virtual
+async def test_a_kind_alone_beside_many_of_another() -> None:
+    """Three images that are all missing are none the less in an outage for fifty videos that are not."""
+    simulator = Simulator(delay=0.05)
+    jobs = simulator.add_jobs(JobPlan(kind="image", count=3, duration=100))
+    jobs += simulator.add_jobs(JobPlan(kind="video", count=50, duration=100))
+    simulator.add_fault("404", service="image", since=20, until=60)
+    async with client_of(simulator, policy=POLICY, **BUDGET) as client:
+        assert not lost(await client.outcomes(jobs))
+
+
+@pytest.mark.parametrize("others", [0, 1, 5, 50])
+@virtual
+async def test_one_of_few_is_lost_soon(others: int) -> None:
+    """One of two images is known to be lost within seconds, whether or not videos are watched as well."""
+    simulator = Simulator()
+    gone = simulator.add_image(duration=1000, deleted_after=60.0)
+    jobs = [gone, simulator.add_image(duration=1000)]
+    if others:
+        jobs += simulator.add_jobs(JobPlan(kind="video", count=others, duration=1000))
+    async with client_of(simulator, policy=PollPolicy(sweep=False)) as client:
+        watches = [client.watch(job) for job in jobs]
+        outcome = await watches[0].outcome()
+    assert type(outcome.error) is JobLostError
+    missing = [exchange.at for exchange in simulator.log if exchange.status == 404]
+    assert outcome.waited - missing[0] < 20
+
+
 @virtual
 async def test_one_of_many_is_lost_soon() -> None:
     """One job whose record is deleted is known to be lost a few seconds after the first 404 about it."""

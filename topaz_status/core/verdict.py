@@ -151,7 +151,7 @@ class Case:
             sent_at: when the poll was sent.
             now: when it failed.
             withheld: for how much of the time since the poll was due other polls met nothing but trouble.
-            wave: what is known of missing jobs of the kind.
+            wave: what is known of missing jobs of the kind, and of all.
             in_company: whether the job was ever seen, and enough others are watched to bear out that it is gone.
         """
         self.error = bare(error)
@@ -161,7 +161,7 @@ class Case:
                 return None
             if wave is None or self.is_deleted or self._is_believed(wave, now, in_company=in_company):
                 return error if last is None or error.job is None else JobLostError(error.job, last)
-            error = TransportError(_DOUBTED.format(len(wave.missing)), job=error.job)
+            error = TransportError(_DOUBTED.format(wave.extent), job=error.job)
         elif _never_heals(error):
             return error
         return error if silence >= policy.give_up_after else None

@@ -61,7 +61,8 @@ class Findings:
     def __attrs_post_init__(self) -> None:
         self._trust = {account: KeyTrust() for account in Account}
         self._list_failures = dict.fromkeys(JobKind, 0)
-        self._waves = {kind: Wave() for kind in JobKind}
+        over_all = Wave()
+        self._waves = {kind: Wave(over_all) for kind in JobKind}
 
     # -- answers of use -----------------------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ class Findings:
         now = clock.now()
         self._journal.looked(job, status.word, now - sent_at)
         self._schedule.saw(look, now, (seen,))
-        if (wave := self._waves[job.kind]).missing:
+        if (wave := self._waves[job.kind]).listens:
             wave.answered()
             wave.saw(job, now)
         self._deal(look, poller, reading, sent_at)
@@ -103,7 +104,7 @@ class Findings:
         self._journal.swept(look, len(page.items), len(readings), now - sent_at)
         self._list_failures[look.kind] = 0
         self._schedule.saw(look, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
-        if readings and (wave := self._waves[look.kind]).missing:
+        if readings and (wave := self._waves[look.kind]).listens:
             self._shown(wave, readings, now)
         for poller, reading in readings.items():
             self._deal(look, poller, reading, sent_at)
@@ -199,7 +200,7 @@ class Findings:
         due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
         withheld = self._circuits.trouble_since(look.kind, due_at)
         wave = self._missing(poller, now) if isinstance(error, NotFoundError) else None
-        in_company = poller.is_known and self._roster.count(look.kind) >= MANY
+        in_company = poller.is_known and len(self._roster) >= MANY
         verdict = poller.fail(
             error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
         )
@@ -217,16 +218,21 @@ class Findings:
             self._ask_others(poller, wave, now)
 
     def _missing(self, poller: Poller, now: float) -> Wave:
-        """A job is answered 404: give what is known of the others of its kind that are."""
-        wave = self._waves[poller.job.kind]
+        """A job is answered 404: give what is known of the others of its kind, and of all, that are."""
+        kind = poller.job.kind
+        wave = self._waves[kind]
+        wave.few = self._roster.count(kind) < MANY
         if poller.is_known and not poller.case.is_deleted and wave.missed(poller.job, now):
-            self._journal.wave(poller.job.kind, len(wave.missing))
+            self._journal.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
         return wave
 
     def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
-        """Poll as many other jobs of the kind at once as it takes to know whether the next 404 is to be believed."""
-        kind = missing.job.kind
-        others = (one.job for one in self._roster if one.job.kind is kind and one.job not in wave.missing)
+        """Poll as many other jobs at once as it takes to know whether the next 404 is to be believed.
+
+        They are of the kind or, where few of it are watched, of any.
+        """
+        kind, absent = missing.job.kind, wave.witness.missing
+        others = (one.job for one in self._roster if (wave.few or one.job.kind is kind) and one.job not in absent)
         for job in itertools.islice(others, wave.lacks(missing.case.misses + 1)):
             self._schedule.nudge(job, now)
 

@@ -109,12 +109,12 @@ class Journal:
         """Note the end of an outage."""
         logger.info("%s service is back after %.0f s", kind.value, was_down)
 
-    def wave(self, kind: JobKind, count: int) -> None:
-        """Warn, once a wave, of jobs that are missing together."""
+    def wave(self, kind: JobKind | None, count: int) -> None:
+        """Warn, once a wave, of jobs that are missing together: of one kind, or of several (``None``)."""
         logger.warning(
-            "%s service answers 404 for %d jobs at once that it knew before: this is taken for an outage, no job is "
+            "%s 404 for %d jobs at once that were known before: this is taken for an outage, no job is "
             "lost by it; if it lasts, check the base URL and the account, and whether somebody has deleted the records",
-            kind.value,
+            "services answer" if kind is None else f"{kind.value} service answers",
             count,
         )
 
