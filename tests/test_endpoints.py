@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aioresponses import aioresponses
-from harness import PIXELCUT_KEY, TOPAZ_KEY, options, virtual
+from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, client_of, http, now, options, virtual
 
 from topaz_status import (
     AuthenticationError,
@@ -19,8 +21,10 @@ from topaz_status import (
     DecodeError,
     GatewayError,
     JobRef,
+    JobState,
     NotFoundError,
     PermissionDeniedError,
+    PollPolicy,
     RateLimitedError,
     ServerError,
     ServiceError,
@@ -170,7 +174,8 @@ async def test_wrong_kind(answers: aioresponses) -> None:
         ({"payload": {}}, None),
         ({"payload": {"deleted_count": "many"}}, None),
         ({"payload": {"deleted_count": -1}}, None),
-        ({"body": "done"}, None),
+        ({"body": ""}, None),
+        ({"body": "", "content_type": "text/html"}, None),
         ({"status": 204}, None),
     ],
 )
@@ -180,6 +185,48 @@ async def test_delete_all(answers: aioresponses, answer: dict[str, Any], count: 
     answers.delete(f"{TOPAZ}/image/v1/status", **answer)
     async with opened() as client:
         assert await client.image.delete_all() == count
+
+
+NOT_DELETED: list[tuple[bytes, str | None]] = [
+    (b"<html>Welcome to our hotel</html>", "text/html"),
+    (b"<html>Welcome to our hotel</html>", None),
+    (b"<html>Welcome to our hotel</html>", "application/json"),
+    (b'{"deleted_count": 7}', "text/html; charset=utf-8"),
+    (b"OK", "text/plain"),
+    (b"done", "application/json"),
+    (b'{"deleted_c', "application/json"),
+    (b"[]", "application/json"),
+    (b"\xff\xfe", None),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), NOT_DELETED)
+@virtual
+async def test_a_page_deletes_nothing(body: bytes, kind: str | None) -> None:
+    """A 200 that is none of the service's is an error, sent once, and the watches of the jobs go on undoubting."""
+    ids = [f"00000000-0000-4000-8000-{index:012}" for index in range(3)]
+    deletes = 0
+
+    def reply(request: Heard) -> bytes:
+        nonlocal deletes
+        if request.method == "DELETE":
+            deletes += 1
+            head = "" if kind is None else f"Content-Type: {kind}\r\n"
+            return f"HTTP/1.1 200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        if 20 < now() < 40:
+            return http(b'{"message": "no"}', "404 Not Found")
+        word = "Completed" if now() > 60 else "Processing"
+        return http(orjson.dumps({"process_id": request.path.rsplit("/", 1)[1], "status": word}))
+
+    async with client_of(RawServer(reply), policy=PollPolicy(sweep=False, not_found_grace=1.0)) as client:
+        watches = [client.watch(f"image:{name}") for name in ids]
+        await asyncio.sleep(10)
+        with pytest.raises(DecodeError):
+            await client.image.delete(ids[0])
+        with pytest.raises(DecodeError):
+            await client.image.delete_all()
+        assert deletes == 2
+        assert [(await watch.outcome()).state for watch in watches] == [JobState.COMPLETED] * 3
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -20,7 +21,7 @@ from .core.decode import (
     decode_video,
     parse_json,
 )
-from .core.responses import Response
+from .core.responses import Response, may_be_json
 from .errors import ConfigurationError, DecodeError
 from .errors_base import bare
 from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoStatus
@@ -183,17 +184,18 @@ class ImageEndpoint(Endpoint[ImageStatus]):
 
         Raises:
             ConflictError: 409, the job's state does not allow it.
+            DecodeError: a 200 that is none of the service's, such as a captive portal's page.
             TopazStatusError: as for :meth:`get`.
         """
-        await self._call(requests.delete_image(self._ref(job)), _json_or_none)
+        await self._call(requests.delete_image(self._ref(job)), _deleted)
 
     async def delete_all(self) -> int | None:
         """Remove the records of all jobs, never sent twice: how many they were, ``None`` when not told.
 
         Raises:
-            TopazStatusError: as for :meth:`get`.
+            TopazStatusError: as for :meth:`delete`.
         """
-        return decode_deleted_count(await self._call(requests.delete_images(), _json_or_none))
+        return decode_deleted_count(await self._call(requests.delete_images(), _deleted))
 
     async def download_link(self, job: JobRef | str) -> Download:
         """Ask for a link to a finished job's result; it dies after an hour, and each call makes a new one.
@@ -255,9 +257,17 @@ def _json(response: Response) -> object:
     return parse_json(response.body)
 
 
-def _json_or_none(response: Response) -> object:
-    """The count of a DELETE is a courtesy: it is done even where its answer cannot be read."""
-    try:
-        return parse_json(response.body)
-    except DecodeError:
+def _deleted(response: Response) -> object:
+    """Read the answer to a DELETE: a 204, or a 200 with a JSON object or nothing in it (Topaz Image API 1.2.0).
+
+    Raises:
+        DecodeError: it is anything else, such as a captive portal's page: that deletes nothing.
+    """
+    if response.status == HTTPStatus.NO_CONTENT or not response.body.strip():
         return None
+    if not may_be_json(response.headers):
+        raise DecodeError([("$", "is a web page or text, so the service may not have deleted anything")])
+    data = parse_json(response.body)
+    if not isinstance(data, dict):
+        raise DecodeError([("$", "is no JSON object, so the service may not have deleted anything")])
+    return data

@@ -28,6 +28,9 @@ from .session.transport import Transport
 _CHUNK: Final = 1 << 20
 _TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
 """What tells something of the file."""
+_FILE: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE_NAMES: Final = (".html", ".htm", ".xhtml")
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there, and how many there will be: ``None`` while the storage has not said."""
 
@@ -252,8 +255,25 @@ async def _attempt(transport: Transport, link: Download, saving: Saving) -> int:
     _check_web(link)
     async with transport.stream(link, saving.headers()) as stream:
         if stream.status in _TELLING:
+            _check_page(link, stream)
             await saving.accept(stream)
         return stream.status
+
+
+def _check_page(link: Download, stream: Stream) -> None:
+    """Refuse a web page in place of the result: that of a captive portal, a login or a maintenance.
+
+    An empty file passes: the storage says that the result has no bytes, and nothing contradicts it.
+
+    Raises:
+        TransportError: the storage sent HTML, and the link does not name an HTML file.
+    """
+    kind = stream.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if stream.status in _FILE and kind in _PAGES and not urlsplit(link.url).path.lower().endswith(_PAGE_NAMES):
+        raise TransportError(
+            f"the storage answered with a web page ({kind}) instead of the result: "
+            "check the proxy, firewall or captive portal on the way to it"
+        )
 
 
 def _answered(status: int) -> str:

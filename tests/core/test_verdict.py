@@ -266,3 +266,30 @@ def test_a_record_deleted_through_this_client_is_missing_for_sure() -> None:
     ]
     assert ends[0] is None
     assert type(ends[1]) is JobLostError
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 412])
+def test_refusals_of_a_wave_end_the_wait_alone(status: int) -> None:
+    """Where other jobs are refused as well, the watch goes on for ``give_up_after``; alone it ends at once."""
+    refusal = wire_error(status)
+    wave, case = Wave(), Case(0.0)
+    wave.missed(JOB, 999.0)
+    assert case.failed(refusal, POLICY, last=SEEN, sent_at=1000.0, now=1000.0, wave=wave) is refusal
+    for number in range(5):
+        wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
+    case = Case(0.0)
+    for second in range(2000):
+        at = case.retry_at = 1000.0 + second
+        wave.missed(JOB, at)
+        error = case.failed(refusal, POLICY, last=SEEN, sent_at=at, now=at, wave=wave)
+        if error is not None:
+            break
+    assert (type(error), second, is_final(SEEN, error)) == (TransportError, PATIENCE, False)
+    assert f"answered {status}" in str(error)
+
+
+def wire_error(status: int) -> ServiceError:
+    """What the service's own answer with this code becomes."""
+    with pytest.raises(ServiceError) as caught:
+        check(get_status(JOB), Response(status, {}, b'{"message": "no"}'), wall=0.0)
+    return caught.value

@@ -151,6 +151,53 @@ def test_any_other_4xx_is_a_gateways(job: JobRef, body: object) -> None:
     assert type(refusal(answer(511, body), requests.get_status(job))) is ServerError
 
 
+FOREIGN_HEADERS = [
+    {"x-amzn-errortype": "ForbiddenException"},
+    {"x-amzn-waf-action": "captcha"},
+    {"x-kong-response-latency": "0"},
+    {"cf-mitigated": "challenge"},
+    {"server": "kong/3.6.1"},
+    {"server": "awselb/2.0"},
+    {"server": "CloudFront"},
+]
+FOREIGN_BODIES: list[object] = [
+    {"message": "Missing Authentication Token"},
+    {"message": "User is not authorized to access this resource with an explicit deny in an identity-based policy"},
+    {"message": "Unauthorized", "request_id": "a3f"},
+    {"message": "no Route matched with those values"},
+    {"message": "Invalid Credentials", "description": "Make sure you have the right key"},
+    {"__type": "AccessDeniedException", "message": "denied"},
+]
+HARMLESS = [
+    {"server": "cloudflare"},
+    {"server": "envoy"},
+    {"server": "nginx"},
+    {"x-amz-apigw-id": "a"},
+    {"via": "kong"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN_HEADERS)
+def test_a_gateway_is_known_by_its_headers(headers: dict[str, str]) -> None:
+    """Whatever fields its answer has; headers that also stand on a service's answers prove nothing."""
+    for job, body in OWN:
+        for status in (400, 401, 402, 403, 404, 412):
+            assert type(refusal(answer(status, body, headers), requests.get_status(job))) is GatewayError
+        for harmless in HARMLESS:
+            assert type(refusal(answer(404, body, harmless), requests.get_status(job))) is NotFoundError
+
+
+@pytest.mark.parametrize("body", FOREIGN_BODIES)
+def test_a_gateway_is_known_by_its_words(body: object) -> None:
+    """By messages and fields that no service has; a field that nobody knows is no such sign."""
+    for job in (IMAGE, VIDEO):
+        assert type(refusal(answer(403, body), requests.get_status(job))) is GatewayError
+        assert (
+            type(refusal(answer(403, {"message": "no", "trace_id": "a"}), requests.get_status(job)))
+            is PermissionDeniedError
+        )
+
+
 def test_407_is_a_proxys() -> None:
     """By definition (RFC 9110 §15.5.8), in whatever words."""
     assert type(refusal(answer(407, {"message": "no"}))) is GatewayError

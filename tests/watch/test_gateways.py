@@ -19,6 +19,7 @@ from topaz_status import (
     JobState,
     MemoryStore,
     NotFoundError,
+    PermissionDeniedError,
     PollPolicy,
     ServerError,
     ServiceError,
@@ -52,9 +53,9 @@ class Page:
         return head.encode() + self.body
 
 
-def foreign(status: int, body: Any, kind: str = JSON) -> Page:
+def foreign(status: int, body: Any, kind: str = JSON, headers: str = "") -> Page:
     """JSON that is nobody's documented error."""
-    return Page(status, json.dumps(body).encode(), kind)
+    return Page(status, json.dumps(body).encode(), kind, headers=headers)
 
 
 PAGES = {
@@ -72,6 +73,12 @@ PAGES = {
     "a captive portal's redirect": Page(302, b"", None, ServiceError, "Location: http://login.example/\r\n"),
     "a captive portal's 511": Page(511, HTML, "text/html", ServerError),
     "a gateway's 502": Page(502, HTML, "text/html", ServerError),
+    "Amazon's 403": foreign(403, {"message": "Forbidden"}, headers="x-amzn-ErrorType: ForbiddenException\r\n"),
+    "Amazon's 400": foreign(400, {"message": "Bad Request"}, headers="X-Amzn-Errortype: BadRequestException\r\n"),
+    "Amazon's unknown path": foreign(403, {"message": "Missing Authentication Token"}),
+    "Kong's 401": foreign(401, {"message": "Unauthorized", "request_id": "a3f"}, headers="Server: kong/3.6\r\n"),
+    "Kong's 404": foreign(404, {"message": "no Route matched with those values"}),
+    "a load balancer's 403": foreign(403, {"message": "no"}, headers="Server: awselb/2.0\r\n"),
     "a JSON array": foreign(404, ["Not Found"]),
     "a JSON text": foreign(404, "Not Found"),
     "an empty JSON object": foreign(404, {}),
@@ -135,6 +142,49 @@ async def test_a_page_that_stays_ends_the_wait_alone(name: str) -> None:
     assert sorted((str(outcome.job), outcome.state) for outcome in again) == sorted(
         (job, JobState.COMPLETED) for job in [*IMAGES, *VIDEOS]
     )
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 412])
+@virtual
+async def test_refusals_that_nothing_tells_from_the_services_own(status: int) -> None:
+    """From the third seen job on that is refused within seconds, none ends by it: neither while it lasts nor after."""
+    page, store = foreign(status, {"message": "Forbidden"}), MemoryStore()
+    async with client_of(served(page, 20, 25, 60), policy=POLICY, store=store) as client:
+        outcomes = await client.outcomes([*IMAGES, *VIDEOS], timeout=500)
+    assert [outcome.state for outcome in outcomes].count(JobState.COMPLETED) >= 4
+
+
+@virtual
+async def test_refusals_that_stay() -> None:
+    """They end the wait alone, and their rows stay."""
+    page, store = foreign(403, {"message": "Forbidden"}), MemoryStore()
+    async with client_of(served(page, 20, 1e9, 1e9), policy=POLICY, store=store) as client:
+        outcomes = await client.outcomes([*IMAGES, *VIDEOS], timeout=5000)
+    kinds = [type(outcome.error) for outcome in outcomes]
+    assert kinds.count(TransportError) >= 4
+    async with client_of(served(page, 1e9, 1e9, 30), policy=POLICY, store=store) as client:
+        again = [outcome async for outcome in client.resume()]
+    completed = [outcome for outcome in again if outcome.state is JobState.COMPLETED]
+    assert len(completed) == kinds.count(TransportError)
+
+
+@virtual
+async def test_one_refusal_ends_its_watch_at_once() -> None:
+    """Beside jobs that are shown, one that was seen is refused with its first 403; so is one that was never seen."""
+    topaz = Topaz({name: image(name) for name in IDS})
+
+    def reply(request: Heard) -> bytes:
+        topaz.images[IDS[0]] = 403 if now() > 10 else image(IDS[0])
+        topaz.images[IDS[1]] = image(IDS[1], "Completed" if now() > 60 else "Processing")
+        topaz.images[IDS[2]] = 403
+        return answered(topaz, request)
+
+    server = RawServer(reply)
+    async with client_of(server, policy=POLICY) as client:
+        outcomes = await client.outcomes(IMAGES)
+    assert [type(outcome.error) for outcome in outcomes] == [PermissionDeniedError, type(None), PermissionDeniedError]
+    assert outcomes[0].waited < 40
+    assert outcomes[2].polls == 1
 
 
 @virtual

@@ -6,6 +6,7 @@ Nothing here raises anything but the library's own errors, whatever bytes come i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -97,8 +98,51 @@ def _error_class(kind: JobKind, response: Response, data: dict[str, Any]) -> typ
     return _ERRORS.get(status, ServiceError)
 
 
-_FRAMEWORKS: Final = frozenset({"status", "statusCode", "path", "timestamp"})
-"""With these fields web frameworks (Spring, NestJS, Kubernetes, RFC 9457) describe a route that they do not know."""
+_FOREIGN_FIELDS: Final = frozenset(
+    {
+        *("status", "statusCode", "path", "timestamp"),  # Spring, NestJS, Kubernetes, RFC 9457, Azure API Management
+        *("fault", "description"),  # Apigee, WSO2
+        *("__type", "success", "cloudflare_error"),  # Amazon's services, Cloudflare
+    }
+)
+"""With these fields frameworks and gateways describe what they refuse."""
+_FOREIGN_FORMS: Final = (frozenset({"message", "request_id"}),)
+"""All fields of a body that has no others: Kong's."""
+_FOREIGN_MESSAGES: Final = re.compile(
+    r"missing authentication token"  # Amazon's API Gateway
+    r"|user is not authorized to access this resource( with an explicit deny.*)?"
+    r"|no route matched with those values"  # Kong
+    r"|no api key found in (request|headers, querystring or body)"
+    r"|the current request is not (defined by this api|matched to any defined api)\.?",  # Google's API Gateway
+    re.IGNORECASE,
+)
+"""Messages that gateways word so and no service does."""
+_FOREIGN_HEADERS: Final = {
+    "x-amzn-errortype": re.compile(""),  # Amazon's API Gateway, where no integration has answered
+    "x-amzn-waf-action": re.compile(""),
+    "x-kong-response-latency": re.compile(""),  # an upstream's answer has X-Kong-Upstream-Latency instead
+    "cf-mitigated": re.compile(""),  # Cloudflare's challenges
+    "x-squid-error": re.compile(""),
+    "server": re.compile(r"kong\b|awselb\b|cloudfront\b|akamaighost\b|big-?ip\b|squid\b", re.IGNORECASE),
+}
+"""Headers that gateways set on their own answers alone, by the beginning of their values.
+
+``Server: cloudflare`` and ``Server: envoy``, ``CF-Ray``, ``Via`` and ``X-Amz-Apigw-Id`` prove nothing: they also stand
+on what a service has answered through such a gateway.
+"""
+
+
+def _is_foreign(headers: Mapping[str, str], data: dict[str, Any]) -> bool:
+    """True for what is recognisably a gateway's, though it may have the fields of a service's error.
+
+    A field that nobody knows is no such sign: services add fields.
+    """
+    if not _FOREIGN_FIELDS.isdisjoint(data) or data.keys() in _FOREIGN_FORMS:
+        return True
+    message = data.get("message")
+    if isinstance(message, str) and _FOREIGN_MESSAGES.fullmatch(message.strip()):
+        return True
+    return any(sign.match(headers.get(name, "")) for name, sign in _FOREIGN_HEADERS.items() if name in headers)
 
 
 def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
@@ -108,12 +152,12 @@ def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
     Video's documents know one 4xx without a body: the 413 of a POST.) 407 is a proxy's by definition (RFC 9110
     §15.5.8).
     """
-    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or not _may_be_json(response.headers):
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or not may_be_json(response.headers):
         return False
-    return _OWN_WORDS[kind](response.status, data) and _FRAMEWORKS.isdisjoint(data)
+    return _OWN_WORDS[kind](response.status, data) and not _is_foreign(response.headers, data)
 
 
-def _may_be_json(headers: Mapping[str, str]) -> bool:
+def may_be_json(headers: Mapping[str, str]) -> bool:
     """True for ``application/json``, for a type that ends in ``+json``, and where no type is told."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return not kind or kind == "application/json" or kind.endswith("+json")

@@ -14,6 +14,7 @@ what a poll of the job brings            what it means                       wha
 200 with any other status, known or not  the job goes on                     nothing
 200 that is no status of the job         a failure in transit                ``DecodeError`` after ``give_up_after``
 own 400, 402, 403, 412                   a refusal that never heals          that error, at once
+own ones of a wave (:mod:`.wave`)        something in front of the service   ``TransportError`` after ``give_up_after``
 own 404 within ``not_found_grace``       not written yet                     nothing
 own 404 later                            perhaps gone                        nothing yet
 a second one ``GONE_TWICE_APART`` later  gone, unless others are, too        ``JobLostError``, at once;
@@ -83,7 +84,7 @@ def failure(status: JobStatus) -> TopazStatusError | None:
     return None if kind is None else kind(status.job, status, status.reason)
 
 
-def _never_heals(error: TopazStatusError) -> bool:
+def never_heals(error: TopazStatusError) -> bool:
     """True for an answer of the service's own to which there will be no other."""
     return is_about_job(error) and isinstance(error, ServiceError) and error.status_code in NEVER_HEALS
 
@@ -102,7 +103,7 @@ def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
     So is whatever ended a watch because it went on for too long: a redirect, a gateway's page, a wave of 404s.
     """
     if isinstance(error, ServiceError):
-        return isinstance(error, NotFoundError) or _never_heals(error)
+        return isinstance(error, NotFoundError) or never_heals(error)
     if error is None:
         return status is not None and status.is_terminal
     return isinstance(error, JobError)
@@ -123,7 +124,7 @@ class Case:
     """True once the job's record was deleted through this client: then 404s are no surprise."""
     _failed_at: float = math.inf
     _missing_at: float = math.inf
-    """When the first 404 came, and the latest that counts."""
+    """When the first 404 or refusal came, and the latest 404 that counts."""
     _missed_at: float = -math.inf
     error: TopazStatusError | None = None
     """What the latest of them brought instead."""
@@ -151,7 +152,7 @@ class Case:
             sent_at: when the poll was sent.
             now: when it failed.
             withheld: for how much of the time since the poll was due other polls met nothing but trouble.
-            wave: what is known of missing jobs of the kind, and of all.
+            wave: what is known of missing jobs of the kind, and of all; or of refused ones, where the job was seen.
             in_company: whether the job was ever seen, and enough others are watched to bear out that it is gone.
         """
         self.error = bare(error)
@@ -161,9 +162,12 @@ class Case:
                 return None
             if wave is None or self.is_deleted or self._is_believed(wave, now, in_company=in_company):
                 return error if last is None or error.job is None else JobLostError(error.job, last)
-            error = TransportError(_DOUBTED.format(wave.extent), job=error.job)
-        elif _never_heals(error):
-            return error
+            error = _doubted(error, wave)
+        elif never_heals(error):
+            self._missing_at = min(self._missing_at, now)
+            if wave is None or wave.is_calm(self._missing_at, now):
+                return error
+            error = _doubted(error, wave)
         return error if silence >= policy.give_up_after else None
 
     def left(self, policy: PollPolicy) -> float:
@@ -197,7 +201,13 @@ class Case:
         return wave.believes(self.misses, self._missing_at, now) if in_company else wave.is_calm(self._missing_at, now)
 
 
-_DOUBTED: Final = "answered 404, but so are {} jobs that had been seen before: taken for an outage of the service"
+def _doubted(error: TopazStatusError, wave: Wave) -> TransportError:
+    """What an answer of a wave means: it tells of the service alone."""
+    code = error.status_code if isinstance(error, ServiceError) else None
+    return TransportError(_DOUBTED.format(code, wave.extent), job=getattr(error, "job", None))
+
+
+_DOUBTED: Final = "answered {}, but so are {} jobs that had been seen before: taken for an outage of the service"
 
 
 @attrs.define

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -15,7 +15,7 @@ from ..core.lazy import LazyStatus, PageReader, Reading, read_answer
 from ..core.list_page import SweptPage, read_sweep
 from ..core.responses import Response, service_time
 from ..core.schedule import Schedule
-from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, proves_key
+from ..core.verdict import GONE_TWICE_APART, KeyTrust, about, failure, never_heals, proves_key
 from ..core.wave import MANY, Wave
 from ..errors import (
     AuthenticationError,
@@ -57,6 +57,8 @@ class Findings:
     _trust: dict[Account, KeyTrust] = attrs.field(init=False)
     _list_failures: dict[JobKind, int] = attrs.field(init=False)
     _waves: dict[JobKind, Wave] = attrs.field(init=False)
+    _refusals: Wave = attrs.field(factory=Wave, init=False)
+    """Of jobs that were seen, and are refused in what seem to be the service's own words."""
 
     def __attrs_post_init__(self) -> None:
         self._trust = {account: KeyTrust() for account in Account}
@@ -90,7 +92,7 @@ class Findings:
         now = clock.now()
         self._journal.looked(job, status.word, now - sent_at)
         self._schedule.saw(look, now, (seen,))
-        if (wave := self._waves[job.kind]).listens:
+        for wave in self._listening(job.kind):
             wave.answered()
             wave.saw(job, now)
         self._deal(look, poller, reading, sent_at)
@@ -104,10 +106,17 @@ class Findings:
         self._journal.swept(look, len(page.items), len(readings), now - sent_at)
         self._list_failures[look.kind] = 0
         self._schedule.saw(look, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
-        if readings and (wave := self._waves[look.kind]).listens:
+        for wave in self._listening(look.kind) if readings else ():
             self._shown(wave, readings, now)
         for poller, reading in readings.items():
             self._deal(look, poller, reading, sent_at)
+
+    def _listening(self, kind: JobKind) -> Iterable[Wave]:
+        """The waves to which it matters that a job of this kind is shown: mostly there is none."""
+        missing, refused = self._waves[kind], self._refusals
+        if not (refused.missing or missing.listens):
+            return ()
+        return [wave for wave in (missing, refused) if wave.listens]
 
     @staticmethod
     def _shown(wave: Wave, readings: dict[Poller, Reading], now: float) -> None:
@@ -199,7 +208,8 @@ class Findings:
         policy = self._settings.policy
         due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
         withheld = self._circuits.trouble_since(look.kind, due_at)
-        wave = self._missing(poller, now) if isinstance(error, NotFoundError) else None
+        is_missing = isinstance(error, NotFoundError)
+        wave = self._missing(poller, now) if is_missing else self._refused(poller, error, now)
         in_company = poller.is_known and len(self._roster) >= MANY
         verdict = poller.fail(
             error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
@@ -208,13 +218,13 @@ class Findings:
             self._give_up(poller, about(verdict, poller.job))
             return
         delay = min(self._jitter.look_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
-        if isinstance(error, NotFoundError | AuthenticationError):
+        if is_missing or isinstance(error, AuthenticationError):
             longest = LONGEST_DOUBT if wave is None or not wave.goes_on else math.inf
             delay = max(GONE_TWICE_APART, min(delay, longest))
         retry_at = max(now + delay, sent_at + policy.min_interval)
         poller.case.retry_at = retry_at
         self._schedule.missed(look, now, retry_at)
-        if wave is not None and in_company and poller.case.misses:
+        if wave is not None and is_missing and in_company and poller.case.misses:
             self._ask_others(poller, wave, now)
 
     def _missing(self, poller: Poller, now: float) -> Wave:
@@ -225,6 +235,20 @@ class Findings:
         if poller.is_known and not poller.case.is_deleted and wave.missed(poller.job, now):
             self._journal.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
         return wave
+
+    def _refused(self, poller: Poller, error: TopazStatusError, now: float) -> Wave | None:
+        """A job that was seen may be refused for good: give what is known of others that are.
+
+        The first ones end at once. From the third on, one cause is likelier than many: something in front of the
+        service that speaks as it does, such as a gateway.
+        """
+        if not (poller.is_known and never_heals(error)):
+            return None
+        if self._refusals.missed(poller.job, now):
+            self._journal.warn_once(
+                "refusals", f"{self._refusals.extent} jobs are refused at once ({error}): this is taken for an outage"
+            )
+        return self._refusals
 
     def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
         """Poll as many other jobs at once as it takes to know whether the next 404 is to be believed.
