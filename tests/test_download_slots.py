@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from topaz_status import (
     JobState,
     PollPolicy,
     StatusClient,
+    TopazStatusError,
 )
 from topaz_status.session.downloads import Downloads
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator
@@ -198,6 +200,83 @@ def test_slots_at_every_await() -> None:
         await downloads.wait_closed()
 
     at_every_await(scenario, least=2)
+
+
+def test_slots_at_every_await_of_one_that_idles() -> None:
+    """The same for one that gives its slot back for a while, wherever it is canceled, and for all that wait."""
+
+    async def scenario(axe: Axe) -> None:
+        downloads = Downloads(2)
+
+        async def work() -> None:
+            await asyncio.sleep(2)
+
+        async def idling() -> None:
+            await asyncio.sleep(1)
+            await downloads.idle(1)
+            assert downloads.taken <= 2
+            await asyncio.sleep(1)
+
+        struck = asyncio.create_task(axe.fall_on(downloads.run(idling)))
+        await settle()
+        others = [asyncio.create_task(downloads.run(work)) for _ in range(5)]
+        await asyncio.gather(struck, *others)
+        assert downloads.taken == 0
+        await downloads.wait_closed()
+
+    at_every_await(scenario, least=4)
+
+
+@virtual
+async def test_who_idles_goes_first_afterwards() -> None:
+    """Those that gave their slots back came before all that wait for their first one, and go in their own order."""
+    downloads, began = Downloads(1), list[str]()
+
+    async def idling(name: str) -> None:
+        await downloads.idle(1.0)
+        began.append(name)
+
+    async def work(name: str) -> None:
+        began.append(name)
+        await asyncio.sleep(10)
+
+    names = [asyncio.create_task(downloads.run(functools.partial(idling, name))) for name in "AB"]
+    names += [asyncio.create_task(downloads.run(functools.partial(work, name))) for name in "123"]
+    await asyncio.gather(*names)
+    assert began == ["1", "A", "B", "2", "3"]
+    assert downloads.taken == 0
+
+
+LAGGING = {"a link": ("/download/", b'{"message": "not ready"}', "409 No"), "a file": ("/late/", b"", "404 No")}
+
+
+@pytest.mark.parametrize("what", LAGGING)
+@virtual
+async def test_what_lags_holds_no_slot(what: str, tmp_path: Path) -> None:
+    """While results lag for half a minute, in any number, those that are there are saved at once."""
+    part, body, status = LAGGING[what]
+
+    def reply(request: Heard) -> bytes:
+        name = request.path.rsplit("/", 1)[1]
+        if part in request.path and name != "ready":
+            return http(body, status)
+        if "/download/" in request.path:
+            url = f"{MEMORY_URL}/{'file' if name == 'ready' else 'late'}/{name}"
+            return http(orjson.dumps({"download_url": url, "head_url": url, "expiry": 2_000_000_000}))
+        if "/status/" in request.path:
+            return http(orjson.dumps({"process_id": name, "status": "Completed", "progress": 100}))
+        return http(b"JPEG")
+
+    async with client_of(RawServer(reply), max_downloads=2) as client:
+        lagging = [asyncio.create_task(client.save(f"image:late-{n}", tmp_path)) for n in range(10)]
+        await asyncio.sleep(1)
+        began = now()
+        assert (await client.save("image:ready", tmp_path)).exists()
+        assert now() - began < 0.1
+        errors = await asyncio.gather(*lagging, return_exceptions=True)
+        assert all(isinstance(error, TopazStatusError) for error in errors)
+        assert 25 < now() < 35
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.5, 1.5, 2.5, 20.0])

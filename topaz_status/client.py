@@ -433,7 +433,7 @@ class StatusClient:
         order = results.Order(ref, Path(folder), name, max_bytes, progress)
         order.check()
         links = Links(lambda: self.result(ref), lambda: self.get(ref))
-        return await downloads.run(lambda: results.save(self._transport, links, order))
+        return await downloads.run(lambda: results.save(self._transport, links, order, downloads.idle))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from .files import Partial, default_name, file_name
 from .models import Download, TryOnStatus, VideoStatus
 from .models.redact import quoted, shown
 from .models.state import JobRef, JobState
-from .session.links import Links
+from .session.links import Links, Pause
 from .session.patience import REFUSED, STALE, Patience
 from .session.retry import pause
 from .session.stream import Stream
@@ -81,7 +81,9 @@ class Saving:
     """One file on its way to disk: what is there of it, and what is known of the whole."""
 
     order: Order
-    file: Partial
+    _idle: Pause = pause
+    _file: Partial | None = attrs.field(default=None, init=False)
+    """Made with the first answer that tells of it: many may wait, and each open file is one of the process's few."""
     at: int = 0
     total: int | None = None
     version: Version = attrs.field(factory=Version)
@@ -90,6 +92,26 @@ class Saving:
     restarts: int = 0
     """How often bytes that had come were thrown away."""
     _pieces: bytearray = attrs.field(factory=bytearray, init=False)
+
+    @property
+    def file(self) -> Partial:
+        """Where the bytes go to.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        if self._file is None:  # not made in a thread: a cancellation would lose the file that it goes on to make
+            self._file = Partial.make(self.order.folder)
+        return self._file
+
+    async def wait(self, delay: float) -> None:
+        """Let so many seconds pass; without the download's slot, where there is no file yet."""
+        await (self._idle if delay and self._file is None else pause)(delay)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._file is not None:
+            self._file.discard()
 
     def headers(self) -> dict[str, str]:
         """Ask for the rest only, and for the same version of the file."""
@@ -204,8 +226,8 @@ class Saving:
             self._tell()
 
 
-async def save(transport: Transport, links: Links, order: Order) -> Path:
-    """Fetch a job's result.
+async def save(transport: Transport, links: Links, order: Order, idle: Pause = pause) -> Path:
+    """Fetch a job's result. ``idle`` waits for one that lags, while there is no file of it.
 
     Raises:
         ConfigurationError: the link is no URL.
@@ -217,16 +239,15 @@ async def save(transport: Transport, links: Links, order: Order) -> Path:
     """
     await asyncio.to_thread(order.folder.mkdir, parents=True, exist_ok=True)
     patience = Patience.new()
-    first = await links.fresh(patience.lags)
-    file = Partial.make(order.folder)  # not in a thread: a cancellation would lose the file that it goes on to make
+    saving = Saving(order, idle)
+    first = await links.fresh(patience.lags, saving.wait)
     try:
-        saving = Saving(order, file)
         last = await _fetch(transport, links, first, saving, patience)
         target = order.folder / (order.name or default_name(order.job, last.url, saving.content_type))
-        await asyncio.to_thread(file.finish, target)
+        await asyncio.to_thread(saving.file.finish, target)
         return target
     finally:
-        file.discard()
+        saving.discard()
 
 
 async def _fetch(transport: Transport, links: Links, link: Download, saving: Saving, patience: Patience) -> Download:
@@ -245,9 +266,9 @@ async def _fetch(transport: Transport, links: Links, link: Download, saving: Sav
         delay = patience.after(status, saving.at, saving.restarts)
         if delay is None:
             raise trouble
-        await pause(delay)
+        await saving.wait(delay)
         if status in STALE:
-            link = await links.fresh(patience.lags)
+            link = await links.fresh(patience.lags, saving.wait)
 
 
 async def _attempt(transport: Transport, link: Download, saving: Saving) -> int:

@@ -11,6 +11,7 @@ import attrs
 
 from ..errors import ClientClosedError
 from .interrupt import Interrupt
+from .retry import pause
 
 T = TypeVar("T")
 
@@ -22,6 +23,10 @@ class Downloads:
     slots: int
     taken: int = attrs.field(default=0, init=False)
     _line: OrderedDict[asyncio.Future[None], None] = attrs.field(factory=OrderedDict, init=False)
+    _returning: OrderedDict[asyncio.Future[None], None] = attrs.field(factory=OrderedDict, init=False)
+    """The line of those that gave their slot back to wait for something: they go first, because they came first."""
+    _holders: set[asyncio.Task[object] | None] = attrs.field(factory=set, init=False)
+    """The tasks that have a slot."""
     _under_way: set[Interrupt] = attrs.field(factory=set, init=False)
     """Of all that run or wait."""
     _closed: bool = attrs.field(default=False, init=False)
@@ -38,15 +43,21 @@ class Downloads:
         with Interrupt(_error) as interrupt:
             self._under_way.add(interrupt)
             try:
-                await self._wait()
+                await self._take(self._line)
                 try:
                     return await work()
                 finally:
-                    self._release()
+                    self._give_back()
             finally:
                 self._under_way.discard(interrupt)
                 if not self._under_way:
                     self._ended.set()
+
+    async def idle(self, delay: float) -> None:
+        """To be awaited by ``work``: wait for so many seconds without the slot, then for a slot again."""
+        self._give_back()
+        await pause(delay)
+        await self._take(self._returning)
 
     def close(self) -> None:
         """End all that run and wait."""
@@ -60,27 +71,40 @@ class Downloads:
             self._ended.clear()
             await self._ended.wait()
 
-    async def _wait(self) -> None:
+    async def _take(self, line: OrderedDict[asyncio.Future[None], None]) -> None:
+        """Have a slot, for the task that runs; wait for it in ``line``."""
         if self.taken < self.slots:
             self.taken += 1
-            return
+        else:
+            await self._wait(line)
+        self._holders.add(asyncio.current_task())
+
+    def _give_back(self) -> None:
+        """Let the running task's slot go, if it has one."""
+        task = asyncio.current_task()
+        if task in self._holders:
+            self._holders.remove(task)
+            self._release()
+
+    async def _wait(self, line: OrderedDict[asyncio.Future[None], None]) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._line[turn] = None
+        line[turn] = None
         try:
             await turn
         except asyncio.CancelledError:
-            self._line.pop(turn, None)
+            line.pop(turn, None)
             if not turn.cancelled():  # granted, never used
                 self._release()
             raise
 
     def _release(self) -> None:
-        """Hand the slot on to the first in line who has not gone."""
-        while self._line:
-            turn, _ = self._line.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
-                return
+        """Hand a slot on to the first in line who has not gone."""
+        for line in (self._returning, self._line):
+            while line:
+                turn, _ = line.popitem(last=False)
+                if not turn.done():
+                    turn.set_result(None)
+                    return
         self.taken -= 1
 
 

@@ -11,6 +11,9 @@ from ..models import Download, JobStatus
 from ..models.state import JobState
 from .retry import pause
 
+Pause = Callable[[float], Awaitable[None]]
+"""How seconds are waited: with whatever the caller has, or without its slot."""
+
 
 @attrs.define(eq=False)
 class Links:
@@ -21,8 +24,10 @@ class Links:
     _completed: bool = attrs.field(default=False, init=False)
     """True once the service has said so."""
 
-    async def fresh(self, lags: Iterator[float]) -> Download:
+    async def fresh(self, lags: Iterator[float], idle: Pause = pause) -> Download:
         """A new link. Where a completed job has none yet, it is asked for again after each of ``lags``, in seconds.
+
+        ``idle`` waits for that long.
 
         What the service refuses with 404 or 409 may as well not have ended, or not exist: its status tells, and is
         asked for once.
@@ -37,7 +42,7 @@ class Links:
                 delay = next(lags, None) if await self._is_late(error) else None
                 if delay is None:
                     raise
-            await pause(delay)
+            await idle(delay)
 
     async def _is_late(self, error: TopazStatusError) -> bool:
         """True where the job has completed: only its result is missing."""
