@@ -45,7 +45,13 @@ def check_context(context: object) -> ssl.SSLContext | None:
 
 
 def certificate_problem(error: ssl.SSLError) -> str | None:
-    """What is wrong with a certificate, and what to do about it; ``None`` where the error is about something else."""
+    """What is wrong with a certificate, and what to do about it; ``None`` where the error is about something else.
+
+    Under TLS 1.2 a server that misses a client certificate sends ``handshake_failure`` (RFC 5246 §7.4.6). It sends the
+    same where no cipher or version is shared, and load balancers do while they are set up anew. Python does not tell
+    whether a certificate was asked for, so this is a failure in transit like any other, however often it comes: an
+    outage must not end a watch before ``give_up_after``. TLS 1.3 has an alert of its own, ``certificate_required``.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         code, message = getattr(error, "verify_code", 0), getattr(error, "verify_message", "") or str(error)
         remedy = _REMEDIES.get(code)
