@@ -111,3 +111,13 @@ def test_explain_tells_of_a_last_poll() -> None:
     told = explain(world.schedule, job(1), 1.0)
     assert told is not None
     assert "times out" in told.reason
+
+
+def test_a_poll_that_failed_puts_off_no_last_poll() -> None:
+    """Whatever the backoff: the job is polled once more just before its watch times out."""
+    schedule = World().schedule
+    schedule.add(job(1), 0.0, deadline=10.0)
+    poll = schedule.pick_first(0.0, KINDS)
+    assert poll is not None
+    schedule.missed(poll, 1.0, 25.0)
+    assert schedule.next_at(1.0, KINDS) == pytest.approx(10.0 - LEAD)

@@ -81,7 +81,10 @@ class Lane:
         """Poll a job again at ``retry_at``: the poll in flight had no usable answer."""
         if tracked.rung == FLYING:
             tracked.not_before = now + self._policy.min_interval
-            self.queue.put(tracked, max(retry_at, now))
+            at = max(retry_at, now)
+            if now < tracked.last_at < at:  # the last poll before a timeout waits for no backoff
+                at = max(tracked.last_at, tracked.not_before)
+            self.queue.put(tracked, at)
 
     def forget(self, tracked: Tracked) -> None:
         """Let a job go."""
