@@ -13,11 +13,11 @@ from model import EPOCH, RTT, Run
 from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
-from topaz_status.core.entry import Look
-from topaz_status.core.lifetimes import LifeTable, Lifetimes
-from topaz_status.core.schedule import Schedule
-from topaz_status.core.sighting import Sighting
-from topaz_status.models.state import JobKind
+from topaz_status.core.observation import Sighting
+from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
+from topaz_status.core.schedule.entry import Look
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.models.job import JobKind
 from topaz_status.session.engine import Engine
 from topaz_status.testing import Simulator, run_virtual
 

@@ -17,10 +17,10 @@ import attrs
 from traces import Trace
 
 from topaz_status import JobKind, JobRef, JobState
-from topaz_status.core.bucket import TokenBucket
-from topaz_status.testing.account import Account
-from topaz_status.testing.clock import Clock
-from topaz_status.testing.life import Life
+from topaz_status.core.budget.token_bucket import TokenBucket
+from topaz_status.testing.simulator.account import Account
+from topaz_status.testing.simulator.clock import Clock
+from topaz_status.testing.simulator.job_life import Life
 
 RTT: Final = 0.1
 EPOCH: Final = 1_800_000_000.37

@@ -13,7 +13,7 @@ import attrs
 from model import PAGE, RTT, Look, Seen, Services
 
 from topaz_status import JobKind, JobRef
-from topaz_status.testing.life import Life
+from topaz_status.testing.simulator.job_life import Life
 
 INTERVAL: Final = 5.0
 """Seconds: the fixed interval of the vendors' examples, and of most loops."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from topaz_status import ConfigurationError, JobKind, JobRef, StatusClient
-from topaz_status.core import requests
-from topaz_status.session.connections import Door
+from topaz_status.core.wire import requests
+from topaz_status.session.http.connections import Door
 from topaz_status.session.secret import Secret
 
 TRICKY = st.text(st.sampled_from("./\\%?#&;=:@ +\0\r\n\t2eEfFaü💥\u202e\uff0f\u2025\ud800"), max_size=20)

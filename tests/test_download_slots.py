@@ -39,7 +39,7 @@ from topaz_status import (
     StatusClient,
     TopazStatusError,
 )
-from topaz_status.session.downloads import Downloads
+from topaz_status.session.http.download_slots import Downloads
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator
 
 MANY = 10_000

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from topaz_status import ConfigurationError, JobKind, JobRef
-from topaz_status.files import Partial, default_name, file_name
+from topaz_status.download.files import Partial, default_name, file_name
 from topaz_status.testing import Simulator
 
 NASTY = st.text(st.sampled_from("ab./\\:\0 \n~%\u2024\u2025\u202e\uff0f\uff0e\u2215\ud800ü💥"), max_size=12) | st.text(

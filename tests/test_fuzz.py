@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, JobStatus, PollPolicy, TopazStatusError
-from topaz_status.core.decode import decode_history, decode_image_page, decode_status, parse_json
-from topaz_status.core.list_page import read_sweep
-from topaz_status.core.requests import get_status
-from topaz_status.core.responses import Response, check, service_time
-from topaz_status.core.sight import sight
+from topaz_status.core.wire.decode import decode_history, decode_image_page, decode_status, parse_json
+from topaz_status.core.wire.list_page import read_sweep
+from topaz_status.core.wire.observe import sight
+from topaz_status.core.wire.requests import get_status
+from topaz_status.core.wire.responses import Response, check, service_time
 from topaz_status.testing import run_virtual
 
 FIELDS = [

@@ -30,23 +30,23 @@ NEVER = (
     "topaz_status.testing",
     "topaz_status.examples",
     "topaz_status.store.sqlite",
-    "topaz_status.store.schema",
+    "topaz_status.store.sqlite_schema",
 )
 """What no client without a file for a store uses."""
 ONLY_WITH_A_STORE = (
-    "topaz_status.durable",
-    "topaz_status.session.keeper",
-    "topaz_status.session.kept",
+    "topaz_status.durable.resume",
+    "topaz_status.session.durable.store_writer",
+    "topaz_status.session.durable.durable_poller",
     "topaz_status.store",
 )
 WHEN_ASKED_FOR = (
-    "topaz_status.files",
-    "topaz_status.fleet",
-    "topaz_status.models.history",
-    "topaz_status.notice",
-    "topaz_status.results",
+    "topaz_status.download.files",
+    "topaz_status.overview",
+    "topaz_status.models.video_history",
+    "topaz_status.webhook",
+    "topaz_status.download.fetch",
 )
-WHEN_OPENED = ("topaz_status.session.engine", "topaz_status.core.schedule", "backoff", "cattrs")
+WHEN_OPENED = ("topaz_status.session.engine", "topaz_status.core.schedule.schedule", "backoff", "cattrs")
 
 OPENED = """
 import asyncio, sys
@@ -113,8 +113,8 @@ def test_an_open_client_without_a_store_loads_none() -> None:
 @pytest.mark.parametrize(
     ("then", "module"),
     [
-        ("client.fleet()", "topaz_status.fleet"),
-        ("client.notify('image:a')", "topaz_status.notice"),
+        ("client.fleet()", "topaz_status.overview"),
+        ("client.notify('image:a')", "topaz_status.webhook"),
     ],
 )
 def test_what_is_asked_for_is_loaded_then(then: str, module: str) -> None:
@@ -125,8 +125,8 @@ def test_what_is_asked_for_is_loaded_then(then: str, module: str) -> None:
 def test_polls_load_no_history_and_no_store() -> None:
     """Statuses of images and try-ons are read without the history of videos."""
     found = loaded(ANSWERED)
-    assert "topaz_status.core.shape" in found
-    assert not {"sqlite3", "topaz_status.models.history", *ONLY_WITH_A_STORE} & found
+    assert "topaz_status.core.wire.structure" in found
+    assert not {"sqlite3", "topaz_status.models.video_history", *ONLY_WITH_A_STORE} & found
 
 
 def _for_type_checkers(module: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from topaz_status import (
     ServiceError,
     TransportError,
 )
-from topaz_status.session.retry import LAG, Jitter
+from topaz_status.session.timing.backoff_delays import LAG, Jitter
 from topaz_status.testing import MEMORY_URL
 
 CALM = 0.5 * LAG

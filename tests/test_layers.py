@@ -25,12 +25,14 @@ LAYERS = (
     {"core"},
     {"store"},
     {"session"},
-    {"arguments", "outcome", "watch", "collect", "durable", "endpoints", "results", "files", "notice", "fleet"},
+    {"arguments", "outcome", "watch", "completions", "durable", "endpoints", "download", "webhook", "overview"},
     {"client"},
     {"cli", "fastapi", "testing", "examples", "__main__"},
 )
-PARENTS = {("core/tracked.py", "core/pages.py")}
+PARENTS = {("core/schedule/tracked_job.py", "core/schedule/page.py")}
 """A job's record points up to the group that it is in. Only type checkers see that import."""
+FLOORS = ({"core/wire", "core/prediction", "core/budget"}, {"core/schedule"}, {"core/health"})
+"""The rooms of the core, from the lowest up; below them are the modules that stand in no room."""
 IMPURE = {"asyncio", "aiohttp", "time", "random", "logging"}
 
 
@@ -57,9 +59,9 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(name: str, *, typed: bool = False) -> set[str]:
-    """Full names of what a file imports when it runs, such as ``topaz_status.core.responses``; ``typed`` adds the rest.
+    """Full names of what a file imports when it runs, such as ``topaz_status.core.wire.responses``.
 
-    The rest is what it imports for type checkers alone.
+    ``typed`` adds what it imports for type checkers alone.
     """
     package = ["topaz_status", *Path(name).parent.parts]
     found = set()
@@ -93,17 +95,17 @@ def test_the_core_is_pure(name: str) -> None:
     assert not outside(name) & IMPURE
 
 
-def test_one_set_of_files_imports_aiohttp() -> None:
+def test_one_folder_imports_aiohttp() -> None:
     """Only the transport and its parts know aiohttp."""
-    parts = {f"session/{name}.py" for name in ("connections", "stream", "translation", "transport")}
+    parts = {f"session/http/{name}.py" for name in ("connections", "stream", "translation", "transport")}
     assert {name for name in INSIDE if "aiohttp" in outside(name)} == parts
 
 
 def test_one_file_imports_sqlite() -> None:
     """Only the store in a file knows SQLite, with its tables; whoever keeps no watches never loads it."""
-    assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/schema.py", "store/sqlite.py"}
+    assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/sqlite_schema.py", "store/sqlite.py"}
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
-    assert loads <= {"store/sqlite.py", "cli/pending.py", "cli/watching.py"}
+    assert loads <= {"store/sqlite.py", "cli/commands/pending.py", "cli/commands/watch.py"}
     assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
 
 
@@ -114,7 +116,7 @@ def test_one_folder_imports_fastapi() -> None:
             name for name in NAMES if package in outside(name) and not name.startswith(("fastapi/", "examples/"))
         ]
     asks = [name for name in NAMES if "pydantic_core" in outside(name) and not name.startswith("fastapi/")]
-    assert asks == ["models/shown.py", "models/state.py"]
+    assert asks == ["models/job.py", "models/pydantic_schema.py"]
     everything = "import sys, topaz_status as t; [getattr(t, n) for n in t.__all__]; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
     assert "topaz_status.client" in run.stdout.split()
@@ -123,8 +125,10 @@ def test_one_folder_imports_fastapi() -> None:
 
 def test_one_file_reads_the_wall_clock() -> None:
     """Only the clock imports ``time``; nobody else asks for the date by another way."""
-    assert [name for name in INSIDE if "time" in outside(name) and not name.startswith("cli/")] == ["session/clock.py"]
-    assert [name for name in INSIDE if uses(name, "time.time")] == ["session/clock.py"]
+    assert [name for name in INSIDE if "time" in outside(name) and not name.startswith("cli/")] == [
+        "session/timing/clock.py"
+    ]
+    assert [name for name in INSIDE if uses(name, "time.time")] == ["session/timing/clock.py"]
     for call in ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now"):
         assert not [name for name in INSIDE if uses(name, call)]
 
@@ -132,9 +136,9 @@ def test_one_file_reads_the_wall_clock() -> None:
 def test_one_file_sleeps_and_rolls_dice() -> None:
     """Only the retry module sleeps, imports ``random``, and knows ``backoff``."""
     for package in ("random", "backoff"):
-        assert [name for name in INSIDE if package in outside(name)] == ["session/retry.py"]
+        assert [name for name in INSIDE if package in outside(name)] == ["session/timing/backoff_delays.py"]
     assert [name for name in INSIDE if uses(name, "asyncio.sleep") and not name.startswith("cli/")] == [
-        "session/retry.py"
+        "session/timing/backoff_delays.py"
     ]
     assert not [name for name in INSIDE if "secrets" in outside(name) or uses(name, "os.urandom")]
     assert not [name for name in INSIDE if uses(name, "time.sleep")]
@@ -170,6 +174,25 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not arrows
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("core/")])
+def test_rooms_of_the_core_point_down(name: str) -> None:
+    """A room imports from its own modules and from the rooms below it; the budget stands apart."""
+    height = _floor(name)
+    others = {other for other in _arrows(name) if other.startswith("core/") and _room(other) != _room(name)}
+    assert not [other for other in others if _floor(other) >= height]
+    assert "core/budget" not in {_room(other) for other in others}
+
+
+def _room(name: str) -> str:
+    """The folder of a module in the core, or the module itself where it stands in none."""
+    return "/".join(name.split("/")[:2])
+
+
+def _floor(name: str) -> int:
+    """How high a room of the core stands."""
+    return next((floor for floor, rooms in enumerate(FLOORS, 1) if _room(name) in rooms), 0)
+
+
 def test_the_root_only_names() -> None:
     """The package's root names what is public, sorted, and all of it is there."""
     assert list(topaz_status.__all__) == sorted(topaz_status.__all__)
@@ -178,7 +201,7 @@ def test_the_root_only_names() -> None:
 
 def test_the_reader_reads() -> None:
     """The reading of imports sees them inside functions and relative ones, and not those for type checkers."""
-    assert "topaz_status.errors" in imports("core/responses.py")
-    assert "topaz_status.session.clock" in imports("session/gate.py")
+    assert "topaz_status.errors" in imports("core/wire/responses.py")
+    assert "topaz_status.session.timing.clock" in imports("session/polling/gate.py")
     assert "aiohttp" not in outside("client.py")
     assert "aiohttp" in (ROOT / "client.py").read_text()

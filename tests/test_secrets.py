@@ -39,12 +39,12 @@ from topaz_status import (
     TransportError,
     VideoStatus,
 )
-from topaz_status.core.requests import STATUS_BYTES, get_status
+from topaz_status.core.wire.requests import STATUS_BYTES, get_status
 from topaz_status.models.redact import MOST_READ, MOST_SHOWN, legible, scrubbed, shown, without_queries, without_urls
-from topaz_status.session.findings import Findings
+from topaz_status.session.polling.poll_results import Findings
 from topaz_status.session.secret import Secret
 from topaz_status.testing import MEMORY_URL, JobPlan, Simulator
-from topaz_status.testing.faults import FAULTS
+from topaz_status.testing.simulator.faults.rules import FAULTS
 
 SIGNATURE = "5ecr3t51gnature"
 SIGNED = f"https://storage.example/a/b.mp4?X-Amz-Signature={SIGNATURE}"

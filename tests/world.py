@@ -6,12 +6,12 @@ import math
 
 from hypothesis import strategies as st
 
-from topaz_status.core.entry import JobLook, Look, PageLook
-from topaz_status.core.explanation import Explanation
+from topaz_status.core.observation import Sighting
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.schedule import Schedule
-from topaz_status.core.sighting import Sighting
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.schedule.entry import JobLook, Look, PageLook
+from topaz_status.core.schedule.explanation import Explanation
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.models.job import JobKind, JobRef
 
 KINDS = tuple(JobKind)
 POLICY = PollPolicy()

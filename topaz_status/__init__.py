@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .client import StatusClient
-    from .collect import Completions
-    from .core.explanation import Explanation
+    from .completions import Completions
     from .core.policy import PollPolicy
+    from .core.schedule.explanation import Explanation
     from .errors import (
         AuthenticationError,
         BadRequestError,
@@ -117,8 +117,8 @@ __all__ = [
 
 _HOMES: Final = {
     "client": {"StatusClient"},
-    "collect": {"Completions"},
-    "core.explanation": {"Explanation"},
+    "completions": {"Completions"},
+    "core.schedule.explanation": {"Explanation"},
     "core.policy": {"PollPolicy"},
     "models": {
         "Download", "ImagePage", "ImageStatus", "JobKind", "JobRef", "JobState", "JobStatus", "TryOnError",

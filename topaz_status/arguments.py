@@ -7,8 +7,8 @@ from typing import Final
 
 from .core.policy import WEEK, is_number
 from .errors import ConfigurationError
+from .models.job import JobRef
 from .models.redact import quoted
-from .models.state import JobRef
 
 _MILLISECONDS: Final = 1e11
 """A Unix time in seconds stays below this for another thousand years."""

@@ -9,23 +9,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
-from . import collect
+from . import completions as collect
 from .arguments import age_of, as_ref, as_refs, remaining_of
-from .collect import Completions
+from .completions import Completions
 from .core.policy import PollPolicy, optional_seconds
-from .core.requests import Request
-from .core.responses import Response
+from .core.wire.requests import Request
+from .core.wire.responses import Response
 from .endpoints import UNSET, ImageEndpoint, TryOnEndpoint, Unset, VideoEndpoint
 from .errors import ClientClosedError, ConfigurationError
 from .models import Download, JobStatus
-from .models.state import JobKind, JobRef
+from .models.job import JobKind, JobRef
 from .outcome import Outcome
-from .session.connections import Connections
-from .session.network import make_network
+from .session.http.connections import Connections
+from .session.http.network import make_network
+from .session.http.transport import Transport
 from .session.secret import secret
 from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
-from .session.transport import Transport
 from .watch import Watch
 
 if TYPE_CHECKING:  # ours are imported where they are used: a program that makes no use of them does not load them
@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # ours are imported where they are used: a program that makes
 
     import aiohttp
 
-    from .durable import Durable
-    from .fleet import Fleet
+    from .durable.resume import Durable
+    from .overview import Fleet
     from .session.engine import Engine
     from .store.base import WatchStore
 
@@ -173,7 +173,7 @@ class StatusClient:
             raise ClientClosedError("the client was closed while it was being opened")
         self._engine = engine
         if engine.keeper is not None:
-            from .durable import Durable  # noqa: PLC0415  # see the top
+            from .durable.resume import Durable  # noqa: PLC0415  # see the top
 
             check = lambda row: self._settings.key(row.job.kind)  # noqa: E731  # short, and used once
             self._durable = Durable(engine, engine.keeper, check)
@@ -313,7 +313,7 @@ class StatusClient:
         engine = self._engine
         if engine is None:
             return None
-        from .notice import readings  # noqa: PLC0415  # see the top
+        from .webhook import readings  # noqa: PLC0415  # see the top
 
         for notice in readings(job_or_payload):
             if engine.roster.find(notice.job):
@@ -338,7 +338,7 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open.
         """
-        from .fleet import Fleet  # noqa: PLC0415  # see the top
+        from .overview import Fleet  # noqa: PLC0415  # see the top
 
         return Fleet(self._live(), limit)
 
@@ -376,7 +376,7 @@ class StatusClient:
             JobFailedError, JobCanceledError, JobExpiredError: it ended without a result.
             TopazStatusError: as for the endpoints.
         """
-        from . import results  # noqa: PLC0415  # see the top
+        from .download import fetch as results  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         match ref.kind:
@@ -425,8 +425,8 @@ class StatusClient:
             OSError: the folder cannot be written to.
             TopazStatusError: as for :meth:`result`.
         """
-        from . import results  # noqa: PLC0415  # see the top
-        from .session.links import Links  # noqa: PLC0415  # see the top
+        from .download import fetch as results  # noqa: PLC0415  # see the top
+        from .session.http.links import Links  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         downloads = self._live().downloads

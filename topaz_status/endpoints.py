@@ -1,4 +1,7 @@
-"""The services' endpoints, one call each, typed. Paths and answers are the vendors' own (see :mod:`.core.requests`)."""
+"""The services' endpoints, one call each, typed.
+
+Paths and answers are the vendors' own: see :mod:`.core.wire.requests`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeV
 
 import attrs
 
-from .core import requests
-from .core.decode import (
+from .core.wire import requests
+from .core.wire.decode import (
     decode_deleted_count,
     decode_download,
     decode_history,
@@ -21,11 +24,11 @@ from .core.decode import (
     decode_video,
     parse_json,
 )
-from .core.responses import Response, may_be_json
+from .core.wire.responses import Response, may_be_json
 from .errors import ConfigurationError, DecodeError
 from .errors_base import bare
 from .models import Download, ImagePage, ImageStatus, JobStatus, TryOnStatus, VideoStatus
-from .models.state import JobKind, JobRef
+from .models.job import JobKind, JobRef
 from .watch import Watch
 
 if TYPE_CHECKING:

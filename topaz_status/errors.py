@@ -39,7 +39,7 @@ from http import HTTPStatus
 
 from .errors_base import ConfigurationError, TopazStatusError, _rebuild  # noqa: F401  # pickles name it here
 from .models import JobStatus
-from .models.state import JobRef
+from .models.job import JobRef
 
 __all__ = [
     "AuthenticationError",

@@ -9,9 +9,9 @@ import attrs
 
 from .errors import TopazStatusError
 from .models import JobStatus
-from .models.shown import Shown
-from .models.state import JobRef, JobState
-from .session.receipt import Receipt
+from .models.job import JobRef, JobState
+from .models.pydantic_schema import Shown
+from .session.durable.receipt import Receipt
 
 
 @attrs.frozen(kw_only=True)

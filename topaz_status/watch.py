@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
-from .core.explanation import Explanation
-from .core.verdict import about
+from .core.health.ending import about
+from .core.schedule.explanation import Explanation
 from .errors import (
     ConfigurationError,
     DecodeError,
@@ -22,16 +22,16 @@ from .errors import (
     WatchTimeoutError,
 )
 from .models import JobStatus
+from .models.job import JobRef
 from .models.redact import shown
-from .models.state import JobRef
 from .outcome import Outcome
 from .session.statistics import explain_watch
 
 if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
-    from .session.alarms import Alarm
+    from .session.durable.store_writer import Kept
     from .session.engine import Engine
-    from .session.keeper import Kept
-    from .session.poller import Ending, Poller
+    from .session.polling.poller import Ending, Poller
+    from .session.timing.timers import Alarm
 
 S = TypeVar("S", bound=JobStatus)
 

@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from topaz_status import JobRef, JobState, Outcome
-from topaz_status.cli.demo_fleet import counts, plans, shuffled, simulator_options
-from topaz_status.cli.demo_report import Report, Settings, in_turn, make_report
+from topaz_status.cli.demo.fleet import counts, plans, shuffled, simulator_options
+from topaz_status.cli.demo.report import Report, Settings, in_turn, make_report
 
 from .driver import Cli, child, ended, line_of
 

@@ -13,8 +13,8 @@ import pytest
 
 from topaz_status.cli import main
 from topaz_status.cli.decoding import LineDecoder
-from topaz_status.cli.jobs import BadLine, parse_line
-from topaz_status.cli.wording import json_line
+from topaz_status.cli.formatting import json_line
+from topaz_status.cli.job_arguments import BadLine, parse_line
 from topaz_status.testing import SimulatorProcess
 
 from .driver import PATIENCE, Result, command, terminal

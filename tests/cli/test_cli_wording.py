@@ -18,8 +18,8 @@ from topaz_status import (
     TransportError,
     WatchTimeoutError,
 )
-from topaz_status.cli.exits import code_of, explain, reason, worst
-from topaz_status.cli.wording import Table, clock, moment, plural, span
+from topaz_status.cli.exit_codes import code_of, explain, reason, worst
+from topaz_status.cli.formatting import Table, clock, moment, plural, span
 
 JOB = JobRef.parse("image:a")
 

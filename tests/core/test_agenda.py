@@ -10,9 +10,9 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topaz_status.core.agenda import ADMITTED, GRAIN, Agenda
-from topaz_status.core.entry import PARKED, Entry, JobLook
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.schedule.entry import PARKED, Entry, JobLook
+from topaz_status.core.schedule.poll_queue import ADMITTED, GRAIN, Agenda
+from topaz_status.models.job import JobKind, JobRef
 
 LOOK = JobLook(JobRef(JobKind.IMAGE, "a"))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.bucket import TokenBucket
+from topaz_status.core.budget.token_bucket import TokenBucket
 
 rates = st.floats(0.01, 5_000.0)
 bursts = st.integers(1, 50).map(float)

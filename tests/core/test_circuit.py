@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from topaz_status.core.circuit import FAILURES, LONGEST_SILENCE, Circuit
-from topaz_status.core.entry import JobLook
+from topaz_status.core.health.circuit_breaker import FAILURES, LONGEST_SILENCE, Circuit
+from topaz_status.core.schedule.entry import JobLook
 from topaz_status.models import JobKind, JobRef
 
 ONE, OTHER, THIRD = (JobLook(JobRef(JobKind.VIDEO, name)) for name in "abc")

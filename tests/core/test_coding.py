@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status import TransportError
-from topaz_status.core.coding import MOST_DECODED, codings, decoder_for
+from topaz_status.core.wire.content_coding import MOST_DECODED, codings, decoder_for
 
 DATA = bytes(range(256)) * 20
 

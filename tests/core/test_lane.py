@@ -7,13 +7,13 @@ import math
 import pytest
 from world import POLICY, job
 
-from topaz_status.core.entry import JobLook, PageLook
-from topaz_status.core.lane import CALM, Lane
-from topaz_status.core.lifetimes import Lifetimes
-from topaz_status.core.pages import GETS
-from topaz_status.core.predict import Source
-from topaz_status.core.tracked import Tracked
-from topaz_status.models.state import JobKind
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import Source
+from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.lane import CALM, Lane
+from topaz_status.core.schedule.page import GETS
+from topaz_status.core.schedule.tracked_job import Tracked
+from topaz_status.models.job import JobKind
 
 
 def lane_of(kind: JobKind, page_size: int | None, jobs: int) -> tuple[Lane, list[Tracked]]:

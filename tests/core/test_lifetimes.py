@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.lifetimes import BINS, EDGES, FADE_AT, LifeTable, Lifetimes, bin_of
-from topaz_status.core.predict import Source
-from topaz_status.models.state import JobKind
+from topaz_status.core.prediction.life_tables import BINS, EDGES, FADE_AT, LifeTable, Lifetimes, bin_of
+from topaz_status.core.prediction.sources import Source
+from topaz_status.models.job import JobKind
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 100.0), st.booleans()), max_size=200))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from topaz_status.core.bucket import TokenBucket
-from topaz_status.core.budget import LONGEST_HOLD, LocalBudget
-from topaz_status.core.limits import CUT, KindLimit
-from topaz_status.models.state import JobKind
+from topaz_status.core.budget.adaptive_limit import CUT, KindLimit
+from topaz_status.core.budget.budget import LONGEST_HOLD, LocalBudget
+from topaz_status.core.budget.token_bucket import TokenBucket
+from topaz_status.models.job import JobKind
 
 IMAGE, VIDEO, TRY_ON = JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.budget import LocalBudget
-from topaz_status.core.load import MEMORY, Load
-from topaz_status.models.state import JobKind
+from topaz_status.core.budget.budget import LocalBudget
+from topaz_status.core.budget.load import MEMORY, Load
+from topaz_status.models.job import JobKind
 
 IMAGE, TRY_ON = JobKind.IMAGE, JobKind.TRY_ON
 

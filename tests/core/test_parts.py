@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topaz_status.core.parts import Part, Version, ends_at, part_of, version_of
+from topaz_status.core.wire.byte_ranges import Part, Version, ends_at, part_of, version_of
 
 OLD, NOW = "Tue, 21 Oct 2025 07:28:00 GMT", "Wed, 22 Oct 2025 07:28:00 GMT"
 JUST_BEFORE = "Wed, 22 Oct 2025 07:27:59 GMT"

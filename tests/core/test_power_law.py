@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.power_law import CLOSE, LEAST_GROWTH, STRIDE, PowerLaw
+from topaz_status.core.schedule.power_law import CLOSE, LEAST_GROWTH, STRIDE, PowerLaw
 
 SQUARE = PowerLaw.through(10.0, 2.0, 18.0)
 """Three times the gap is nine times the worth."""

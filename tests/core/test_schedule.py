@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import KINDS, POLICY, Chaos, World, alive, ended, explain, job
 
-from topaz_status.core.entry import JobLook
-from topaz_status.core.expected_lag import Prospect, mean_lag
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.schedule import GUARD, Schedule
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.schedule.entry import JobLook
+from topaz_status.core.schedule.expected_lag import Prospect, mean_lag
+from topaz_status.core.schedule.schedule import GUARD, Schedule
+from topaz_status.models.job import JobKind, JobRef
 
 PAGES = {JobKind.IMAGE: 10, JobKind.VIDEO: 5}
 

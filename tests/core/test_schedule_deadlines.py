@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import KINDS, POLICY, World, alive, explain, job
 
-from topaz_status.core.entry import JobLook, PageLook
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.tracked import LEAD
-from topaz_status.models.state import JobKind
+from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.tracked_job import LEAD
+from topaz_status.models.job import JobKind
 
 IMAGE = JobKind.IMAGE
 

@@ -7,10 +7,10 @@ import math
 import pytest
 from world import KINDS, World, ended, explain, job
 
-from topaz_status.core.entry import JobLook, PageLook
-from topaz_status.core.lane import CALM
-from topaz_status.core.schedule import Schedule
-from topaz_status.models.state import JobKind
+from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.lane import CALM
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.models.job import JobKind
 
 IMAGE, VIDEO = JobKind.IMAGE, JobKind.VIDEO
 PAGES = {IMAGE: 10, VIDEO: 5}

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import alive, job
 
-from topaz_status.core.lifetimes import Lifetimes
-from topaz_status.core.pages import Page
-from topaz_status.core.predict import FARTHEST, SOONEST, Source, class_bounds, size_class
-from topaz_status.core.tracked import Tracked
-from topaz_status.models.state import JobKind
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import FARTHEST, SOONEST, Source, class_bounds, size_class
+from topaz_status.core.schedule.page import Page
+from topaz_status.core.schedule.tracked_job import Tracked
+from topaz_status.models.job import JobKind
 
 spans = st.floats(0.01, 5_000.0)
 etas = st.one_of(st.integers(-100, 20_000), st.integers(150, 300), st.integers(-1, 40), st.just(FARTHEST))

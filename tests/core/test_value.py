@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from topaz_status.core.lifetimes import LifeTable, Lifetimes
-from topaz_status.core.predict import Source
-from topaz_status.core.tracked import FARTHEST_CLIMB, Tracked
-from topaz_status.core.value import MOST_SPENT, gap_worth, worth
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
+from topaz_status.core.prediction.sources import Source
+from topaz_status.core.prediction.worth import MOST_SPENT, gap_worth, worth
+from topaz_status.core.schedule.tracked_job import FARTHEST_CLIMB, Tracked
+from topaz_status.models.job import JobKind, JobRef
 
 
 @given(st.floats(0.001, 1.0), st.floats(0.02, 1.0))

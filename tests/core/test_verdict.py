@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from topaz_status.core.decode import decode_image, decode_try_on
+from topaz_status.core.health.ending import GONE_TWICE_APART, Case, KeyTrust, failure, is_final, proves_key
+from topaz_status.core.health.wave import Wave
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.requests import get_status
-from topaz_status.core.responses import Response, check
-from topaz_status.core.verdict import GONE_TWICE_APART, Case, KeyTrust, failure, is_final, proves_key
-from topaz_status.core.wave import Wave
+from topaz_status.core.wire.decode import decode_image, decode_try_on
+from topaz_status.core.wire.requests import get_status
+from topaz_status.core.wire.responses import Response, check
 from topaz_status.errors import (
     AuthenticationError,
     BadRequestError,

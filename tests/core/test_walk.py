@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 from world import KINDS, POLICY, World, alive, ended, explain, job
 
-from topaz_status.core.entry import JobLook, PageLook
-from topaz_status.core.schedule import Schedule
-from topaz_status.models.state import JobKind
+from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.models.job import JobKind
 
 
 def test_many_jobs_are_asked_for_by_page() -> None:

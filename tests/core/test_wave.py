@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.wave import CROWD, ENOUGH, LONG_MINUTE, MANY, OTHERS, Wave
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.health.wave import CROWD, ENOUGH, LONG_MINUTE, MANY, OTHERS, Wave
+from topaz_status.models.job import JobKind, JobRef
 
 JOBS = [JobRef(JobKind.IMAGE, f"job-{number}") for number in range(2000)]
 

@@ -9,7 +9,7 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.wheel import TICKS, Wheel
+from topaz_status.core.schedule.timer_wheel import TICKS, Wheel
 
 Item = tuple[float, int]
 """When it is due, and which it is."""

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core import requests
-from topaz_status.core.requests import Request
-from topaz_status.core.responses import Response, check, retry_after, service_time
+from topaz_status.core.wire import requests
+from topaz_status.core.wire.requests import Request
+from topaz_status.core.wire.responses import Response, check, retry_after, service_time
 from topaz_status.errors import (
     AuthenticationError,
     BadRequestError,
@@ -26,7 +26,7 @@ from topaz_status.errors import (
     ServiceError,
     TopazStatusError,
 )
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.models.job import JobKind, JobRef
 
 WALL = 1_800_000_000.0
 IMAGE = JobRef(JobKind.IMAGE, "d7b3b3b3-7b3b-4b3b-8b3b-3b3b3b3b3b3b")

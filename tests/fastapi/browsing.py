@@ -23,7 +23,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from topaz_status.fastapi.page import add_page
+from topaz_status.fastapi.live_page import add_page
 
 REQUIRED: Final = "TOPAZ_STATUS_REQUIRE_CHROMIUM"
 """With this in the environment a missing browser is a failure: for a gate that is to have one."""

@@ -17,7 +17,7 @@ from harness import options, until
 
 from topaz_status import StatusClient
 from topaz_status.fastapi import PUBLIC, add_exception_handlers, end_streams, status_lifespan, status_router
-from topaz_status.fastapi.lobby import Lobby
+from topaz_status.fastapi.app_state import Lobby
 from topaz_status.testing import Simulator
 
 

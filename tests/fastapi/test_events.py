@@ -9,9 +9,9 @@ import pytest
 from harness import settle, virtual
 
 from topaz_status import JobKind, JobRef, JobState
-from topaz_status.fastapi.events import Told
-from topaz_status.fastapi.mailbox import Mailbox
-from topaz_status.fleet import View
+from topaz_status.fastapi.conflating_queue import Mailbox
+from topaz_status.fastapi.sse_events import Told
+from topaz_status.overview import View
 
 A, B = JobRef(JobKind.IMAGE, "a"), JobRef(JobKind.VIDEO, "b")
 RUNNING = View(

@@ -28,7 +28,7 @@ from topaz_status import (
 )
 from topaz_status.fastapi import ClientDep
 from topaz_status.models import TryOnError, VideoChunk, VideoDownload
-from topaz_status.models.shown import Shown
+from topaz_status.models.pydantic_schema import Shown
 
 IMAGE = ImageStatus(process_id="a", status="Processing", progress=12.5, eta=1000.5, extra={"new": [1, {"x": None}]})
 VIDEO = VideoStatus(

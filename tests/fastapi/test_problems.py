@@ -39,7 +39,7 @@ from topaz_status.errors import (
 )
 from topaz_status.fastapi.problems import problem_of
 from topaz_status.models import TryOnStatus
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.models.job import JobKind, JobRef
 
 JOB = JobRef(JobKind.TRY_ON, "t")
 FAILED = TryOnStatus(job_id="t", status="failed", result_url="https://storage/secret")

@@ -11,7 +11,7 @@ import pytest
 from invariants import Tally
 from worlds import HEAVY, SINGLE, WORLDS, play
 
-from topaz_status.testing.faults import FAULTS
+from topaz_status.testing.simulator.faults.rules import FAULTS
 
 SEEDS = int(os.environ.get("TOPAZ_FAULT_SEEDS", "40"))
 

@@ -29,7 +29,7 @@ from documented_bodies import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.decode import decode_history, decode_image, decode_try_on, decode_video
+from topaz_status.core.wire.decode import decode_history, decode_image, decode_try_on, decode_video
 from topaz_status.models import Download, ImageStatus, JobState, TryOnError, TryOnStatus, VideoRecord, VideoStatus
 
 Body = dict[str, Any]

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef
-from topaz_status.core.decode import decode_image, pack, parse_json
-from topaz_status.core.lazy import LazyPage, LazyStatus, PageReader, peek, read_answer
-from topaz_status.core.list_page import read_sweep
-from topaz_status.core.sight import sight
-from topaz_status.core.sighting import Sighting
+from topaz_status.core.observation import Sighting
+from topaz_status.core.wire.decode import decode_image, pack, parse_json
+from topaz_status.core.wire.lazy import LazyPage, LazyStatus, PageReader, peek, read_answer
+from topaz_status.core.wire.list_page import read_sweep
+from topaz_status.core.wire.observe import sight
 
 JOB = JobRef(JobKind.IMAGE, "d7b3e7a1-0000-4000-8000-00000000000a")
 NOW = 1_740_000_000.0

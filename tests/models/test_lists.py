@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from documented_bodies import IMAGE, RECORD, SIGNED
 
-from topaz_status.core.decode import (
+from topaz_status.core.wire.decode import (
     decode_deleted_count,
     decode_download,
     decode_history,

@@ -10,7 +10,7 @@ from documented_bodies import IMAGE, SIGNED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.decode import parse_json
+from topaz_status.core.wire.decode import parse_json
 from topaz_status.errors import DecodeError
 
 

@@ -10,10 +10,10 @@ from documented_bodies import IMAGE, RECORD, TRY_ON, TRY_ON_JOB, VIDEO, VIDEO_JO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.decode import decode_history, decode_image, decode_try_on, decode_video
-from topaz_status.core.sight import sight, sight_record
-from topaz_status.core.sighting import Sighting
-from topaz_status.models.state import JobKind, JobRef
+from topaz_status.core.observation import Sighting
+from topaz_status.core.wire.decode import decode_history, decode_image, decode_try_on, decode_video
+from topaz_status.core.wire.observe import sight, sight_record
+from topaz_status.models.job import JobKind, JobRef
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

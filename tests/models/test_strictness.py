@@ -24,8 +24,8 @@ from documented_bodies import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from topaz_status.core import decode
-from topaz_status.core.decode import decode_image, decode_status, decode_try_on, decode_video
+from topaz_status.core.wire import decode
+from topaz_status.core.wire.decode import decode_image, decode_status, decode_try_on, decode_video
 from topaz_status.errors import ConfigurationError, DecodeError
 from topaz_status.models import ImageStatus, JobKind, JobRef, TryOnStatus, VideoStatus
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from documented_bodies import IMAGE, TRY_ON_ID, TRY_ON_JOB, VIDEO_JOB
 
-from topaz_status.core.decode import decode_history, decode_image, decode_try_on, decode_video
+from topaz_status.core.wire.decode import decode_history, decode_image, decode_try_on, decode_video
 from topaz_status.models import JobState, TryOnError, VideoRecord
 
 NAN, INFINITY = float("nan"), float("inf")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status.models import ImageStatus, JobState, JobStatus, TryOnError, TryOnStatus, VideoRecord, VideoStatus
-from topaz_status.models.words import IMAGE_WORDS, TRY_ON_WORDS, VIDEO_WORDS
+from topaz_status.models.status_words import IMAGE_WORDS, TRY_ON_WORDS, VIDEO_WORDS
 
 IMAGE = {
     "Pending": "queued",

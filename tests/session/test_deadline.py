@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from harness import now, virtual
 
-from topaz_status.session.clock import Clock
-from topaz_status.session.deadline import Deadline, Deadlines
+from topaz_status.session.timing.clock import Clock
+from topaz_status.session.timing.deadline import Deadline, Deadlines
 
 
 def new_deadlines(seconds: float = 1.0) -> Deadlines:

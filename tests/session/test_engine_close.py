@@ -6,9 +6,9 @@ import asyncio
 
 from harness import client_of, now, virtual
 
-from topaz_status.session.connections import Connections
 from topaz_status.session.engine import Engine
-from topaz_status.session.transport import Transport
+from topaz_status.session.http.connections import Connections
+from topaz_status.session.http.transport import Transport
 from topaz_status.testing import Simulator
 
 

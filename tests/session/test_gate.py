@@ -10,10 +10,10 @@ from collections.abc import Collection
 import pytest
 
 from topaz_status import ClientClosedError
-from topaz_status.core.budget import LocalBudget
-from topaz_status.models.state import JobKind
-from topaz_status.session.clock import Clock
-from topaz_status.session.gate import Gate
+from topaz_status.core.budget.budget import LocalBudget
+from topaz_status.models.job import JobKind
+from topaz_status.session.polling.gate import Gate
+from topaz_status.session.timing.clock import Clock
 from topaz_status.testing import run_virtual
 
 IMAGE, VIDEO, TRY_ON = JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON

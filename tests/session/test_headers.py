@@ -11,8 +11,8 @@ import pytest
 from harness import RawServer, http, options, real
 
 from topaz_status import Download, PollPolicy, StatusClient, TransportError
-from topaz_status.session.connections import MOST_HEADERS
-from topaz_status.session.translation import LONGEST_HEADER
+from topaz_status.session.http.connections import MOST_HEADERS
+from topaz_status.session.http.translation import LONGEST_HEADER
 
 BODY = orjson.dumps({"process_id": "a", "status": "Completed"})
 LONG = [f"Content-Security-Policy: {'x' * LONGEST_HEADER}"]

@@ -29,7 +29,7 @@ from topaz_status import (
     StatusClient,
     TransportError,
 )
-from topaz_status.session.network import Network, make_network, make_proxy
+from topaz_status.session.http.network import Network, make_network, make_proxy
 from topaz_status.session.secret import Secret
 
 CREDENTIALS = "who:s3cr3t%21word"

@@ -21,9 +21,9 @@ from harness import RawServer, http, options, real
 from proxying import client_context, port_of, server_context
 
 from topaz_status import CertificateError, ConfigurationError, Download, PollPolicy, StatusClient, TransportError
-from topaz_status.session.certificates import certificate_problem, check_context
-from topaz_status.session.connections import IDLE_UNTIL_PROBED
-from topaz_status.session.translation import problem_of
+from topaz_status.session.http.certificates import certificate_problem, check_context
+from topaz_status.session.http.connections import IDLE_UNTIL_PROBED
+from topaz_status.session.http.translation import problem_of
 
 DONE = http(orjson.dumps({"process_id": "a", "status": "Completed"}))
 HOST = "localhost"

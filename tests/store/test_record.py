@@ -23,8 +23,8 @@ from topaz_status import (
     ServiceError,
     TopazStatusError,
 )
-from topaz_status.core.decode import decode_status, parse_json
-from topaz_status.store.record import read_error, read_status, read_tag, write_error, write_status, write_tag
+from topaz_status.core.wire.decode import decode_status, parse_json
+from topaz_status.store.json_codec import read_error, read_status, read_tag, write_error, write_status, write_tag
 
 
 def without(body: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from stores import ended, row
 
 from topaz_status import SQLiteStore, StoreError
 from topaz_status.store.base import Opening
-from topaz_status.store.schema import APPLICATION_ID, STEPS, VERSION, migrate
+from topaz_status.store.sqlite_schema import APPLICATION_ID, STEPS, VERSION, migrate
 
 ROWS = [row(1, "image:a", tag='"one"', timeout=50.0, deadline=1050.0), ended(2, "image:b"), row(3, "try-on:c")]
 HOLD = """

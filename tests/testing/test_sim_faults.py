@@ -12,9 +12,9 @@ import pytest
 
 from topaz_status import JobRef
 from topaz_status.testing import Fault, Simulator
-from topaz_status.testing.answer import read_call
-from topaz_status.testing.faults import FAULTS, FaultDeck, parse_faults
-from topaz_status.testing.mangling import OTHER_ID
+from topaz_status.testing.simulator.faults.bodies import OTHER_ID
+from topaz_status.testing.simulator.faults.rules import FAULTS, FaultDeck, parse_faults
+from topaz_status.testing.simulator.http_values import read_call
 
 KEY = {"X-API-Key": "sim"}
 CALL = read_call("GET", "/image/v1/status/abc")

@@ -11,7 +11,7 @@ import pytest
 
 from topaz_status import JobKind, JobRef, JobState
 from topaz_status.testing import Durations, JobPlan
-from topaz_status.testing.life import CANCELING_TIME, Life, lay_down
+from topaz_status.testing.simulator.job_life import CANCELING_TIME, Life, lay_down
 
 
 def born(kind: str = "image", at: float = 0.0, **fields: Any) -> Life:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.testing.limit import Bucket, Limits, RetryAfter
+from topaz_status.testing.simulator.rate_limit import Bucket, Limits, RetryAfter
 
 
 @given(st.lists(st.floats(0.0, 0.5), max_size=60), st.sampled_from([1.0, 3.0, 10.0]), st.sampled_from([1.0, 4.0]))

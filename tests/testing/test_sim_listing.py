@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef
 from topaz_status.testing import JobPlan
-from topaz_status.testing.life import Life, lay_down
-from topaz_status.testing.listing import CursorError, Listing, encode_cursor
+from topaz_status.testing.simulator.job_life import Life, lay_down
+from topaz_status.testing.simulator.list_pages import CursorError, Listing, encode_cursor
 
 PLAN = JobPlan(kind=JobKind.IMAGE)
 

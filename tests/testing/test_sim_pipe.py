@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from topaz_status.testing import pipe, run_virtual
+from topaz_status.testing import run_virtual
+from topaz_status.testing.loop import memory_transport as pipe
 
 
 class Recorder(asyncio.Protocol):

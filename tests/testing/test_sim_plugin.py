@@ -92,8 +92,8 @@ def test_it_changes_nothing_for_others(pytester: pytest.Pytester) -> None:
         @pytest.mark.parametrize("n", [1, 2])
         async def test_async(n):
             assert "Virtual" not in type(asyncio.get_running_loop()).__name__
-            assert "topaz_status.testing.simulator" not in sys.modules
-            assert "topaz_status.testing.virtual" not in sys.modules
+            assert "topaz_status.testing.simulator.simulator" not in sys.modules
+            assert "topaz_status.testing.loop.virtual" not in sys.modules
 
         @pytest.fixture
         async def resource():

@@ -9,7 +9,7 @@ import pytest
 
 from topaz_status import JobRef
 from topaz_status.testing import Simulator
-from topaz_status.testing.storage import parse_range, result_bytes
+from topaz_status.testing.simulator.storage import parse_range, result_bytes
 
 pytestmark = pytest.mark.virtual_time
 

@@ -18,7 +18,7 @@ from topaz_status import (
     JobState,
     StatusClient,
 )
-from topaz_status.collect import READ_AHEAD
+from topaz_status.completions import READ_AHEAD
 from topaz_status.testing import Simulator
 
 

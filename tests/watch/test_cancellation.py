@@ -12,9 +12,9 @@ import pytest
 from harness import Axe, at_every_await, client_of, settle, until
 
 from topaz_status import JobKind, JobRef, JobState, StatusClient, Watch, WatchCanceledError
-from topaz_status.core.budget import LocalBudget
-from topaz_status.session.clock import Clock
-from topaz_status.session.gate import Gate
+from topaz_status.core.budget.budget import LocalBudget
+from topaz_status.session.polling.gate import Gate
+from topaz_status.session.timing.clock import Clock
 from topaz_status.testing import Simulator, run_virtual
 
 BURST = 40.0

@@ -15,7 +15,7 @@ import pytest
 from harness import SINGLY, now, options, settle, virtual
 
 from topaz_status import CertificateError, JobState, MemoryStore, PollPolicy, StatusClient, TransportError
-from topaz_status.core.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_SUSPICION, CertificateTrust
+from topaz_status.core.health.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_SUSPICION, CertificateTrust
 from topaz_status.testing import MEMORY_URL, JobPlan, MemoryConnector, Simulator
 
 SOON = 10.0

@@ -24,7 +24,7 @@ from topaz_status import (
     TransportError,
     WatchTimeoutError,
 )
-from topaz_status.session.feed import LAST_ANSWER
+from topaz_status.session.polling.feed import LAST_ANSWER
 from topaz_status.testing import JobPlan, Simulator
 
 RTT = 0.1

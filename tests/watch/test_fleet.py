@@ -8,7 +8,7 @@ import pytest
 from harness import SINGLY, client_of, virtual
 
 from topaz_status import ConfigurationError, JobCanceledError, JobKind, JobState, StatusClient
-from topaz_status.fleet import View
+from topaz_status.overview import View
 from topaz_status.testing import Simulator
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness import client_of, virtual
 
 from topaz_status import ClientClosedError, JobLostError, JobState, StatusClient, Watch, WatchCanceledError
-from topaz_status.session.roster import AT_ONCE
+from topaz_status.session.polling.registry import AT_ONCE
 from topaz_status.testing import Simulator, run_virtual
 
 MANY = 4 * AT_ONCE + 1

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, PollPolicy, StatusClient
-from topaz_status.notice import readings
 from topaz_status.testing import Simulator, run_virtual
+from topaz_status.webhook import readings
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

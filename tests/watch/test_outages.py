@@ -12,7 +12,7 @@ from harness import client_of, until, virtual
 
 from topaz_status import JobKind, JobState, PollPolicy, ServerError, TopazStatusError
 from topaz_status.session import engine
-from topaz_status.session.retry import Jitter
+from topaz_status.session.timing.backoff_delays import Jitter
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}

@@ -13,8 +13,8 @@ from harness import client_of, settle, virtual
 from scripted import Topaz, image
 
 from topaz_status import JobState, PollPolicy, StatusClient
-from topaz_status.core.entry import Look
-from topaz_status.core.schedule import Schedule
+from topaz_status.core.schedule.entry import Look
+from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.testing import MEMORY_URL, JobPlan, Simulator, run_virtual
 
 IDS = [f"00000000-0000-4000-8000-0000000002{number:02d}" for number in range(30)]

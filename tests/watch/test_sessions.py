@@ -16,7 +16,7 @@ import pytest
 from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, http, options, patient_session, real
 
 from topaz_status import ConfigurationError, StatusClient, TopazStatusError, TransportError
-from topaz_status.core.requests import STATUS_BYTES
+from topaz_status.core.wire.requests import STATUS_BYTES
 
 PLAIN = {"host", "accept", "accept-encoding", "user-agent"}
 COOKIES = "Set-Cookie: theirs=1; Path=/"

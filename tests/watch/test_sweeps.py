@@ -20,7 +20,7 @@ from topaz_status import (
     VideoStatus,
     WatchCanceledError,
 )
-from topaz_status.core.lazy import LazyPage
+from topaz_status.core.wire.lazy import LazyPage
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}

@@ -21,7 +21,7 @@ from topaz_status import (
     TransportError,
 )
 from topaz_status.session import engine
-from topaz_status.session.retry import Jitter
+from topaz_status.session.timing.backoff_delays import Jitter
 from topaz_status.testing import JobPlan, Simulator
 
 POLICY = PollPolicy(not_found_grace=1.0)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
-from .exits import USAGE
-from .jobs import STDIN
+from .argument_types import a_job, a_size, a_span, at_least_one, count, positive
+from .exit_codes import USAGE
+from .job_arguments import STDIN
 from .network import add_network
-from .values import a_job, a_size, a_span, at_least_one, count, positive
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .exits import UNKNOWN, USAGE, CommandError
-from .values import a_proxy
+from .argument_types import a_proxy
+from .exit_codes import UNKNOWN, USAGE, CommandError
 
 if TYPE_CHECKING:
     import ssl

@@ -11,8 +11,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..session.retry import pause
-from .exits import UNKNOWN, CommandError, in_options
+from ..session.timing.backoff_delays import pause
+from .exit_codes import UNKNOWN, CommandError, in_options
 from .streams import moves, unwritable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
-from .exits import BROKEN_PIPE, OK, UNKNOWN
+from .exit_codes import BROKEN_PIPE, OK, UNKNOWN
 
 _STAND_IN: Final = "topaz_status.stand_in"
 _LOOK_ALIKES: Final = {

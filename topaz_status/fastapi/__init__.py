@@ -11,15 +11,16 @@
         return await wait_or_disconnect(request, client.image.watch(process_id, timeout=30))
 
 One client for each app (:mod:`.lifespan`), statuses and outcomes as response models
-(:mod:`topaz_status.models.shown`), routes for a status, a long poll and server-sent events (:mod:`.router`), errors as
-problem details (:mod:`.problems`), a receiver of webhooks (:mod:`.webhooks`), a live page (:mod:`.page`). Whoever waits
-is let go of when its client leaves (:mod:`.waiting`), or when the process is told to end (:mod:`.signals`).
+(:mod:`topaz_status.models.pydantic_schema`), routes for a status, a long poll and server-sent events (:mod:`.router`),
+errors as problem details (:mod:`.problems`), a receiver of webhooks (:mod:`.webhooks`), a live page
+(:mod:`.live_page`). Whoever waits is let go of when its client leaves (:mod:`.waiting`), or when the process is told to
+end (:mod:`.signals`).
 """
 
 from __future__ import annotations
 
 from .lifespan import ClientDep, client_of, end_streams, get_client, status_lifespan
-from .page import add_page
+from .live_page import add_page
 from .problems import Problem, add_exception_handlers
 from .router import PUBLIC, status_router
 from .waiting import ClientLeftError, wait_or_disconnect

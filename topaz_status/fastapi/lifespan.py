@@ -20,7 +20,7 @@ from fastapi.requests import HTTPConnection
 
 from ..client import StatusClient
 from ..errors import ConfigurationError
-from .lobby import Lobby
+from .app_state import Lobby
 from .operators import STATE, report
 from .signals import on_signal
 

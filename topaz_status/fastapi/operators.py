@@ -31,10 +31,10 @@ from ..errors import (
     WatchTimeoutError,
     is_about_proxy,
 )
+from ..models.job import JobRef
 from ..models.redact import shown, without_urls
-from ..models.state import JobRef
-from ..session.journal import Journal, logger
 from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES, Account
+from ..session.telemetry import Journal, logger
 
 STATE: Final = "topaz_status"
 """What the app's state calls its lobby."""

@@ -4,7 +4,7 @@
 ``GET /jobs/{kind}/{id}``          the status now: from the watch if there is one, else by one request to the service
 ``GET /jobs/{kind}/{id}/wait``     a long poll: 200 with the terminal status; 202 with the last one and ``Retry-After``
                                    when ``timeout`` runs out or the server goes away
-``GET /jobs/{kind}/{id}/events``   server-sent events: each change, until the end (see :mod:`.events`)
+``GET /jobs/{kind}/{id}/events``   server-sent events: each change, until the end (see :mod:`.sse_events`)
 ``GET /jobs/events?job=…&job=…``   the same for many jobs on one stream; 204 where ``Last-Event-ID`` says that all ends
                                    have been told, by which a browser stops to connect again
 ``GET /jobs/events``               everything this client watches, and ``event: stats`` with its numbers every 2 s
@@ -25,12 +25,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from ..errors import ConfigurationError
 from ..models import ImageStatus, TryOnStatus, VideoStatus
-from ..models.state import JobKind, JobRef
+from ..models.job import JobKind, JobRef
 from ..session.statistics import Stats
 from .lifespan import LobbyDep
-from .page import add_page
+from .live_page import add_page
 from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
-from .streams import Limits, fleet_stream, job_stream
+from .sse_streams import Limits, fleet_stream, job_stream
 from .waiting import Cut, attend, going_away
 
 AnyStatus = ImageStatus | VideoStatus | TryOnStatus
@@ -70,7 +70,8 @@ def status_router(
         max_wait: seconds of a long poll; a longer one is a 422. A look that takes longer is a 504.
         max_stream: seconds after which a stream ends; browsers connect again by themselves.
         heartbeat: seconds of silence after which a stream shows that it is alive.
-        page: serve the live page at ``/`` as well (see :mod:`.page`). It holds no data, and ``authorize`` is not asked
+        page: serve the live page at ``/`` as well (see :mod:`.live_page`). It holds no data, and ``authorize`` is not
+        asked
             for it: a browser opens a page without an ``Authorization`` header.
 
     Raises:

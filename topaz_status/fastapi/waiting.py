@@ -15,8 +15,8 @@ from fastapi.requests import Request
 
 from ..models import JobStatus
 from ..watch import Watch
+from .app_state import Lobby
 from .lifespan import lobby_of
-from .lobby import Lobby
 from .problems import leaving
 
 T = TypeVar("T")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Fact
-from .download import Download
+from .download_link import Download
+from .fields import Fact
 from .image import ImagePage, ImageStatus
-from .state import JobKind, JobRef, JobState
+from .job import JobKind, JobRef, JobState
 from .try_on import TryOnError, TryOnStatus
 from .video import VideoChunk, VideoDownload, VideoEstimates, VideoStatus
 
 if TYPE_CHECKING:
-    from .history import (
+    from .video_history import (
         VideoBackend,
         VideoError,
         VideoFile,
@@ -53,7 +53,7 @@ def __getattr__(name: str) -> Any:
     """Import the history of videos when it is first asked for: few clients read it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import history  # noqa: PLC0415
+    from . import video_history as history  # noqa: PLC0415
 
     found = globals()[name] = getattr(history, name)
     return found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-from .base import Fact, Unit, required, sent
-from .shown import Shown
-from .state import JobKind, JobRef, JobState
-from .words import IMAGE_WORDS, state_of
+from .fields import Fact, Unit, required, sent
+from .job import JobKind, JobRef, JobState
+from .pydantic_schema import Shown
+from .status_words import IMAGE_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)

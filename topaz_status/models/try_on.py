@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from .base import Fact, Unit, holding, required, sent, told_reason
-from .state import JobKind, JobRef, JobState
-from .words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
+from .fields import Fact, Unit, holding, required, sent, told_reason
+from .job import JobKind, JobRef, JobState
+from .status_words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import attrs
 
-from .base import Fact, Unit, holding, required, sent, told_reason
-from .state import JobKind, JobRef, JobState
-from .words import VIDEO_WORDS, state_of
+from .fields import Fact, Unit, holding, required, sent, told_reason
+from .job import JobKind, JobRef, JobState
+from .status_words import VIDEO_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)

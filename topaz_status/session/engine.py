@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ..core.budget import LocalBudget
-from ..core.list_page import PAGE_SIZES
+from ..core.budget.budget import LocalBudget
 from ..core.policy import PollPolicy
-from ..core.schedule import Schedule
-from .alarms import Alarms
-from .circuits import Circuits
-from .clock import Clock
-from .downloads import Downloads
-from .exchange import Exchange
-from .feed import Feed
-from .findings import Findings
-from .gate import Gate
-from .journal import Journal
-from .retry import Jitter
-from .roster import Roster
+from ..core.schedule.schedule import Schedule
+from ..core.wire.list_page import PAGE_SIZES
+from .http.calls import Exchange
+from .http.download_slots import Downloads
+from .http.transport import Transport
+from .polling.circuit_breakers import Circuits
+from .polling.feed import Feed
+from .polling.gate import Gate
+from .polling.poll_results import Findings
+from .polling.registry import Roster
 from .settings import Settings
-from .transport import Transport
+from .telemetry import Journal
+from .timing.backoff_delays import Jitter
+from .timing.clock import Clock
+from .timing.timers import Alarms
 
 if TYPE_CHECKING:
     from ..store.base import WatchStore
-    from .keeper import Keeper
+    from .durable.store_writer import Keeper
 
 
 def _plan(policy: PollPolicy) -> Schedule:
@@ -36,7 +36,7 @@ def _plan(policy: PollPolicy) -> Schedule:
 
 
 async def _open_keeper(clock: Clock, store: WatchStore, journal: Journal) -> Keeper:
-    from .keeper import Keeper  # noqa: PLC0415  # loaded by clients with a store
+    from .durable.store_writer import Keeper  # noqa: PLC0415  # loaded by clients with a store
 
     return await Keeper.open(clock, store, journal)
 

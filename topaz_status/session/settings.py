@@ -11,9 +11,9 @@ import attrs
 
 from ..core.policy import PollPolicy, is_number, seconds
 from ..errors import ConfigurationError
-from ..models.state import JobKind
+from ..models.job import JobKind
+from .http.urls import checked_url
 from .secret import Secret, secret
-from .urls import checked_url
 
 
 class Account(enum.StrEnum):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ..core.explanation import Explanation
-from ..core.list_page import PAGE_SIZES
-from ..models.shown import Shown
-from ..models.state import JobKind, JobRef
+from ..core.schedule.explanation import Explanation
+from ..core.wire.list_page import PAGE_SIZES
+from ..models.job import JobKind, JobRef
+from ..models.pydantic_schema import Shown
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -73,7 +73,7 @@ class Stats(Shown):
     expected_lag: float | None
     """How late the ends to come will be known on average at this load, the time an answer takes aside; ``None`` with
     no watch. An estimate, from what is known of a sample of the jobs, the looks that will be planned for them and the
-    budget there is (:mod:`topaz_status.core.expected_lag`)."""
+    budget there is (:mod:`topaz_status.core.schedule.expected_lag`)."""
     sweeps: Mapping[JobKind, int]
     """Pages read, of the kinds that have a list."""
     swept_statuses: int

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import attrs
 
 from ..core.policy import DAY
-from ..models.state import JobRef
+from ..models.job import JobRef
 
 KEPT: Final = 30 * DAY
 """Seconds for which a row that nothing happens to is kept: the services themselves keep a job for seven days."""
@@ -24,7 +24,7 @@ class End:
     detected_at: float
     """Unix seconds."""
     error: str | None = None
-    """What the service answered, as JSON, where no terminal status tells it (see :mod:`.record`)."""
+    """What the service answered, as JSON, where no terminal status tells it (see :mod:`.json_codec`)."""
     handed_out: bool = False
     """True once somebody was given it, or was about to be."""
 

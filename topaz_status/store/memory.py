@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import StoreError
-from ..models.state import JobKind, key_of
+from ..models.job import JobKind, key_of
 from .base import KEPT, Opening, Row
 
 

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from ..core.policy import optional_seconds
 from ..errors import ConfigurationError, StoreError
-from ..models.state import JobKind, JobRef, key_of
+from ..models.job import JobKind, JobRef, key_of
 from .base import KEPT, End, Opening, Row
-from .lock import FileLock
-from .schema import VERSION, migrate, version_of
+from .file_lock import FileLock
+from .sqlite_schema import VERSION, migrate, version_of
 
 _COLUMNS: Final = (
     "number, kind, key, id, started_at, submitted_at, eta, timeout, deadline, tag, status,"

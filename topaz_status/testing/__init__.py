@@ -26,15 +26,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .account import Truth
-    from .durations import Durations
-    from .faults import Fault
-    from .ledger import Exchange, ServerStats
-    from .memory import MEMORY_URL, MemoryConnector
-    from .plan import JobPlan
+    from .loop.memory_connector import MEMORY_URL, MemoryConnector
+    from .loop.virtual import EPOCH, DeadlockError, VirtualLoop, run_virtual
     from .process import SimulatorProcess
-    from .simulator import Simulator
-    from .virtual import EPOCH, DeadlockError, VirtualLoop, run_virtual
+    from .simulator.account import Truth
+    from .simulator.durations import Durations
+    from .simulator.faults.rules import Fault
+    from .simulator.job_plan import JobPlan
+    from .simulator.request_log import Exchange, ServerStats
+    from .simulator.simulator import Simulator
 
 __all__ = [
     "EPOCH",
@@ -54,20 +54,20 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "EPOCH": "virtual",
-    "MEMORY_URL": "memory",
-    "DeadlockError": "virtual",
-    "Durations": "durations",
-    "Exchange": "ledger",
-    "Fault": "faults",
-    "JobPlan": "plan",
-    "MemoryConnector": "memory",
-    "ServerStats": "ledger",
-    "Simulator": "simulator",
+    "EPOCH": "loop.virtual",
+    "MEMORY_URL": "loop.memory_connector",
+    "DeadlockError": "loop.virtual",
+    "Durations": "simulator.durations",
+    "Exchange": "simulator.request_log",
+    "Fault": "simulator.faults.rules",
+    "JobPlan": "simulator.job_plan",
+    "MemoryConnector": "loop.memory_connector",
+    "ServerStats": "simulator.request_log",
+    "Simulator": "simulator.simulator",
     "SimulatorProcess": "process",
-    "Truth": "account",
-    "VirtualLoop": "virtual",
-    "run_virtual": "virtual",
+    "Truth": "simulator.account",
+    "VirtualLoop": "loop.virtual",
+    "run_virtual": "loop.virtual",
 }
 
 

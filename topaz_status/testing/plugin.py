@@ -23,7 +23,7 @@ import pytest
 from .marker import MARKER
 
 if TYPE_CHECKING:
-    from .simulator import Simulator
+    from .simulator.simulator import Simulator
 
 _HOOK: Final = "pytest_asyncio_loop_factories"
 
@@ -33,7 +33,7 @@ class _VirtualLoops:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], Any]]:
-        from .virtual import loop_factories  # noqa: PLC0415
+        from .loop.virtual import loop_factories  # noqa: PLC0415
 
         return loop_factories()
 
@@ -49,9 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the fixtures that fit the other plugins."""
     config.addinivalue_line("markers", f"{MARKER}: run this async test on a virtual-time event loop")
     if _has_pytest_asyncio(config):
-        from . import plugin_async as fixtures  # noqa: PLC0415
+        from . import pytest_fixtures_async as fixtures  # noqa: PLC0415
     else:
-        from . import plugin_sync as fixtures  # type: ignore[no-redef]  # noqa: PLC0415
+        from . import pytest_fixtures_sync as fixtures  # type: ignore[no-redef]  # noqa: PLC0415
     config.pluginmanager.register(fixtures, "topaz_status_fixtures")
 
 
@@ -116,7 +116,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if not _is_asked_for(pyfuncitem):
         return None
-    from .virtual import run_virtual  # noqa: PLC0415
+    from .loop.virtual import run_virtual  # noqa: PLC0415
 
     wanted = inspect.signature(pyfuncitem.obj).parameters
     run_virtual(pyfuncitem.obj(**{name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}))
@@ -126,6 +126,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.fixture
 def topaz_simulator() -> Simulator:
     """A simulator of the test's own; add jobs and faults to it, then ask it for the truth."""
-    from .simulator import Simulator  # noqa: PLC0415
+    from .simulator.simulator import Simulator  # noqa: PLC0415
 
     return Simulator()

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import orjson
 
-from ..models.state import JobKind, JobRef
-from .durations import Durations
-from .faults import parse_faults
-from .plan import JobPlan
-from .simulator import Simulator
+from ..models.job import JobKind, JobRef
+from .simulator.durations import Durations
+from .simulator.faults.rules import parse_faults
+from .simulator.job_plan import JobPlan
+from .simulator.simulator import Simulator
 
 KEY: Final = "sim"
 INTERRUPTED: Final = 130

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from .simulator import Simulator
+from .simulator.simulator import Simulator
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""``pending``: what is in a store, without a key and without a network."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ...errors import StoreError
+from ...store.base import Row
+from ...store.json_codec import read_error, read_status, read_tag
+from ..exit_codes import OK, UNKNOWN, CommandError
+from ..formatting import job_column, json_line, moment
+from ..screen import Screen
+from .watch import store_of
+
+
+def pending(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; gives its exit code.
+
+    Raises:
+        CommandError: the store cannot be read.
+    """
+    try:
+        rows = store_of(arguments.store).peek()
+    except StoreError as error:
+        raise CommandError(str(error), UNKNOWN) from None
+    for row in rows:
+        screen.out(json_line(as_object(row)) if arguments.json else as_line(row))
+    return OK
+
+
+def as_object(row: Row) -> dict[str, Any]:
+    """A row for programs."""
+    status = read_status(row.job, row.status)
+    error = None if row.end is None else read_error(row.job, status, row.end.error)
+    return {
+        "job": str(row.job),
+        "state": None if status is None else status.state.value,
+        "unfinished": row.end is None,
+        "handed_out": row.end is not None and row.end.handed_out,
+        "error": None if error is None else {"type": type(error).__name__, "message": str(error)},
+        "started_at": row.started_at,
+        "deadline": row.deadline,
+        "detected_at": None if row.end is None else row.end.detected_at,
+        "tag": read_tag(row.tag),
+    }
+
+
+def as_line(row: Row) -> str:
+    """A row for people: job, state, since when, and what is left to be done with it."""
+    told = as_object(row)
+    word = told["state"] or ("new" if told["unfinished"] else "not known")
+    what = "unfinished" if row.end is None else "told, not acknowledged" if row.end.handed_out else "not told yet"
+    since = moment(row.started_at if row.end is None else row.end.detected_at)
+    tag = "" if row.tag is None else f"  {row.tag}"
+    return f"{job_column(row.job)}  {word:<9}  {since}  {what}{tag}"

@@ -1,0 +1,182 @@
+"""``watch`` and ``resume``: wait for any number of jobs, one line for each as it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from ...client import StatusClient
+from ...completions import Completions
+from ...core.policy import PollPolicy
+from ...errors import ConfigurationError
+from ...models.job import JobRef
+from ...models.redact import scrubbed
+from ...outcome import Outcome
+from ..exit_codes import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
+from ..formatting import job_column, json_line, painted, span
+from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
+from ..network import network_of
+from ..progress import Board
+from ..screen import Screen, moving
+from .watch_view import WatchPicture, picture_of
+
+if TYPE_CHECKING:
+    from ...store.sqlite import SQLiteStore
+
+_GO_ON: Final = "; the jobs themselves go on"
+
+
+def new_client(arguments: argparse.Namespace) -> StatusClient:
+    """A client as the arguments and the environment want it.
+
+    Raises:
+        CommandError: the environment, or a file that was named, holds something unusable.
+    """
+    store = None if arguments.store is None else store_of(arguments.store)
+    policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
+    settings = {name: getattr(arguments, name, None) for name in ("rate", "burst", "max_in_flight", "max_downloads")}
+    given = {name: value for name, value in settings.items() if value is not None}
+    try:
+        return StatusClient(policy=policy, store=store, **given, **network_of(arguments))
+    except ConfigurationError as error:
+        raise CommandError(explain(error), UNKNOWN) from None
+
+
+def store_of(file: str) -> SQLiteStore:
+    """The store in a file.
+
+    Raises:
+        CommandError: that names no file.
+    """
+    from ...store.sqlite import SQLiteStore  # noqa: PLC0415  # most commands need none
+
+    try:
+        return SQLiteStore(file)
+    except ConfigurationError as error:
+        raise CommandError(str(error), USAGE) from None
+
+
+async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; gives its exit code."""
+    piped = wants_stdin(arguments.jobs)
+    jobs = named(arguments.jobs)
+    require_keys(jobs)
+    timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
+    async with new_client(arguments) as client:
+        board = Board(client, timeout)
+        watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
+        source = watching.stream(jobs, sys.stdin.fileno()) if piped else jobs
+        async with client.as_completed(source, **timeout) as outcomes:
+            if not piped:
+                board.take(jobs)
+            try:
+                async with moving(screen, watching.picture):
+                    async for outcome in outcomes:
+                        watching.end(outcome)
+            except asyncio.CancelledError:
+                board.report_open(screen, "; 'resume' goes on with them" if arguments.store else _GO_ON)
+                raise
+    return worst(watching.codes)
+
+
+async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; gives its exit code."""
+    if not Path(arguments.store).exists():  # noqa: ASYNC240  # before anything waits
+        raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
+    async with new_client(arguments) as client:
+        board = Board(client)
+        watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
+        async with client.resume() as outcomes:
+            watching.resumed = outcomes
+            try:
+                async with moving(screen, watching.picture):
+                    async for outcome in outcomes:
+                        watching.end(outcome)
+            except asyncio.CancelledError:
+                board.adopt(outcomes.watches)
+                board.report_open(screen, "; 'resume' goes on with them")
+                raise
+    return worst(watching.codes)
+
+
+@attrs.define(eq=False)
+class Watching:
+    """One run of the command."""
+
+    board: Board
+    screen: Screen
+    as_json: bool
+    urls: bool
+    codes: set[int] = attrs.field(factory=lambda: {OK})
+    reading: bool = False
+    resumed: Completions | None = None
+    """What is being resumed, if that is so."""
+    began_at: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
+
+    async def stream(self, jobs: list[JobRef], descriptor: int) -> AsyncIterator[JobRef]:
+        """The jobs named, then those that come in, as they come."""
+        self.reading = True
+        for job in jobs:
+            self.board.take([job])
+            yield job
+        number = 0
+        async for line in Lines(descriptor):
+            number += 1
+            told = parse_line(number, line)
+            if isinstance(told, BadLine):
+                self.codes.add(USAGE)
+                self.screen.err(str(told))
+            elif told is not None:
+                self.board.take([told])
+                yield told
+        self.reading = False
+
+    def end(self, outcome: Outcome) -> None:
+        """Print what became of a job."""
+        self.board.end(outcome)
+        self.codes.add(code_of(outcome.error))
+        told = as_object(outcome, urls=self.urls)
+        if self.resumed is not None:
+            told |= {"tag": outcome.tag, "redelivered": outcome.redelivered}
+        self.screen.out(json_line(told) if self.as_json else as_line(outcome))
+
+    def picture(self) -> WatchPicture:
+        """How things stand."""
+        if self.resumed is not None:
+            self.board.adopt(self.resumed.watches)
+        return picture_of(self.board, asyncio.get_running_loop().time(), self.began_at, reading=self.reading)
+
+
+def as_line(outcome: Outcome) -> str:
+    """An outcome for people: job, state, seconds waited, why."""
+    word = outcome.state.value if outcome.state else "lost" if code_of(outcome.error) == 1 else "not known"
+    why = "" if outcome.error is None else f"  {reason(outcome.error, outcome.job)}"
+    state = painted(f"{word:<9}", outcome.state)
+    again = "  (told before)" if outcome.redelivered else ""
+    return f"{job_column(outcome.job)}  {state}  {span(outcome.waited):>12}{why}{again}".rstrip()
+
+
+def as_object(outcome: Outcome, *, urls: bool) -> dict[str, Any]:
+    """An outcome for programs. No signed URL unless asked for: whoever has it has the file."""
+    status, error = outcome.status, outcome.error
+    fields: dict[str, Any] = {
+        "job": None if outcome.job is None else str(outcome.job),
+        "state": None if outcome.state is None else outcome.state.value,
+        "status": None if status is None else scrubbed(status.status),
+        "progress": None if status is None else status.progress,
+        "error": None if error is None else {"type": type(error).__name__, "message": message(error, _kind(outcome))},
+        "waited": round(outcome.waited, 3),
+        "polls": outcome.polls,
+        "detected_at": round(outcome.detected_at, 3),
+    }
+    return fields | ({"result_url": None if status is None else status.result_url} if urls else {})
+
+
+def _kind(outcome: Outcome) -> Any:
+    return None if outcome.job is None else outcome.job.kind

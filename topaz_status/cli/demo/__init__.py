@@ -1,0 +1,1 @@
+"""The demo: a fleet of simulated jobs, the picture of it, and the report."""

@@ -1,0 +1,102 @@
+"""What one service allows: a ceiling that is known, and below it a limit that only its 429s tell.
+
+The vendors name no number, so it is learned as TCP learns a path: cut by a factor when told "too much", recover slowly
+(additive increase, multiplicative decrease; Chiu & Jain 1989). The cut starts from what was really sent lately, not
+from a ceiling that was never reached; the recovery is a share of the *estimate*, so a low limit is approached gently.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import attrs
+
+from .token_bucket import TokenBucket
+
+CUT: Final = 0.7
+"""What a 429 leaves of the rate."""
+CUT_INTERVAL: Final = 1.0
+"""Seconds in which any number of 429s count as one: they answer requests sent at the same rate."""
+RECOVERY: Final = 0.02
+"""Growth of the estimate, a second."""
+LOWEST_RATE: Final = 0.05
+"""Requests a second that are never undercut: a service is asked at least every 20 s."""
+WINDOW: Final = 1.0
+"""Seconds over which the rate of sends is measured."""
+
+
+@attrs.define
+class SendRate:
+    """How fast requests went out lately: whole windows of one second, the fuller of the last two."""
+
+    _started_at: float = -math.inf
+    _count: int = 0
+    _previous: int = 0
+
+    def sent(self, now: float) -> None:
+        """Count one request."""
+        if now - self._started_at >= WINDOW:
+            self._roll(now)
+        self._count += 1
+
+    def measured(self, now: float) -> float:
+        """Requests a second."""
+        if now - self._started_at >= WINDOW:
+            self._roll(now)
+        return max(self._count, self._previous) / WINDOW
+
+    def _roll(self, now: float) -> None:
+        self._previous = self._count if now - self._started_at < 2 * WINDOW else 0
+        self._started_at, self._count = now, 0
+
+
+@attrs.define
+class KindLimit:
+    """The bucket of one kind, below the shared one: ``ceiling`` requests/s at most, less while 429s say so."""
+
+    ceiling: float
+    burst: float
+    bucket: TokenBucket = attrs.field(init=False)
+    _estimate: float = attrs.field(default=math.inf, init=False)
+    _estimated_at: float = attrs.field(default=-math.inf, init=False)
+    _cut_at: float = attrs.field(default=-math.inf, init=False)
+    _sends: SendRate = attrs.field(factory=SendRate, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.bucket = TokenBucket(self.ceiling, self.burst)
+
+    @property
+    def learned(self) -> bool:
+        """True while an estimate below the ceiling is in force."""
+        return self._estimate < self.ceiling
+
+    def rate(self, now: float) -> float:
+        """Requests a second that are allowed now: the estimate, recovered by what has passed since it was made."""
+        if not self.learned:
+            return self.ceiling
+        return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
+
+    def take(self, now: float) -> float:
+        """Spend one token, then let the rate recover: the token was there at the rate that held before.
+
+        Give the time from which the next one is there.
+        """
+        bucket = self.bucket
+        bucket.take(now)
+        self._sends.sent(now)
+        if self._estimate < self.ceiling:
+            self._set(self.rate(now), now)
+        return bucket.ready_at
+
+    def too_many(self, now: float) -> None:
+        """A 429 came: cut the rate, once for all that come within a second."""
+        if now - self._cut_at < CUT_INTERVAL:
+            return
+        self._cut_at = now
+        current = min(self.rate(now), max(self._sends.measured(now), LOWEST_RATE))
+        self._set(max(CUT * current, min(LOWEST_RATE, self.ceiling)), now)
+
+    def _set(self, rate: float, now: float) -> None:
+        self._estimate, self._estimated_at = rate, now
+        self.bucket.retune(now, rate=rate, burst=1.0 if self.learned else self.burst)

@@ -1,0 +1,151 @@
+"""Who may send, and when: one bucket that every endpoint shares, and a limit per kind below it.
+
+:class:`Budget` is the seam for whoever grants tokens. This one grants them within a process; one that shares an account
+among processes answers the same questions from grants it has fetched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol
+
+import attrs
+
+from ...models.job import JobKind
+from .adaptive_limit import KindLimit
+from .load import Load
+from .token_bucket import TokenBucket
+
+_ALL: Final = tuple(JobKind)
+LONGEST_HOLD: Final = 300.0
+"""Seconds a service is left alone at most, whatever its ``Retry-After`` says."""
+
+
+class Budget(Protocol):
+    """Whoever grants tokens. Times are seconds of the loop's clock."""
+
+    def ready_at(self, kind: JobKind) -> float:
+        """The time from which a request of that kind may go; :meth:`take` at that time succeeds."""
+
+    def ready(self, now: float) -> Collection[JobKind]:
+        """The kinds of which a request may go now."""
+
+    def idle_at(self, kind: JobKind, now: float) -> float:
+        """The time from which a request of that kind costs the others nothing; infinite while its limit is learned."""
+
+    def slack(self, kind: JobKind) -> float:
+        """How many seconds late a request may be sent without the rate suffering: the burst makes up for it."""
+
+    def take(self, kind: JobKind, now: float) -> None:
+        """Spend a token: the request goes out now."""
+
+    def give_back(self, kind: JobKind) -> None:
+        """Undo a :meth:`take` whose request never went out."""
+
+    def limited(self, kind: JobKind, now: float) -> None:
+        """The service said 429."""
+
+    def hold(self, kind: JobKind, now: float, delay: float) -> None:
+        """The service asked to be left alone for ``delay`` seconds."""
+
+    def tokens(self, now: float) -> float:
+        """Tokens of the shared bucket, for statistics."""
+
+    def rate(self, kind: JobKind, now: float) -> float:
+        """Requests a second of that kind that are allowed now, for statistics."""
+
+    def held_for(self, kind: JobKind, now: float) -> float:
+        """Seconds for which no request of that kind may go, for statistics."""
+
+
+@attrs.define(init=False)
+class LocalBudget:
+    """The budget of one client: exact, adaptive per kind, the shared bucket fixed."""
+
+    _shared: TokenBucket
+    _limits: dict[JobKind, KindLimit]
+    _all_ready_at: float
+    """No limit of a kind holds anything up from then on."""
+    _load: Load
+    _loads: dict[JobKind, Load]
+    """Of the kinds with a ceiling of their own below the shared rate."""
+
+    def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
+        self._shared = TokenBucket(rate, burst)
+        self._limits = {kind: _limit(service_rates.get(kind), rate, burst) for kind in JobKind}
+        self._all_ready_at = -math.inf
+        self._load = Load(rate, burst)
+        limits = self._limits.items()
+        self._loads = {kind: Load(limit.ceiling, limit.burst) for kind, limit in limits if limit.ceiling < rate}
+
+    def ready_at(self, kind: JobKind) -> float:
+        """See :class:`Budget`."""
+        shared, own = self._shared.ready_at, self._limits[kind].bucket.ready_at
+        return shared if shared > own else own
+
+    def ready(self, now: float) -> Collection[JobKind]:
+        """See :class:`Budget`."""
+        if self._shared.ready_at > now:
+            return ()
+        if self._all_ready_at <= now:
+            return _ALL
+        return [kind for kind, limit in self._limits.items() if limit.bucket.ready_at <= now]
+
+    def idle_at(self, kind: JobKind, now: float) -> float:
+        """See :class:`Budget`."""
+        limit = self._limits[kind]
+        if limit.learned and limit.rate(now) < limit.ceiling:
+            return math.inf
+        own = self._loads.get(kind)
+        return max(self.ready_at(kind), self._load.idle_at, -math.inf if own is None else own.idle_at)
+
+    def slack(self, kind: JobKind) -> float:
+        """See :class:`Budget`."""
+        return min(self._shared.slack, self._limits[kind].bucket.slack)
+
+    def take(self, kind: JobKind, now: float) -> None:
+        """See :class:`Budget`."""
+        ready_at = self._limits[kind].take(now)
+        self._shared.take(now)
+        self._load.sent(now)
+        if (own := self._loads.get(kind)) is not None:
+            own.sent(now)
+        self._all_ready_at = max(self._all_ready_at, ready_at)
+
+    def give_back(self, kind: JobKind) -> None:
+        """See :class:`Budget`."""
+        self._limits[kind].bucket.give_back()
+        self._shared.give_back()
+
+    def limited(self, kind: JobKind, now: float) -> None:
+        """See :class:`Budget`."""
+        self._limits[kind].too_many(now)
+        self._note(self._limits[kind])
+
+    def hold(self, kind: JobKind, now: float, delay: float) -> None:
+        """See :class:`Budget`. ``delay`` is cut to 300 s."""
+        self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
+        self._note(self._limits[kind])
+
+    def _note(self, limit: KindLimit) -> None:
+        self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
+
+    def tokens(self, now: float) -> float:
+        """See :class:`Budget`."""
+        return max(0.0, self._shared.level(now))
+
+    def rate(self, kind: JobKind, now: float) -> float:
+        """See :class:`Budget`."""
+        return self._limits[kind].rate(now)
+
+    def held_for(self, kind: JobKind, now: float) -> float:
+        """See :class:`Budget`."""
+        return max(0.0, self._limits[kind].bucket.held_until - now)
+
+
+def _limit(ceiling: float | None, rate: float, burst: float) -> KindLimit:
+    """A kind without a ceiling of its own has the shared one; it binds only once 429s have cut it."""
+    if ceiling is None or ceiling >= rate:
+        return KindLimit(rate, burst)
+    return KindLimit(ceiling, 1.0)

@@ -1,0 +1,123 @@
+"""Why, and when, a job is looked at next, in words and numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...models.job import JobRef
+from ..policy import PollPolicy
+from ..prediction.sources import Source
+from .entry import FLYING, Entry
+
+if TYPE_CHECKING:  # a program that imports a watch, and starts none, does not load the schedule
+    from .page import Page
+    from .tracked_job import Tracked
+
+
+@attrs.frozen
+class Explanation:
+    """Why, and when, a job is looked at next. Times are seconds."""
+
+    job: JobRef
+    reason: str
+    in_flight: bool
+    due_in: float | None
+    """Until the next look is due; negative when it is overdue, ``None`` while one is on the wire."""
+    looked_ago: float | None
+    """Since the last look, ``None`` before the first."""
+    longest_gap: float
+    """The longest gap allowed at this job's age."""
+    predicted_end_in: float | None
+    """Until the job's end, by what is known; ``None`` when nothing was told."""
+    worth: float
+    """Of a look now, in seconds of waiting; due when it reaches ``price``."""
+    via_page: bool
+    """True when a page of the list answers for it."""
+    source: str | None
+    """From what its end is judged, such as ``"the service's eta"``."""
+    tokens: float
+    """Left in the bucket that all looks share."""
+    expected_lag: float | None
+    """How late its end will be known on average, should it come before the next look (see :mod:`.expected_lag`)."""
+
+    @classmethod
+    def of_none(cls, job: JobRef, tokens: float, reason: str) -> Explanation:
+        """There is no next look."""
+        return cls(
+            job=job,
+            reason=reason,
+            in_flight=False,
+            due_in=None,
+            looked_ago=None,
+            longest_gap=0.0,
+            predicted_end_in=None,
+            worth=0.0,
+            via_page=False,
+            source=None,
+            tokens=tokens,
+            expected_lag=None,
+        )
+
+    def __str__(self) -> str:
+        when = "no look is planned" if self.due_in is None else f"next look in {max(0.0, self.due_in):.2f} s"
+        late = "" if self.expected_lag is None else f"; an end would be known {self.expected_lag:.2f} s late on average"
+        return f"{self.job}: {when}: {self.reason}{late}"
+
+
+def explain(
+    tracked: Tracked,
+    page: Page | None,
+    policy: PollPolicy,
+    now: float,
+    *,
+    tokens: float,
+    idle_at: float,
+    expected_lag: float,
+) -> Explanation:
+    """Say what is known of a job's next poll, or of that of the ``page`` that answers for it.
+
+    From ``idle_at`` on tokens are idle.
+    """
+    entry: Entry = page or tracked
+    in_flight = entry.rung == FLYING
+    due_at = min(entry.due_at, idle_at) if tracked.is_unpolled else entry.due_at
+    return Explanation(
+        job=tracked.job,
+        reason=_reason(tracked, page, now),
+        in_flight=in_flight,
+        due_in=None if in_flight else due_at - now,
+        looked_ago=now - tracked.seen_at if tracked.known else None,
+        longest_gap=policy.longest_gap(now - tracked.born_at),
+        predicted_end_in=tracked.predicted_end_at - now if tracked.source < Source.OVERDUE else None,
+        worth=tracked.worth_at(now),
+        via_page=page is not None,
+        source=tracked.source.words,
+        tokens=tokens,
+        expected_lag=expected_lag,
+    )
+
+
+def _reason(tracked: Tracked, page: Page | None, now: float) -> str:
+    if tracked.urgent:
+        return "there is a reason to look now"
+    if FLYING in (tracked.rung, page.rung if page else tracked.rung):
+        return "a look is on the wire"
+    judged = f"judging by {tracked.source.words}"
+    if tracked.weight < 1.0:
+        judged += "; its webhooks have proved true, so it is looked at less often"
+    if page is not None:
+        return f"a page of the list answers for it and {len(page) - 1} more, {judged}"
+    return _reason_alone(tracked, judged, now)
+
+
+def _reason_alone(tracked: Tracked, judged: str, now: float) -> str:
+    """Tell why a job that no page answers for is polled when it is."""
+    if tracked.rung >= 0 or tracked.due_at <= now:
+        return "it is due and waits for the budget"
+    if tracked.is_unpolled:
+        return f"its first poll goes as soon as tokens are idle; else it waits, {judged}"
+    if tracked.due_at == tracked.last_at:
+        return "its watch times out right after this poll"
+    return f"then a look is worth a request, {judged}"

@@ -1,0 +1,340 @@
+"""Which look is worth the next token, and when.
+
+Each job has a life table and each look a worth (see :mod:`..prediction.life_tables` and :mod:`..prediction.worth`): a
+look is *due* when its worth reaches ``policy.price``, no sooner than ``min_interval`` and no later than the longest gap
+after the last. Nothing due: nothing is asked, and the request is saved. More due than tokens: each token goes to the
+greatest worth.
+
+Serving by due time alone would be served ill under load, for most of what is due brings no news; serving by worth alone
+starves those of whom little is expected (Kolobov et al., NeurIPS 2019, ask of a crawler that no page starves). So one
+token in eight goes to what has passed its longest gap, first found first. Looks at a job are therefore at most
+``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
+
+Of a job that no poll has answered for yet, anything may be true: its page was reloaded, its client restarted. So the
+first poll of each goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they are not.
+A watch that is about to time out is polled once more just before (:data:`.tracked_job.LEAD`).
+
+The same observations give the same decisions: nothing here reads a clock or rolls dice, and ties go to who came first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from itertools import islice
+from operator import itemgetter
+from typing import Final
+
+from ...models.job import JobKind, JobRef
+from ..observation import Sighting
+from ..policy import PollPolicy
+from ..prediction.life_tables import Lifetimes
+from ..prediction.sources import FARTHEST, SOONEST, Source
+from ..wire.list_page import PAGE_SIZES
+from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
+from .expected_lag import SAMPLE, Queue, mean_lag, present_gap, prospect
+from .explanation import Explanation, explain
+from .lane import Lane, is_covered
+from .page import GETS, LIKELY, page_of
+from .poll_queue import TOP, Agenda
+from .tracked_job import LEAD, UNNOTICED, Tracked
+
+GUARD: Final = 8
+"""When more is due than can be served, one token in so many goes to what was first found late."""
+SAMPLED: Final = 4
+"""One look in so many, where there is no choice, tells what looks are worth of late."""
+UNNOTED: Final = 4.0
+"""Seconds: where nothing is known of so much of a job's life, its first poll does not tell how long it lasted."""
+_ALL: Final = tuple(JobKind)
+
+
+class Schedule:
+    """Watched jobs, what is known of them, and the order of looks.
+
+    Parts of it can be exchanged, to measure what each is worth: ``lifetimes`` for what is learned, one in ``guard``
+    tokens for what was first found late, ``gets`` for what a page costs (see :data:`.page.GETS`).
+    """
+
+    def __init__(
+        self,
+        policy: PollPolicy,
+        *,
+        pages: Mapping[JobKind, int] = PAGE_SIZES,
+        lifetimes: Lifetimes | None = None,
+        guard: float = GUARD,
+        gets: float = GETS,
+    ) -> None:
+        self._policy = policy
+        self._guard = guard
+        self._jobs: dict[JobRef, Tracked] = {}
+        self._lanes = {kind: Lane(kind, policy, pages.get(kind), gets) for kind in JobKind}
+        self._lifetimes = lifetimes or Lifetimes()
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    # -- watches come and go ------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        job: JobRef,
+        now: float,
+        *,
+        age: float = 0.0,
+        remaining: float | None = None,
+        unseen: float = 0.0,
+        deadline: float = math.inf,
+    ) -> None:
+        """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told.
+
+        Nothing is known of its last ``unseen`` seconds: it may have ended. At ``deadline`` its watch times out.
+        """
+        self.drop(job)
+        tracked = self._jobs[job] = Tracked(job, now - age if age else now, now)
+        if unseen:
+            tracked.seen_at = now - min(unseen, age, self._policy.longest_gap(age))
+            tracked.teaches = unseen <= UNNOTED
+        tracked.last_at = deadline - LEAD
+        if remaining is not None and SOONEST <= remaining <= FARTHEST:
+            tracked.believe(Source.ETA, remaining, now, self._lifetimes)
+        else:
+            tracked.believe(Source.AGE, 1.0, tracked.born_at, self._lifetimes)
+        tracked.before -= self._lifetimes.over_at_first(job.kind)
+        self._lanes[job.kind].add(tracked, now)
+
+    def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
+        """Have a job polled once more just before ``deadline``, the next time at which a watch of it times out."""
+        tracked = self._jobs.get(job)
+        if tracked is not None and deadline > now and tracked.last_at != deadline - LEAD:
+            tracked.last_at = deadline - LEAD
+            self._lanes[job.kind].replan(tracked, now)
+
+    def drop(self, job: JobRef) -> None:
+        """Forget a job whose watch is over, if it is known."""
+        if tracked := self._jobs.pop(job, None):
+            self._lanes[job.kind].forget(tracked)
+
+    def nudge(self, job: JobRef, now: float) -> None:
+        """Look at a job before all others, no sooner than ``min_interval`` after the last look at it."""
+        if tracked := self._jobs.get(job):
+            self._lanes[job.kind].nudge(tracked, now)
+
+    def rely(self, job: JobRef, now: float, *, noticed: bool) -> None:
+        """Look at a job less often while notices of its changes come, and prove true; see :mod:`..webhook_claim`.
+
+        Its gaps are about twice as long, and no longer than the longest: looks remain the net.
+        """
+        tracked = self._jobs.get(job)
+        weight = UNNOTICED if noticed else 1.0
+        if tracked is not None and tracked.weight != weight:
+            tracked.weight = weight
+            self._lanes[job.kind].replan(tracked, now)
+
+    # -- looks --------------------------------------------------------------------------------------------------------
+
+    def pick(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+        """Give the look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
+        queues = [queue for kind in kinds for queue in self._lanes[kind].due(now)]
+        if not queues:
+            return None
+        entry = self._choose(queues, now)
+        poll = self._lanes[entry.kind].send(entry, now)
+        for queue in queues:
+            queue.settle(now)
+        return poll
+
+    def first_at(self, kind: JobKind, now: float) -> float:
+        """Give the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
+        lane = self._lanes[kind]
+        entry = lane.first(now)
+        return math.inf if entry is None else max(lane.goes_at(entry), now)
+
+    def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+        """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
+
+        This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
+        """
+        for kind in kinds:
+            lane = self._lanes[kind]
+            entry = lane.first(now)
+            if entry is not None and lane.goes_at(entry) <= now:
+                return lane.send(entry, now)
+        return None
+
+    def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
+        """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
+        return min((self._lanes[kind].next_at(now) for kind in kinds), default=math.inf)
+
+    def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
+        """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
+        if isinstance(look, PageLook):
+            self._saw_page(look, now, sightings, next_cursor)
+            return
+        sent_for = look.entry if isinstance(look.entry, Tracked) else self._jobs.get(look.job)
+        if sent_for is not None and sent_for.rung == FLYING:
+            sent_for.rung = PARKED
+        for sighting in sightings:
+            about = sent_for if sighting.job is look.job else None
+            if about is None or about.rung == GONE:
+                about = self._jobs.get(sighting.job)
+            if about is not None:
+                self._saw_one(about, sighting, now)
+
+    def missed(self, look: Look, now: float, retry_at: float) -> None:
+        """Note that no usable answer came: the same look is due again at ``retry_at``."""
+        lane = self._lanes[look.kind]
+        if isinstance(look, PageLook):
+            lane.missed_page(look, now, retry_at)
+        elif tracked := self._jobs.get(look.job):
+            lane.missed(tracked, now, retry_at)
+
+    def refused(self, look: PageLook, now: float) -> None:
+        """Note that the service does not take a cursor: its jobs go back to the first page."""
+        self._lanes[look.kind].refused_page(look, now)
+
+    # -- what can be told of it ---------------------------------------------------------------------------------------
+
+    def explain(
+        self, job: JobRef, now: float, *, rates: Mapping[JobKind, float], tokens: float, idle_at: float = math.inf
+    ) -> Explanation | None:
+        """Tell what is known of a job's next look; ``None`` when the job is not watched.
+
+        ``rates`` are the requests/s of each kind that are allowed now, ``tokens`` what is left in the bucket. From
+        ``idle_at`` on they are idle, for jobs of this kind.
+        """
+        tracked = self._jobs.get(job)
+        if tracked is None:
+            return None
+        lag = present_gap(tracked, now, self._delays(rates)[job.kind]).lag
+        page = page_of(tracked)
+        return explain(tracked, page, self._policy, now, tokens=tokens, idle_at=idle_at, expected_lag=lag)
+
+    def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
+        """Estimate how late ends will be known, in seconds, at ``rates`` requests/s; ``None`` when nothing is watched.
+
+        A sample of the jobs speaks for all; see :mod:`.expected_lag`.
+        """
+        for lane in self._lanes.values():
+            lane.settle(now)
+        delays = self._delays(rates)
+        sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
+        return mean_lag(
+            prospect(tracked, now, delays[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
+        )
+
+    def _delays(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
+        """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""
+        due = {kind: lane.expected_due() for kind, lane in self._lanes.items()}
+        shared = sum(due.values()) / max(rates.values())
+        return {
+            kind: Queue(max(count / rates[kind], shared), self._lanes[kind].served_worth.worth)
+            for kind, count in due.items()
+        }
+
+    def due_now(self, now: float) -> int:
+        """Count the looks, at jobs and at pages, that are due."""
+        return sum(len(queue) for queue in self._queues_at(now, _ALL))
+
+    def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
+        """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
+        queues = self._queues_at(now, kinds)
+        for queue in queues:
+            queue.settle(now)
+        return max(now - min((queue.late_since() for queue in queues), default=math.inf), 0.0)
+
+    def _queues_at(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
+        """Give all queues of ``kinds``, in which what is due by ``now`` has become so."""
+        for kind in kinds:
+            self._lanes[kind].due(now)
+        return [queue for kind in kinds for queue in self._lanes[kind].queues]
+
+    def due_at(self, job: JobRef) -> float:
+        """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
+        tracked = self._jobs.get(job)
+        if tracked is None:
+            return math.inf
+        entry: Entry = page_of(tracked) or tracked
+        return math.inf if entry.rung in {FLYING, PARKED} else entry.due_at
+
+    def was_due_at(self, job: JobRef) -> float:
+        """Give the time at which the look at a job that flies came due; infinite where none does."""
+        tracked = self._jobs.get(job)
+        return tracked.due_at if tracked is not None and tracked.rung == FLYING else math.inf
+
+    def polls_by(self, job: JobRef, by: float) -> bool:
+        """Tell whether the last poll of a job before its watch times out is on the wire, or due until ``by``."""
+        tracked = self._jobs.get(job)
+        if tracked is None:
+            return False
+        entry: Entry = page_of(tracked) or tracked
+        if entry.rung == FLYING or is_covered(tracked):
+            return True
+        return (tracked.urgent or tracked.last_at < math.inf) and entry.due_at <= by
+
+    def is_over(self, job: JobRef) -> bool:
+        """Tell whether a list has told the end of a job, which a poll of the job is yet to confirm."""
+        tracked = self._jobs.get(job)
+        return tracked is not None and tracked.over
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _choose(self, queues: list[Agenda], now: float) -> Entry:
+        """Take the greatest worth, and when there is a choice every so often what was first found late."""
+        self._turn += 1
+        if self._turn % self._guard == 0 and (late := self._latest(queues)):
+            return late
+        entry = queues[0].best()
+        if len(queues) > 1:
+            entry = max((queue.best() for queue in queues), key=lambda best: _rank(best, now))
+        elif self._turn % SAMPLED:
+            return entry
+        if entry.rung < TOP:
+            self._lanes[entry.kind].served_worth.served(entry.worth_at(now))
+        return entry
+
+    def _latest(self, queues: list[Agenda]) -> Entry | None:
+        """Give the entry that was first found late, or the page on which such a job is likely to be met."""
+        _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
+        if isinstance(entry, Tracked) and entry.group is not None and entry.group.chance >= LIKELY:
+            page = entry.group.page
+            if page.rung >= 0 and page.weight == 1.0:
+                return page
+        return entry
+
+    def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
+        if seen.terminal:
+            tracked.saw_end(seen, now, self._lifetimes)
+            self.drop(tracked.job)
+        else:
+            tracked.saw_alive(seen, now, self._lifetimes)
+            self._lanes[tracked.job.kind].saw(tracked, now)
+
+    def _saw_page(self, look: PageLook, now: float, sightings: Collection[Sighting], next_cursor: str | None) -> None:
+        alive, ended = self._learn_page(sightings, now)
+        lane = self._lanes[look.kind]
+        lane.read_page(look, alive, ended, next_cursor, now)
+        if not lane.is_bare:
+            for tracked in ended:
+                self._jobs.pop(tracked.job, None)
+
+    def _learn_page(self, sightings: Collection[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
+        """Give the watched jobs that a page showed alive, and those that it showed over."""
+        alive, ended = [], []
+        jobs, lifetimes = self._jobs, self._lifetimes
+        for seen in sightings:
+            tracked = jobs.get(seen.job)
+            if tracked is None:
+                continue
+            if seen.terminal:
+                tracked.saw_end(seen, now, lifetimes)
+                ended.append(tracked)
+            else:
+                tracked.saw_alive(seen, now, lifetimes)
+                alive.append(tracked)
+        return alive, ended
+
+
+def _rank(entry: Entry, now: float) -> tuple[bool, float]:
+    """Compare by worth: rungs are of another height in each agenda."""
+    return entry.rung == TOP, entry.worth_at(now)

@@ -1,0 +1,81 @@
+"""From a status to what the schedule learns of it: the services' Unix times become spans, here and nowhere else.
+
+Every rule takes ``service_now``, the service's own Unix time at that answer (its ``Date``), so that its clock and ours
+need not agree. A time that gives an absurd span counts as not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from ...models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoStatus
+from ..observation import Sighting
+from ..policy import WEEK
+
+if TYPE_CHECKING:
+    from ...models import VideoRecord
+
+CLOCK_SLACK: Final = 60.0
+"""How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
+
+
+def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
+    """Tell what one status says of ``job``, in spans of seconds as of ``service_now`` (Unix seconds, its clock)."""
+    state = status.state
+    terminal = state.is_terminal
+    progress = status.progress
+    share = None if progress is None else progress / 100.0
+    running = _running(state)
+    if not isinstance(status, ImageStatus):
+        estimate = _middle(status.estimates) if isinstance(status, VideoStatus) else None
+        return Sighting(job, terminal, running, share, None, estimate)
+    return Sighting(
+        job,
+        terminal,
+        running,
+        share,
+        until(status.eta, service_now),
+        None,
+        since(status.creation_time, service_now),
+        since(status.modification_time, service_now) if terminal else None,
+    )
+
+
+def sight_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Sighting:
+    """Tell what one entry of the video history says of ``job``, in spans of seconds as of ``service_now``."""
+    state = record.state
+    made_at = record.ts.get("requested", record.ts.get("accepted"))
+    ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
+    return Sighting(
+        job=job,
+        terminal=state.is_terminal,
+        running=_running(state),
+        estimate=_middle(record.estimates),
+        age=since(made_at, service_now),
+        ended_ago=since(ended_at, service_now),
+    )
+
+
+def _running(state: JobState) -> bool:
+    """Tell whether the work has begun and not ended; a job in an unknown state counts as begun."""
+    return state is not JobState.QUEUED and not state.is_terminal
+
+
+def until(at: float | None, now: float) -> float | None:
+    """Give the span until ``at``, negative when it is past; an ``at`` of 0, which tells nothing, is absurd as well."""
+    return at - now if at is not None and -WEEK <= at - now <= WEEK else None
+
+
+def since(at: float | None, now: float) -> float | None:
+    """Give the span since ``at``; a moment that seems just ahead is now."""
+    return max(now - at, 0.0) if at is not None and -CLOCK_SLACK <= now - at <= WEEK else None
+
+
+def _middle(estimates: VideoEstimates | None) -> float | None:
+    """Give the middle of the bounds of ``estimates.time``, in seconds."""
+    bounds: Sequence[float] = estimates.time if estimates else ()
+    if not bounds or min(bounds) < 0:
+        return None
+    middle = (min(bounds) + max(bounds)) / 2.0
+    return middle if 0 < middle <= WEEK else None

@@ -1,0 +1,112 @@
+"""What Topaz Video keeps of past jobs (Video API 1.0.0, newer text, ``VideoRequestRecord``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from .fields import Fact, Unit, holding, required, sent, told_reason
+from .job import JobKind, JobRef, JobState
+from .status_words import VIDEO_WORDS, state_of
+from .video import VideoDownload, VideoEstimates
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoError(Fact):
+    """Why a video job failed."""
+
+    message: str | None = sent(Unit.TEXT)
+    error_code: str | None = sent(Unit.TEXT, "errorCode")
+    """Such as ``PROCESSING_FAILURE``; the list is open."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoTransaction(Fact):
+    """One movement of credits."""
+
+    operation: str | None = sent(Unit.TEXT)
+    """``reserve``, ``commit`` or ``rollback``."""
+    amount: float | None = sent(Unit.NUMBER)
+    """Credits."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoFile(Fact):
+    """The source or the result of a job; what is told of it beside the link is in ``extra``."""
+
+    download: VideoDownload | None = attrs.field(default=None, metadata=holding(VideoDownload))
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoBackend(Fact):
+    """The generative pipeline's own note."""
+
+    last_updated_at: float | None = sent(Unit.MILLISECONDS, "lastUpdated")
+    """Unix seconds of its last report."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoPipeline(Fact):
+    """Bookkeeping of the processing pipeline: empty but for generative jobs."""
+
+    topserving: VideoBackend | None = attrs.field(default=None, metadata=holding(VideoBackend))
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class VideoRecord(Fact):
+    """One entry of the history of video jobs."""
+
+    id: str = attrs.field(metadata=required(Unit.ID))
+    status: str = attrs.field(metadata=required(Unit.WORD))
+    """The service's own word, verbatim."""
+    ts: Mapping[str, float] = sent(Unit.MOMENTS)
+    """When the job reached each state it reached: the service's word to Unix seconds."""
+    last_event_at: float | None = sent(Unit.MILLISECONDS, "lastEventTs")
+    """Unix seconds."""
+    estimates: VideoEstimates | None = attrs.field(default=None, metadata=holding(VideoEstimates))
+    error: VideoError | None = attrs.field(default=None, metadata=holding(VideoError))
+    """Only of a failed job."""
+    source: VideoFile | None = attrs.field(default=None, metadata=holding(VideoFile))
+    destination: VideoFile | None = attrs.field(default=None, metadata=holding(VideoFile))
+    transactions: tuple[VideoTransaction, ...] = sent(Unit.OBJECTS, of=VideoTransaction)
+    processing: VideoPipeline | None = attrs.field(default=None, metadata=holding(VideoPipeline))
+    version: str | None = sent(Unit.TEXT)
+    """Which client made the job, such as ``api``."""
+    user_id: int | None = sent(Unit.INTEGER, "userId")
+    admin_id: int | None = sent(Unit.INTEGER, "adminId")
+    """Not zero when the vendor's staff made the job."""
+
+    @property
+    def job(self) -> JobRef:
+        """The job this is about."""
+        return JobRef(JobKind.VIDEO, self.id)
+
+    @property
+    def state(self) -> JobState:
+        """The neutral word for :attr:`status`."""
+        return state_of(self.status, VIDEO_WORDS)
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the job will never change again."""
+        return self.state.is_terminal
+
+    @property
+    def result_url(self) -> str | None:
+        """The signed link to the video, ``None`` without one."""
+        return self.destination.download.url if self.destination and self.destination.download else None
+
+    @property
+    def reason(self) -> str | None:
+        """The service's words and code for a failure, without URLs, or ``None``."""
+        return told_reason(self.error.message, self.error.error_code) if self.error else None
+
+
+@attrs.frozen(kw_only=True)
+class VideoHistoryPage:
+    """One page of the history of video jobs, newest first."""
+
+    records: tuple[VideoRecord, ...] = ()
+    next_cursor: str | None = None
+    """What to ask the next page with, or ``None`` at the end (always, by the older text)."""

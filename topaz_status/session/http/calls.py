@@ -1,0 +1,125 @@
+"""One exchange, and a direct call made of a few: what every request has in common, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import attrs
+
+from ...core.wire.requests import Request
+from ...core.wire.responses import OK, Response, check
+from ...errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
+from ...models.job import JobKind
+from ..polling.gate import Gate
+from ..telemetry import Journal
+from ..timing.backoff_delays import Jitter, pause
+from ..timing.cancel_scope import Interrupt
+from ..timing.clock import Clock
+from .transport import Transport
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """Sends what the gate has admitted, and lets the budget know what the service thinks of our pace."""
+
+    _clock: Clock
+    _gate: Gate
+    _transport: Transport
+    _journal: Journal
+    _jitter: Jitter
+    _on_answer: Callable[[JobKind], None]
+    """Told of each good answer to a direct call."""
+    _calls: set[Interrupt] = attrs.field(factory=set, init=False)
+
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """To be awaited: send one request that has its slot and token. The answer is to be :meth:`checked`.
+
+        Raises:
+            TransportError: no usable answer came.
+            ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
+        """
+        return self._transport.send(request)
+
+    def checked(self, request: Request, response: Response) -> Response:
+        """Let an answer of use pass.
+
+        Raises:
+            ServiceError: the service answered with an error.
+            DecodeError: it answered with a 2xx that says nothing.
+        """
+        if response.status != OK:
+            self._check(request, response)
+        return response
+
+    async def call(self, request: Request, read: Callable[[Response], T]) -> T:
+        """Wait for a turn, send, ``read`` the answer, and try again where that may help.
+
+        A GET is sent again after a passing trouble, one that ``read`` cannot decode among them; a DELETE only when it
+        certainly never left.
+
+        Raises:
+            TopazStatusError: what the last attempt met.
+            ClientClosedError: the client was closed meanwhile.
+            ConfigurationError: there is no key for this kind of job.
+        """
+        self._transport.check_key(request.kind)
+        with Interrupt(_closed) as interrupt:
+            self._calls.add(interrupt)
+            try:
+                return await self._persist(request, read)
+            finally:
+                self._calls.discard(interrupt)
+
+    def close(self) -> None:
+        """End every call that is under way, wherever it waits."""
+        for interrupt in tuple(self._calls):
+            interrupt.ring()
+
+    async def _persist(self, request: Request, read: Callable[[Response], T]) -> T:
+        """Try until it works, or trying again would not help."""
+        for delay in self._jitter.call_delays():
+            try:
+                return await self._try(request, read)
+            except TopazStatusError as error:
+                if not _may_retry(request, error):
+                    raise
+                asked = getattr(error, "retry_after", None)
+            await pause(delay if asked is None else max(delay, self._jitter.above(asked)))
+        return await self._try(request, read)
+
+    async def _try(self, request: Request, read: Callable[[Response], T]) -> T:
+        async with self._gate.admit(request.kind):
+            answer = read(self.checked(request, await self.send(request)))
+            self._on_answer(request.kind)
+            return answer
+
+    def _check(self, request: Request, response: Response) -> None:
+        try:
+            check(request, response, wall=self._clock.wall())
+        except ServiceError as error:
+            self._slow_down(request, error)
+            raise
+
+    def _slow_down(self, request: Request, error: ServiceError) -> None:
+        now = self._clock.now()
+        if isinstance(error, RateLimitedError):
+            self._gate.budget.limited(request.kind, now)
+            self._journal.warn_once(
+                f"429 {request.kind}",
+                f"{request.kind.value} service answers 429 (too many requests): its rate is lowered, and raised slowly",
+            )
+        if error.retry_after:
+            self._gate.budget.hold(request.kind, now, error.retry_after)
+
+
+def _may_retry(request: Request, error: TopazStatusError) -> bool:
+    if request.method == "GET":
+        return error.is_transient
+    return isinstance(error, TransportError) and error.is_transient and not error.maybe_sent
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client was closed while a call was under way")

@@ -1,0 +1,56 @@
+"""Links to a job's result, asked for with patience: the result may lag behind the status that says it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import attrs
+
+from ...errors import ConflictError, NotFoundError, ResultUnavailableError, TopazStatusError
+from ...models import Download, JobStatus
+from ...models.job import JobState
+from ..timing.backoff_delays import pause
+
+Pause = Callable[[float], Awaitable[None]]
+"""How seconds are waited: with whatever the caller has, or without its slot."""
+
+
+@attrs.define(eq=False)
+class Links:
+    """Asks for links to the result of one job."""
+
+    _ask: Callable[[], Awaitable[Download]]
+    _status: Callable[[], Awaitable[JobStatus]]
+    _completed: bool = attrs.field(default=False, init=False)
+    """True once the service has said so."""
+
+    async def fresh(self, lags: Iterator[float], idle: Pause = pause) -> Download:
+        """A new link. Where a completed job has none yet, it is asked for again after each of ``lags``, in seconds.
+
+        ``idle`` waits for that long.
+
+        What the service refuses with 404 or 409 may as well not have ended, or not exist: its status tells, and is
+        asked for once.
+
+        Raises:
+            TopazStatusError: as for :meth:`.StatusClient.result`.
+        """
+        while True:
+            try:
+                return await self._ask()
+            except (ConflictError, NotFoundError, ResultUnavailableError) as error:
+                delay = next(lags, None) if await self._is_late(error) else None
+                if delay is None:
+                    raise
+            await idle(delay)
+
+    async def _is_late(self, error: TopazStatusError) -> bool:
+        """True where the job has completed: only its result is missing."""
+        if isinstance(error, ResultUnavailableError):
+            return error.status is not None and error.status.state is JobState.COMPLETED
+        if not self._completed:
+            try:
+                self._completed = (await self._status()).state is JobState.COMPLETED
+            except TopazStatusError:
+                return False
+        return self._completed

@@ -1,0 +1,164 @@
+"""One request out, one bounded answer in, every failure translated.
+
+Redirects are not followed. No function that an error passes has a key, a signed URL or an answer's body in a variable.
+This file, :mod:`.connections`, :mod:`.stream` and :mod:`.translation` are the only ones that import aiohttp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from ...core.wire.requests import Request
+from ...core.wire.responses import Response
+from ...errors import ConfigurationError, TransportError
+from ...models.download_link import Download
+from ...models.job import JobKind
+from ..settings import ACCOUNTS, Settings
+from ..timing.clock import Clock
+from ..timing.deadline import Deadline, Deadlines
+from .connections import CLOSED, HEADERS_READ, Connections, through, with_these_alone
+from .network import Proxy
+from .stream import Stream
+from .translation import check_passed, translate
+
+
+@attrs.define(eq=False)
+class Transport:
+    """Sends requests through its own connection pool, or through a caller's session, which it never closes."""
+
+    _settings: Settings
+    _connections: Connections
+    _deadlines: Deadlines = attrs.field(init=False)
+    _answered: Callable[[JobKind, int | None], None] = attrs.field(init=False)
+
+    def open(self, clock: Clock, answered: Callable[[JobKind, int | None], None]) -> None:
+        """Make the pool; needs the running loop.
+
+        ``answered`` is told of each exchange: the kind of job, and the status, ``None`` where no usable answer came.
+        """
+        self._answered = answered
+        self._deadlines = Deadlines(clock, self._settings.request_timeout)
+        self._connections.open()
+
+    def download_slots(self) -> int:
+        """See :meth:`Connections.download_slots`."""
+        return self._connections.download_slots()
+
+    async def close(self) -> None:
+        """Close the pools and every connection in them."""
+        await self._connections.close()
+        self._deadlines.close()
+
+    def check_key(self, kind: JobKind) -> None:
+        """Raise ConfigurationError at the door where there is no key for a kind of job."""
+        self._settings.key(kind)
+
+    async def send(self, request: Request) -> Response:
+        """Make one exchange, ``request_timeout`` seconds at most.
+
+        Raises:
+            TransportError: no usable answer came.
+            ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
+        """
+        connections = self._connections
+        door = connections.doors.get(ACCOUNTS[request.kind]) or connections.open_door(request.kind)
+        if door.session.closed:
+            del door  # it knows the key
+            raise ConfigurationError(CLOSED)
+        answer = None
+        try:
+            with Deadline(TimeoutError, self._deadlines):
+                answer = await door.session.request(
+                    request.method, door.url(request.path), allow_redirects=False, **door.options
+                )
+                size = request.max_bytes
+                body = _whole(answer, size) if answer.closed else await _read(answer, size)
+                check_passed(answer.status, door.proxy)
+        except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
+            failure = translate(error, request.job, door.cleaned, door.proxy)
+            del door, answer  # they know the key
+        else:
+            self._answered(request.kind, answer.status)
+            return Response(answer.status, answer.headers, door.without_key(body))
+        self._answered(request.kind, None)
+        raise failure
+
+    @contextlib.asynccontextmanager
+    async def stream(self, link: Download, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
+        """Fetch a result file. No key goes along; redirects between storage hosts are followed.
+
+        ``request_timeout`` bounds each silence, not the whole.
+
+        Raises:
+            TransportError: no answer came.
+        """
+        session = self._connections.storage
+        silence = self._settings.request_timeout
+        failure: TransportError | None = None
+        proxy = await self._proxy_for(link.url)
+        try:
+            stream = Stream(
+                await session.get(
+                    URL(link.url, encoded=True),
+                    headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
+                    raise_for_status=False,
+                    auto_decompress=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence),
+                    middlewares=(with_these_alone(headers),),
+                    **HEADERS_READ,
+                    **through(proxy),
+                )
+            )
+        except Exception as error:  # noqa: BLE001  # as above
+            failure = translate(error, None, proxy=proxy)
+        if failure is not None:
+            raise failure
+        async with stream:
+            check_passed(stream.status, proxy)
+            yield stream
+
+    async def _proxy_for(self, url: str) -> Proxy | None:
+        """The proxy for a storage host; in a thread where the system is asked, which may look up names."""
+        network = self._connections.network
+        if network.trust_env:
+            return await asyncio.to_thread(network.proxy_for, url)
+        return network.proxy_for(url)
+
+
+def _whole(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body of an answer that is closed: all of it is there, or its stream raises what it was closed for."""
+    body = answer.content.read_nowait()
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
+async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body, decompressed as it comes, never more than ``max_bytes`` of it.
+
+    At its end the connection has gone back to the pool by itself, but for one that is said to be upgraded; before it,
+    there is no more use for it.
+    """
+    content = answer.content
+    try:
+        body = content.read_nowait() if content.is_eof() else await content.readany()
+        pieces, size = [body], len(body)
+        while size <= max_bytes and not content.at_eof() and (piece := await content.readany()):
+            pieces.append(piece)
+            size += len(piece)
+    finally:
+        if not answer.closed:
+            answer.close()
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+    return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> TransportError:
+    return TransportError(f"the answer is larger than {max_bytes} bytes")

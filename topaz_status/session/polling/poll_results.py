@@ -1,0 +1,321 @@
+"""What looks find, and what follows from it: for the schedule, for the API keys, for the pollers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import attrs
+
+from ...core.health.ending import GONE_TWICE_APART, KeyTrust, about, failure, never_heals, proves_key
+from ...core.health.wave import MANY, Wave
+from ...core.schedule.entry import JobLook, Look, PageLook
+from ...core.schedule.schedule import Schedule
+from ...core.wire.decode import parse_json
+from ...core.wire.lazy import LazyStatus, PageReader, Reading, read_answer
+from ...core.wire.list_page import SweptPage, read_sweep
+from ...core.wire.responses import Response, service_time
+from ...errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DecodeError,
+    NotFoundError,
+    ServiceError,
+    TopazStatusError,
+)
+from ...models.job import JobKind, JobRef
+from ..settings import ACCOUNTS, Account, Settings
+from ..telemetry import Journal
+from ..timing.backoff_delays import Jitter
+from ..timing.clock import Clock
+from .circuit_breakers import Circuits
+from .poller import Poller
+from .registry import Roster
+
+LONGEST_DOUBT: Final = 4.0
+"""Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
+LIST_PAUSE: Final = 15.0
+"""Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
+LONGEST_LIST_PAUSE: Final = 300.0
+"""Seconds to which it doubles."""
+
+
+@attrs.define(eq=False)
+class Findings:
+    """Acts on each answer in one synchronous step."""
+
+    _clock: Clock
+    _settings: Settings
+    _roster: Roster
+    _schedule: Schedule
+    _journal: Journal
+    _jitter: Jitter
+    _circuits: Circuits
+    _trust: dict[Account, KeyTrust] = attrs.field(init=False)
+    _list_failures: dict[JobKind, int] = attrs.field(init=False)
+    _waves: dict[JobKind, Wave] = attrs.field(init=False)
+    _refusals: Wave = attrs.field(factory=Wave, init=False)
+    """Of jobs that were seen, and are refused in what seem to be the service's own words."""
+
+    def __attrs_post_init__(self) -> None:
+        self._trust = {account: KeyTrust() for account in Account}
+        self._list_failures = dict.fromkeys(JobKind, 0)
+        over_all = Wave()
+        self._waves = {kind: Wave(over_all) for kind in JobKind}
+
+    # -- answers of use -----------------------------------------------------------------------------------------------
+
+    def saw(self, look: Look, asked_by: Poller | None, response: Response, sent_at: float) -> None:
+        """Take in a 200.
+
+        Raises:
+            DecodeError: it is not what was asked for.
+        """
+        if isinstance(look, PageLook):
+            self._saw_page(look, response, sent_at)
+        elif self._roster.is_watched(asked_by):
+            self._saw_job(look, asked_by, response, sent_at)
+        else:
+            parse_json(response.body)
+        kind, now = look.kind, self._clock.now()
+        self._trust[ACCOUNTS[kind]].accepted()
+        self._circuits.used(kind, now)
+        self._journal.took(kind, now - sent_at)
+
+    def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
+        job, clock = look.job, self._clock
+        reading = read_answer(job, response.body, service_time(response.headers, wall=clock.wall()))
+        seen, status = reading
+        now = clock.now()
+        self._journal.looked(job, status.word, now - sent_at)
+        self._schedule.saw(look, now, (seen,))
+        for wave in self._listening(job.kind):
+            wave.answered()
+            wave.saw(job, now)
+        self._deal(look, poller, reading, sent_at)
+
+    def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
+        """Deal out what a page says of watched jobs. What it does not say means nothing."""
+        service_now = service_time(response.headers, wall=self._clock.wall())
+        page = read_sweep(look.kind, parse_json(response.body))
+        readings = self._watched_on(page, response.body, service_now, sent_at)
+        now = self._clock.now()
+        self._journal.swept(look, len(page.items), len(readings), now - sent_at)
+        self._list_failures[look.kind] = 0
+        self._schedule.saw(look, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
+        for wave in self._listening(look.kind) if readings else ():
+            self._shown(wave, readings, now)
+        for poller, reading in readings.items():
+            self._deal(look, poller, reading, sent_at)
+
+    def _listening(self, kind: JobKind) -> Iterable[Wave]:
+        """The waves to which it matters that a job of this kind is shown: mostly there is none."""
+        missing, refused = self._waves[kind], self._refusals
+        if not (refused.missing or missing.listens):
+            return ()
+        return [wave for wave in (missing, refused) if wave.listens]
+
+    @staticmethod
+    def _shown(wave: Wave, readings: dict[Poller, Reading], now: float) -> None:
+        """Note which jobs a page shows; a video that it says has ended is not shown before it is asked for itself."""
+        wave.answered()
+        for poller, (seen, _) in readings.items():
+            if not (seen.terminal and poller.job.kind is JobKind.VIDEO):
+                wave.saw(poller.job, now)
+
+    def _deal(self, look: Look, poller: Poller, reading: Reading, sent_at: float) -> None:
+        """Give a poller what was seen of its job, which the schedule knows already and may have dropped as over.
+
+        Where that fails, which is a bug of ours or of a handler of the log, it must not be the end of looking.
+        """
+        seen, status = reading
+        try:
+            if status is None:
+                poller.listed(sent_at, ended=seen.terminal)
+            elif seen.terminal:
+                self._end(poller, status, sent_at)
+            else:
+                last = poller.last
+                if last is None or status.word != last.word or poller.claim is not None:
+                    self._note_word(poller, status, sent_at)
+                poller.take(status, sent_at)
+        except Exception as error:  # noqa: BLE001  # as it says
+            self._journal.bug(look, error)
+            if self._roster.is_watched(poller):
+                self._schedule.add(poller.job, self._clock.now())
+
+    def _watched_on(self, page: SweptPage, body: bytes, service_now: float, sent_at: float) -> dict[Poller, Reading]:
+        """Read what a page says of jobs that were watched when it was asked for."""
+        readings: dict[Poller, Reading] = {}
+        reader = PageReader(page, body, service_now)
+        read, find = reader.read, self._roster.listed_as(page.kind)
+        for index, job_id, item in page:
+            poller = find(job_id) or find(job_id.lower())
+            if poller is None or poller in readings or poller.started_at > sent_at:
+                continue
+            try:
+                readings[poller] = read(index, item, poller.job)
+            except DecodeError:
+                continue
+        reader.unshare()
+        return readings
+
+    def _note_word(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
+        """Note a change that a look, sent at ``sent_at``, found in a job; a notice may have said so before."""
+        known, word, claim = poller.word, status.word, poller.claim
+        if word != known:
+            self._journal.told(poller.job, known, word, status.state)
+            if known is not None:
+                noticed = claim is not None and claim.is_borne_out(word, sent_at)
+                self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
+        if claim is not None and sent_at >= claim.at:
+            poller.claim = None
+
+    def _end(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
+        """End a watch with its job's terminal status."""
+        self._note_word(poller, status, sent_at)
+        lag = None if poller.looked_at is None else self._clock.now() - poller.looked_at
+        poller.take(status, sent_at)
+        error = failure(status.get())
+        self._journal.ended(poller.job, error, lag)
+        self._roster.end(poller, error)
+
+    # -- answers of none ----------------------------------------------------------------------------------------------
+
+    def missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
+        """Take in that no usable answer came."""
+        now = self._clock.now()
+        sent_at = max(sent_at, now - self._settings.request_timeout)  # where it seems longer, it is we who stood still
+        self._journal.looked(look.job if isinstance(look, JobLook) else look.kind, error, now - sent_at)
+        self._circuits.missed(look, error, sent_at=sent_at, now=now)
+        if proves_key(error):
+            self._trust[ACCOUNTS[look.kind]].accepted()
+        if isinstance(look, PageLook):
+            self._missed_page(look, error, now)
+        elif self._roster.is_watched(asked_by):
+            self._missed_job(look, asked_by, error, sent_at, now)
+        self._end_the_hopeless(look.kind, error)
+
+    def _missed_job(self, look: JobLook, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
+        if isinstance(error, AuthenticationError) and self._key_refused(look.job, error, now):
+            return
+        if isinstance(error, ConfigurationError):
+            self._give_up(poller, error)
+            return
+        policy = self._settings.policy
+        due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
+        withheld = self._circuits.trouble_since(look.kind, due_at)
+        is_missing = isinstance(error, NotFoundError)
+        wave = self._missing(poller, now) if is_missing else self._refused(poller, error, now)
+        in_company = poller.is_known and len(self._roster) >= MANY
+        verdict = poller.fail(
+            error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
+        )
+        if verdict is not None:
+            self._give_up(poller, about(verdict, poller.job))
+            return
+        delay = min(self._jitter.look_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
+        if is_missing or isinstance(error, AuthenticationError):
+            longest = LONGEST_DOUBT if wave is None or not wave.goes_on else math.inf
+            delay = max(GONE_TWICE_APART, min(delay, longest))
+        retry_at = max(now + delay, sent_at + policy.min_interval)
+        poller.case.retry_at = retry_at
+        self._schedule.missed(look, now, retry_at)
+        if wave is not None and is_missing and in_company and poller.case.misses:
+            self._ask_others(poller, wave, now)
+
+    def _missing(self, poller: Poller, now: float) -> Wave:
+        """A job is answered 404: give what is known of the others of its kind, and of all, that are."""
+        kind = poller.job.kind
+        wave = self._waves[kind]
+        wave.few = self._roster.count(kind) < MANY
+        if poller.is_known and not poller.case.is_deleted and wave.missed(poller.job, now):
+            self._journal.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
+        return wave
+
+    def _refused(self, poller: Poller, error: TopazStatusError, now: float) -> Wave | None:
+        """A job that was seen may be refused for good: give what is known of others that are.
+
+        The first ones end at once. From the third on, one cause is likelier than many: something in front of the
+        service that speaks as it does, such as a gateway.
+        """
+        if not (poller.is_known and never_heals(error)):
+            return None
+        if self._refusals.missed(poller.job, now):
+            self._journal.warn_once(
+                "refusals", f"{self._refusals.extent} jobs are refused at once ({error}): this is taken for an outage"
+            )
+        return self._refusals
+
+    def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
+        """Poll as many other jobs at once as it takes to know whether the next 404 is to be believed.
+
+        They are of the kind or, where few of it are watched, of any.
+        """
+        kind, absent = missing.job.kind, wave.witness.missing
+        others = (one.job for one in self._roster if (wave.few or one.job.kind is kind) and one.job not in absent)
+        for job in itertools.islice(others, wave.lacks(missing.case.misses + 1)):
+            self._schedule.nudge(job, now)
+
+    def deleted(self, job: JobRef | None) -> None:
+        """The record of an image job, or of all (``None``), was deleted through this client: it will be missing."""
+        for poller in self._roster if job is None else filter(None, (self._roster.find(job),)):
+            if poller.job.kind is JobKind.IMAGE:
+                poller.case.is_deleted = True
+
+    def _end_the_hopeless(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Give up those that waited too long for a look which stood no chance: what other looks met is their answer."""
+        since = self._circuits.hopeless_at(kind)
+        if since == -math.inf:
+            return
+        for poller in [poller for poller in self._roster if poller.job.kind is kind]:
+            due_at = self._schedule.due_at(poller.job)
+            if due_at <= since or (due_at < math.inf and self._has_waited_enough(poller, due_at)):
+                self._give_up(poller, about(error, poller.job))
+
+    def _has_waited_enough(self, poller: Poller, due_at: float) -> bool:
+        """True where its own failed looks, and what others met since the next one was due, make up the patience."""
+        withheld = self._circuits.trouble_since(poller.job.kind, due_at) if poller.outage else 0.0
+        return withheld > 0.0 and poller.outage + withheld >= self._settings.policy.give_up_after
+
+    def _missed_page(self, look: PageLook, error: TopazStatusError, now: float) -> None:
+        """Do without the list for a while; its jobs are looked at by themselves."""
+        if isinstance(error, BadRequestError) and look.cursor is not None:
+            self._schedule.refused(look, now)
+            return
+        self._list_failures[look.kind] += 1
+        delay = self._jitter.look_delay(self._list_failures[look.kind])
+        if isinstance(error, ServiceError) and not error.is_transient:
+            delay = min(LIST_PAUSE * 2.0 ** (min(self._list_failures[look.kind], 6) - 1), LONGEST_LIST_PAUSE)
+            self._journal.refused(look.kind, error)
+        self._schedule.missed(look, now, now + delay)
+        if isinstance(error, AuthenticationError):
+            self._doubt(ACCOUNTS[look.kind], None, now)
+
+    def _key_refused(self, job: JobRef, error: AuthenticationError, now: float) -> bool:
+        """A 401 came: have another job of that key confirm it; True when this was the confirmation."""
+        account = ACCOUNTS[job.kind]
+        alone = not any(poller.job != job for poller in self._of(account))
+        if not self._trust[account].refused(job, now, alone=alone):
+            self._doubt(account, job, now)
+            return False
+        self._journal.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
+        for poller in list(self._of(account)):
+            self._give_up(poller, about(error, poller.job))
+        return True
+
+    def _doubt(self, account: Account, job: JobRef | None, now: float) -> None:
+        """Look at another job of a key that was refused, at once."""
+        other = next((poller.job for poller in self._of(account) if poller.job != job), None)
+        if other is not None:
+            self._schedule.nudge(other, now)
+
+    def _of(self, account: Account) -> Iterator[Poller]:
+        return (poller for poller in self._roster if ACCOUNTS[poller.job.kind] is account)
+
+    def _give_up(self, poller: Poller, error: TopazStatusError) -> None:
+        self._journal.ended(poller.job, error, None)
+        self._roster.end(poller, error)

@@ -1,0 +1,236 @@
+"""Who is being watched: one poller a job, from its first handle to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, TypeGuard, cast
+
+import attrs
+
+from ...core.schedule.schedule import Schedule
+from ...core.wire.lazy import LazyStatus
+from ...errors import ClientClosedError, StoreError, TopazStatusError
+from ...models.job import JobKind, JobRef, key_of
+from ..timing.backoff_delays import pause
+from ..timing.clock import Clock
+from .poller import Handle, Poller
+
+if TYPE_CHECKING:
+    from ..durable.durable_poller import KeptPoller
+    from ..durable.store_writer import Keeper, Kept
+
+AT_ONCE: Final = 500
+"""Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
+
+
+@attrs.define(eq=False)
+class Roster:
+    """All pollers of one client. The schedule knows the same jobs."""
+
+    _clock: Clock
+    _schedule: Schedule
+    _keeper: Keeper | None = None
+    """Who keeps the rows of durable watches."""
+    kinds: tuple[JobKind, ...] = attrs.field(default=(), init=False)
+    """Those of which there are jobs."""
+    _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
+    _beginning: deque[Poller] = attrs.field(factory=deque, init=False)
+    """Those that have no coroutine yet; some have ended without one."""
+    _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+
+    _torn_down: Callable[[Poller], None] = attrs.field(init=False)
+    """One for all pollers, as is their context: each weighs 64 bytes."""
+    _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pollers = {kind: {} for kind in JobKind}
+        self._torn_down = self._on_torn_down
+
+    def __iter__(self) -> Iterator[Poller]:
+        for pollers in self._pollers.values():
+            yield from pollers.values()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pollers.values()))
+
+    def count(self, kind: JobKind) -> int:
+        """Jobs of one kind."""
+        return len(self._pollers[kind])
+
+    def find(self, job: JobRef) -> Poller | None:
+        """The poller of a job."""
+        pollers = self._pollers[job.kind]
+        return pollers.get(job.id) or pollers.get(key_of(job))
+
+    def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
+        """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
+        return poller is not None and poller.is_at_work
+
+    def listed_as(self, kind: JobKind) -> Callable[[str], Poller | None]:
+        """Find the poller of a job of a kind by its id, in the spelling by which it is known or in lower case."""
+        return self._pollers[kind].get
+
+    def join(
+        self,
+        job: JobRef,
+        handle: Handle,
+        *,
+        now: float,
+        age: float = 0.0,
+        remaining: float | None = None,
+        deadline: float | None = None,
+        since: float = 0.0,
+        kept: Kept | None = None,
+    ) -> Poller:
+        """Give a handle the poller of its job: the one at work, or a new one with a fresh look.
+
+        The handle times out at ``deadline``. A new poller began ``since`` seconds ago; where it is ``kept``, its first
+        look waits until its row is on disk.
+        """
+        poller = self.find(job)
+        if poller is None or poller.ending is not None:
+            poller = self._new(job, now - since if since else now, kept)
+            if deadline is not None:
+                poller.expect_by(deadline)
+            self._start(poller, now, age, remaining)
+        elif deadline is not None:
+            poller.expect_by(deadline)
+            self._schedule.expect_by(job, poller.deadline, now)
+        poller.add(handle)
+        return poller
+
+    def leave(self, poller: Poller, handle: Handle, deadline: float | None) -> None:
+        """A handle, which times out at ``deadline``, wants no more; the last one to leave ends the polling."""
+        poller.remove(handle)
+        if not poller.handles and poller.ending is None:
+            self.end(poller, None)
+        elif deadline is not None:
+            poller.expect_no_more(deadline)
+            self._schedule.expect_by(poller.job, poller.deadline, self._clock.now())
+
+    def end(self, poller: Poller, error: TopazStatusError | None) -> None:
+        """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
+        self._forget(poller)
+        if poller.task is not None and not poller.task.done():
+            self._ending.add(poller.task)
+            poller.task.add_done_callback(self._ending.discard)
+        poller.end(poller.ended(error, self._clock))
+        if poller.task is None:
+            poller.settle()
+
+    def adopt(self, task: asyncio.Task[None]) -> None:
+        """A task that feeds watches is to end with the client, too."""
+        self._guests.add(task)
+        task.add_done_callback(self._guests.discard)
+
+    async def close(self) -> None:
+        """End every watch, and wait until their coroutines are gone."""
+        pollers = iter(list(self))
+        try:
+            while some := list(itertools.islice(pollers, AT_ONCE)):
+                self._turn_away(some)
+                await pause(0.0)
+        finally:
+            self._turn_away(pollers)
+        for task in self._guests:
+            task.cancel()
+        while pending := [*self._ending, *self._guests]:
+            await asyncio.wait(pending)
+
+    def _turn_away(self, pollers: Iterable[Poller]) -> None:
+        for poller in pollers:
+            if self.is_watched(poller):
+                text = f"the client was closed while {poller.job} was watched"
+                self.end(poller, ClientClosedError(text, job=poller.job))
+
+    def _new(self, job: JobRef, started_at: float, kept: Kept | None) -> Poller:
+        over = self._clock.loop.create_future()
+        if kept is None or self._keeper is None:
+            return Poller(job, started_at, over)
+        from ...store.json_codec import read_status  # noqa: PLC0415  # loaded by clients with a store
+        from ..durable.durable_poller import KeptPoller  # noqa: PLC0415
+
+        status = read_status(job, kept.row.status)
+        last = None if status is None else LazyStatus.of(status)
+        return KeptPoller(job, started_at, over, last=last, keeper=self._keeper, kept=kept)
+
+    def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
+        self._pollers[poller.job.kind][key_of(poller.job)] = poller
+        self._note_kinds(poller.job.kind)
+        self._beginning.append(poller)
+        if len(self._beginning) == 1:
+            self._clock.loop.call_soon(self._begin)
+        if type(poller) is Poller:
+            self._plan(poller, now, age, remaining, unseen=age)
+        else:
+            self._start_kept(cast("KeptPoller", poller), now, age, remaining)
+
+    def _start_kept(self, poller: KeptPoller, now: float, age: float, remaining: float | None) -> None:
+        if poller.kept.stored:
+            self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
+        else:
+            told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
+            poller.keeper.put(poller.kept, poller.kept.row, told)
+
+    def _begin(self, begun: Iterable[Poller] = ()) -> None:
+        """Give some pollers their coroutines, and the others in the next turn of the loop.
+
+        Those of the turn before have ``begun``, unless somebody canceled them before that.
+        """
+        for poller in begun:
+            if poller.task is not None and poller.task.cancelled():
+                self._on_torn_down(poller)
+        some: list[Poller] = []
+        try:
+            while self._beginning and len(some) < AT_ONCE:
+                poller = self._beginning.popleft()
+                if poller.is_at_work:
+                    coroutine = poller.run(self._torn_down)
+                    poller.task = self._clock.loop.create_task(
+                        coroutine, name="topaz_status poller", context=self._context
+                    )
+                    some.append(poller)
+        finally:
+            if some or self._beginning:
+                self._clock.loop.call_soon(self._begin, some)
+
+    def _on_disk(
+        self, poller: Poller, began_at: float, age: float, remaining: float | None, error: StoreError | None
+    ) -> None:
+        """A row is safe, and the first look at its job may go; or it is not, and the watch ends."""
+        if not self.is_watched(poller):
+            return
+        if error is not None:
+            self.end(poller, error)
+            return
+        now = self._clock.now()
+        waited = now - began_at
+        self._plan(poller, now, age + waited, None if remaining is None else remaining - waited, unseen=age + waited)
+
+    def _plan(self, poller: Poller, now: float, age: float, remaining: float | None, *, unseen: float) -> None:
+        """Have the job polled; a service that foretells its end speaks for the ``unseen`` seconds before."""
+        unseen = 0.0 if remaining is not None and remaining > 0.0 else unseen
+        self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen, deadline=poller.deadline)
+
+    def _on_torn_down(self, poller: Poller) -> None:
+        """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
+        if poller.ending is None:
+            poller.over = self._clock.loop.create_future()
+            text = f"the watch of {poller.job} was torn down"
+            self.end(poller, ClientClosedError(text, job=poller.job))
+        poller.settle()
+
+    def _forget(self, poller: Poller) -> None:
+        if self.find(poller.job) is poller:
+            del self._pollers[poller.job.kind][key_of(poller.job)]
+            self._note_kinds(poller.job.kind)
+            self._schedule.drop(poller.job)
+
+    def _note_kinds(self, changed: JobKind) -> None:
+        if bool(self._pollers[changed]) != (changed in self.kinds):
+            self.kinds = tuple(kind for kind, pollers in self._pollers.items() if pollers)

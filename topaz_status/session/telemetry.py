@@ -1,0 +1,143 @@
+"""What is written to the log, and what is counted: logger ``topaz_status``, never a key, never a signed URL."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import traceback
+from collections import Counter, deque
+from typing import Final
+
+import attrs
+
+from ..core.schedule.entry import Look, PageLook
+from ..errors import GatewayError, ServiceError, TopazStatusError, TransportError
+from ..models.job import JobKind, JobRef, JobState
+from ..models.redact import shown, without_urls
+from ..models.status_words import WORDS, state_of
+
+logger: Final = logging.getLogger("topaz_status")
+LATELY: Final = 0.2
+"""The weight of the newest answer in how long answers take."""
+_MOST_CAUSES: Final = 1000
+_LAGS_KEPT: Final = 10_000
+_LONGEST_WORD: Final = 40
+_LONGEST_TRACE: Final = 20_000
+
+
+def word_of(text: str) -> str:
+    """A service's word as the log shows it."""
+    return shown(text)[:_LONGEST_WORD]
+
+
+@attrs.define(eq=False)
+class Journal:
+    """Counts every answer and tells the log what a reader of it would want to know."""
+
+    requests: dict[tuple[JobKind, int | None], int] = attrs.field(factory=dict)
+    """By kind, and by HTTP status, ``None`` where no usable answer came."""
+    lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
+    """For each finished job, seconds from the sending of the look before to the answer that told its end."""
+    sweeps: Counter[JobKind] = attrs.field(factory=Counter)
+    """Pages read."""
+    swept_statuses: int = 0
+    """Statuses of watched jobs that pages brought."""
+    answer_times: dict[JobKind, float] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0.0))
+    """Seconds that usable answers to polls took of late; 0 before the first."""
+    _warned: set[str] = attrs.field(factory=set)
+
+    def answered(self, kind: JobKind, status: int | None) -> None:
+        """Count one exchange."""
+        answer = kind, status
+        self.requests[answer] = self.requests.get(answer, 0) + 1
+
+    def took(self, kind: JobKind, seconds: float) -> None:
+        """Note how long a usable answer took."""
+        known = self.answer_times[kind]
+        self.answer_times[kind] = known + LATELY * (seconds - known) if known else seconds
+
+    def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
+        """Note one look, by the service's word or by what went wrong."""
+        if logger.isEnabledFor(logging.DEBUG):
+            said = word_of(answer) if isinstance(answer, str) else answer
+            logger.debug("look at %s: %s (%.0f ms)", what, said, 1000 * took)
+
+    def swept(self, look: PageLook, listed: int, watched: int, took: float) -> None:
+        """Note one page."""
+        self.sweeps[look.kind] += 1
+        self.swept_statuses += watched
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "page of %s jobs: %d listed, %d of them watched (%.0f ms)", look.kind, listed, watched, 1000 * took
+            )
+
+    def told(self, job: JobRef, before: str | None, word: str, state: JobState) -> None:
+        """Note a change of a job's state, told by a word that may be new, and a word that no document lists."""
+        if before == word:
+            return
+        if state is JobState.UNKNOWN:
+            said = word_of(word)
+            self.warn_once(
+                f"word {job.kind} {said}",
+                f"{job.kind.value} service says {said!r}, a state nobody has documented; "
+                "such jobs are looked at until their timeout",
+            )
+        old = None if before is None else state_of(before, WORDS[job.kind])
+        if old is not state:
+            logger.info("%s: %s -> %s (%s)", job, old.value if old else "new", state.value, word_of(word))
+
+    def ended(self, job: JobRef, error: TopazStatusError | None, lag: float | None) -> None:
+        """Note how a watch ended."""
+        if lag is not None:
+            self.lags.append(lag)
+        if error is not None:
+            logger.info("%s: watch ended: %s", job, error)
+
+    def refused(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Warn of a list that is not shown."""
+        code = error.status_code if isinstance(error, ServiceError) else type(error).__name__
+        self.warn_once(
+            f"list {kind} {code}", f"the list of {kind.value} jobs is refused ({error}); jobs are asked for one by one"
+        )
+
+    def down(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Warn, once an outage, of a service that is down, or behind a proxy or network in trouble."""
+        found = f"{kind.value} service is down" if _is_its_own(error) else f"the {kind.value} service cannot be reached"
+        logger.warning("%s (%s): one poll at a time tests it until it answers", found, _brief(error))
+
+    def back(self, kind: JobKind, was_down: float) -> None:
+        """Note the end of an outage."""
+        logger.info("%s service is back after %.0f s", kind.value, was_down)
+
+    def wave(self, kind: JobKind | None, count: int) -> None:
+        """Warn, once a wave, of jobs that are missing together: of one kind, or of several (``None``)."""
+        logger.warning(
+            "%s 404 for %d jobs at once that were known before: this is taken for an outage, no job is "
+            "lost by it; if it lasts, check the base URL and the account, and whether somebody has deleted the records",
+            "services answer" if kind is None else f"{kind.value} service answers",
+            count,
+        )
+
+    def bug(self, look: Look, error: Exception) -> None:
+        """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
+        trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
+        with contextlib.suppress(Exception):  # it may be the log itself that fails
+            logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
+
+    def warn_once(self, cause: str, text: str, *, level: int = logging.WARNING) -> None:
+        """Warn, once per cause; a bounded number of causes is remembered."""
+        if cause not in self._warned and len(self._warned) < _MOST_CAUSES:
+            self._warned.add(cause)
+            logger.log(level, text)
+
+
+def _is_its_own(error: TopazStatusError) -> bool:
+    """Tell whether the service itself answered."""
+    return not isinstance(error, TransportError | GatewayError)
+
+
+def _brief(error: TopazStatusError) -> str:
+    """What went wrong, about whichever job."""
+    if isinstance(error, GatewayError):
+        return f"something in front of it answers {error.status_code}: check any proxy, firewall or gateway on the way"
+    return f"answers {error.status_code}" if isinstance(error, ServiceError) else str(error.args[0])

@@ -1,0 +1,68 @@
+"""Time limits of one length, any number of them under one timer: the first to begin is the first to run out."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import takewhile
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from .cancel_scope import Interrupt
+from .clock import Clock
+from .timers import GRAIN
+
+
+@attrs.define(eq=False)
+class Deadlines:
+    """The limits that run, each ``seconds`` long. The timer is set for the first, and fires also when that is over."""
+
+    clock: Clock
+    _seconds: float
+    running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
+    """When each of them runs out, in that order."""
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def begin(self, deadline: Deadline) -> None:
+        """Ring it in ``seconds`` from now."""
+        clock = self.clock
+        at = self.running[deadline] = clock.now() + self._seconds
+        if self._timer is None:
+            self._timer = clock.loop.call_at(at, self._fire)
+
+    def close(self) -> None:
+        """Ring nothing any more."""
+        self.running.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self.clock.now()
+        over = [deadline for deadline, _ in takewhile(lambda item: item[1] <= now, self.running.items())]
+        for deadline in over:
+            del self.running[deadline]
+            deadline.ring()
+        for at in self.running.values():
+            self._timer = self.clock.loop.call_at(max(at, now + GRAIN), self._fire)
+            break
+
+
+@attrs.define(eq=False)
+class Deadline(Interrupt):
+    """``with Deadline(TimeoutError, deadlines):`` ends what is inside with ``TimeoutError()`` when its time is up."""
+
+    _deadlines: Deadlines
+
+    def __enter__(self) -> Self:
+        self._deadlines.begin(self)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._deadlines.running.pop(self, None)
+        if self._struck:
+            super().__exit__(kind, error, traceback)

@@ -1,0 +1,95 @@
+"""Statuses, errors and tags as the JSON that a store keeps, and back. No signed URL goes in, and no key.
+
+A status is kept as the service sent it, less its links, which are as good as keys and die within hours: read back, its
+``result_url`` is ``None``, and ``client.result(job)`` asks for a fresh link.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from ..core.health.ending import failure
+from ..core.wire.decode import decode_status, parse_json
+from ..errors import ConfigurationError, DecodeError, JobLostError, ServiceError, TopazStatusError
+from ..models import JobStatus
+from ..models.fields import Fact, Unit
+from ..models.job import JobRef
+from ..models.redact import scrubbed
+
+_LINKS: Final = frozenset({Unit.URL, Unit.URLS})
+_KINDS: Final = {kind.__name__: kind for kind in ServiceError.__subclasses__()}
+_FACTS: Final = ("status_code", "message", "code", "retry_after", "details")
+
+
+def write_tag(tag: Any) -> str | None:
+    """A caller's tag as JSON.
+
+    Raises:
+        ConfigurationError: it would not come back as it is.
+    """
+    if tag is None:
+        return None
+    try:
+        text = orjson.dumps(tag)
+        same = bool(orjson.loads(text) == tag)
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise ConfigurationError(
+            "with a store a tag is JSON: text, numbers, True, False, None, lists, and dicts with text for keys"
+        )
+    return text.decode()
+
+
+def read_tag(text: str | None) -> Any:
+    """The tag again."""
+    return None if text is None else orjson.loads(text)
+
+
+def write_status(status: JobStatus) -> str:
+    """A status as JSON, without links."""
+    return orjson.dumps(scrubbed(_unlinked(status)), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def read_status(job: JobRef, text: str | None) -> JobStatus | None:
+    """The status again; ``None`` for none, and for one that this version cannot read."""
+    if text is None:
+        return None
+    try:
+        return decode_status(job, parse_json(text.encode()))
+    except DecodeError:
+        return None
+
+
+def write_error(error: TopazStatusError | None) -> str | None:
+    """What the status does not tell of an end: that the job is lost, or what the service answered."""
+    if isinstance(error, JobLostError):
+        return orjson.dumps({"type": type(error).__name__}).decode()
+    if isinstance(error, ServiceError):
+        facts = {name: scrubbed(getattr(error, name)) for name in _FACTS}
+        return orjson.dumps({"type": type(error).__name__, **facts}, default=repr).decode()
+    return None
+
+
+def read_error(job: JobRef, status: JobStatus | None, text: str | None) -> TopazStatusError | None:
+    """The error again: of the status, or of what was written beside it."""
+    if text is None:
+        return None if status is None else failure(status)
+    facts = orjson.loads(text)
+    kind = facts.pop("type")
+    if kind == JobLostError.__name__:
+        return JobLostError(job, status)
+    return _KINDS.get(kind, ServiceError)(facts.pop("status_code"), facts.pop("message"), job=job, **facts)
+
+
+def _unlinked(fact: Fact) -> dict[str, Any]:
+    body = fact.to_dict()
+    for name, key, wire in fact.wires:
+        value = getattr(fact, name)
+        if wire.unit in _LINKS:
+            body.pop(key, None)
+        elif isinstance(value, Fact) and isinstance(body.get(key), dict):
+            body[key] = _unlinked(value)
+    return body

@@ -1,0 +1,1 @@
+"""Virtual time: an event loop whose clock jumps, and connections in memory for it."""

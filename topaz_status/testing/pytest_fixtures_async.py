@@ -1,0 +1,24 @@
+"""The fixtures that need pytest-asyncio; imported by the plugin once that is known to be there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from .simulator.simulator import Simulator
+
+
+@pytest_asyncio.fixture
+async def topaz_simulator_url(topaz_simulator: Simulator) -> AsyncIterator[str]:
+    """The base URL of ``topaz_simulator``, served on the test's own loop: on loopback, in virtual time in memory."""
+    from .loop.virtual import VirtualLoop  # noqa: PLC0415
+
+    if isinstance(asyncio.get_running_loop(), VirtualLoop):
+        yield topaz_simulator.base_url
+        return
+    async with topaz_simulator.serve() as url:
+        yield url

@@ -1,0 +1,1 @@
+"""What goes wrong on purpose: rules, broken bodies and broken connections."""
