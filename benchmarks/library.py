@@ -13,9 +13,9 @@ from model import EPOCH, RTT, Run
 from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
-from topaz_status.core.observation import Sighting
+from topaz_status.core.observation import Observation
 from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
-from topaz_status.core.schedule.entry import Look
+from topaz_status.core.schedule.entry import Poll
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.models.job import JobKind
 from topaz_status.session.engine import Engine
@@ -94,10 +94,12 @@ class Blinkered(Schedule):
 
     hidden: ClassVar[Mapping[str, Any]] = {}
 
-    def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
+    def saw(
+        self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
+    ) -> None:
         """As ever, with less."""
-        less = [attrs.evolve(seen, **self.hidden) for seen in sightings]
-        super().saw(look, now, less, next_cursor=next_cursor)
+        less = [attrs.evolve(seen, **self.hidden) for seen in observations]
+        super().saw(poll, now, less, next_cursor=next_cursor)
 
 
 class WithoutEta(Blinkered):
@@ -131,7 +133,7 @@ class FrozenLifetimes(Lifetimes):
 
     table_type = FrozenTable
 
-    def first_look(self, kind: JobKind, over: float) -> None:
+    def first_poll(self, kind: JobKind, over: float) -> None:
         """Learn nothing."""
 
 

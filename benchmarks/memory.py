@@ -191,7 +191,7 @@ async def park_plain(_pipe: Connection, order: Order) -> float:
     return weight
 
 
-PARKED: Final = {
+COVERED: Final = {
     "library, a watch": park_watches,
     "library, its status read": park_read,
     "library, a watch awaited by a task": park_awaited,
@@ -201,10 +201,10 @@ PARKED: Final = {
 
 def weigh(watches: int, show: Callable[[str], None]) -> dict[str, dict[str, float]]:
     """Bytes a watch, by who holds it and by state and method."""
-    found: dict[str, dict[str, float]] = {name: {} for name in PARKED}
+    found: dict[str, dict[str, float]] = {name: {} for name in COVERED}
     with Child(serve_canned) as server:
         url = server.receive()
-        for name, work in PARKED.items():
+        for name, work in COVERED.items():
             for state, target in (("unanswered", None), ("answered", url)):
                 for method in ("tracemalloc", "rss"):
                     show(f"{name}, {state}, by {method}")

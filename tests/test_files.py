@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from topaz_status import ConfigurationError, JobKind, JobRef
-from topaz_status.download.files import Partial, default_name, file_name
+from topaz_status.download.files import PartialFile, default_name, file_name
 from topaz_status.testing import Simulator
 
 NASTY = st.text(st.sampled_from("ab./\\:\0 \n~%\u2024\u2025\u202e\uff0f\uff0e\u2215\ud800ü💥"), max_size=12) | st.text(
@@ -102,7 +102,7 @@ def test_a_partial_file_is_nobody_elses(tmp_path: Path) -> None:
     """It is made where none was, for its owner alone to read, and is gone when it is given up."""
     before = os.umask(0)
     try:
-        partial, other = Partial.make(tmp_path), Partial.make(tmp_path)
+        partial, other = PartialFile.make(tmp_path), PartialFile.make(tmp_path)
     finally:
         os.umask(before)
     assert partial.path != other.path
@@ -120,7 +120,7 @@ def test_what_lies_under_its_name_is_not_followed(tmp_path: Path) -> None:
     private.chmod(0o600)
     folder = tmp_path / "folder"
     folder.mkdir()
-    partial = Partial.make(folder)
+    partial = PartialFile.make(folder)
     partial.path.unlink()
     partial.path.symlink_to(private)
     partial.write(b"evil")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, JobStatus, PollPolicy, TopazStatusError
 from topaz_status.core.wire.decode import decode_history, decode_image_page, decode_status, parse_json
-from topaz_status.core.wire.list_page import read_sweep
-from topaz_status.core.wire.observe import sight
+from topaz_status.core.wire.list_page import decode_list_page
+from topaz_status.core.wire.observe import observe_status
 from topaz_status.core.wire.requests import get_status
 from topaz_status.core.wire.responses import Response, check, service_time
 from topaz_status.testing import run_virtual
@@ -72,7 +72,7 @@ def test_reading_an_answer(kind: JobKind, code: int, fields: list[tuple[str, str
     except TopazStatusError as error:
         told = str(error)
     if told is None:
-        seen = sight(status, job=job, service_now=service_time(response.headers, wall=1.8e9))
+        seen = observe_status(status, job=job, service_now=service_time(response.headers, wall=1.8e9))
         assert seen.terminal == status.state.is_terminal
         assert status.job == job
     assert told != ""
@@ -85,8 +85,8 @@ def test_reading_a_list(value: Any) -> None:
     reads: tuple[Callable[[Any], object], ...] = (
         decode_image_page,
         decode_history,
-        lambda data: list(read_sweep(JobKind.IMAGE, data)),
-        lambda data: list(read_sweep(JobKind.VIDEO, data)),
+        lambda data: list(decode_list_page(JobKind.IMAGE, data)),
+        lambda data: list(decode_list_page(JobKind.VIDEO, data)),
     )
     for read in reads:
         with contextlib.suppress(TopazStatusError):

@@ -19,7 +19,7 @@ from topaz_status import (
     ServiceError,
     TransportError,
 )
-from topaz_status.session.timing.backoff_delays import LAG, Jitter
+from topaz_status.session.timing.backoff_delays import LAG, Backoff
 from topaz_status.testing import MEMORY_URL
 
 CALM = 0.5 * LAG
@@ -219,7 +219,7 @@ async def test_a_fresh_link_to_another_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_waits_come_to_the_limit(seed: int) -> None:
     """However the dice fall, the waits for what lags are short at first, bounded, and come to the limit together."""
-    delays = list(Jitter(seed).lag_delays())
+    delays = list(Backoff(seed).lag_delays())
     assert sum(delays) == pytest.approx(LAG)
     assert delays[0] <= 0.5
     assert max(delays) <= 4.0

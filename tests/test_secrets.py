@@ -41,7 +41,7 @@ from topaz_status import (
 )
 from topaz_status.core.wire.requests import STATUS_BYTES, get_status
 from topaz_status.models.redact import MOST_READ, MOST_SHOWN, legible, scrubbed, shown, without_queries, without_urls
-from topaz_status.session.polling.poll_results import Findings
+from topaz_status.session.polling.poll_results import PollResults
 from topaz_status.session.secret import Secret
 from topaz_status.testing import MEMORY_URL, JobPlan, Simulator
 from topaz_status.testing.simulator.faults.rules import FAULTS
@@ -475,7 +475,7 @@ async def test_a_bug_is_reported_without_what_it_quotes(
     def broken(*_: object) -> None:
         raise KeyError(SIGNED)
 
-    monkeypatch.setattr(Findings, "saw", broken)
+    monkeypatch.setattr(PollResults, "saw", broken)
     async with client_of(talkative({"status": "x"}), policy=PollPolicy(give_up_after=1)) as client:
         outcome = await client.watch("image:x").outcome()
     assert "internal error: KeyError" in str(outcome.error)

@@ -6,9 +6,9 @@ import math
 
 from hypothesis import strategies as st
 
-from topaz_status.core.observation import Sighting
+from topaz_status.core.observation import Observation
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.schedule.entry import JobLook, Look, PageLook
+from topaz_status.core.schedule.entry import JobPoll, PagePoll, Poll
 from topaz_status.core.schedule.explanation import Explanation
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.models.job import JobKind, JobRef
@@ -22,14 +22,14 @@ def job(number: int, kind: JobKind = JobKind.TRY_ON) -> JobRef:
     return JobRef(kind, f"job-{number}")
 
 
-def alive(ref: JobRef, **told: float) -> Sighting:
+def alive(ref: JobRef, **told: float) -> Observation:
     """See that a job goes on."""
-    return Sighting(ref, terminal=False, running=True, **told)
+    return Observation(ref, terminal=False, running=True, **told)
 
 
-def ended(ref: JobRef) -> Sighting:
+def ended(ref: JobRef) -> Observation:
     """See that a job is over."""
-    return Sighting(ref, terminal=True, running=False)
+    return Observation(ref, terminal=True, running=False)
 
 
 def explain(schedule: Schedule, ref: JobRef, now: float) -> Explanation | None:
@@ -47,7 +47,7 @@ class World:
         self.rate = rate
         self.now = 0.0
         self.ends: dict[JobRef, float] = {}
-        self.looked: dict[JobRef, list[float]] = {}
+        self.polled: dict[JobRef, list[float]] = {}
         self.found: dict[JobRef, float] = {}
         self.log: list[tuple[float, object]] = []
         self.listed: list[JobRef] = []
@@ -55,33 +55,33 @@ class World:
 
     def add(self, ref: JobRef, lasts: float, *, listed: bool = True) -> None:
         self.ends[ref] = self.now + lasts
-        self.looked[ref] = [self.now]
+        self.polled[ref] = [self.now]
         if listed:
             self.listed.append(ref)
         self.schedule.add(ref, self.now)
 
-    def sight(self, ref: JobRef) -> Sighting:
+    def sight(self, ref: JobRef) -> Observation:
         if self.now >= self.ends[ref]:
             return ended(ref)
         return alive(ref, **self.told.get(ref, {}))
 
-    def answer(self, look: object) -> None:
-        if isinstance(look, JobLook):
-            self.note(look.job)
-            self.schedule.saw(look, self.now, [self.sight(look.job)])
+    def answer(self, poll: object) -> None:
+        if isinstance(poll, JobPoll):
+            self.note(poll.job)
+            self.schedule.saw(poll, self.now, [self.sight(poll.job)])
             return
-        assert isinstance(look, PageLook)
-        refs = [ref for ref in reversed(self.listed) if ref.kind is look.kind]
-        begin = int(look.cursor or 0)
-        shown = refs[begin : begin + look.limit]
+        assert isinstance(poll, PagePoll)
+        refs = [ref for ref in reversed(self.listed) if ref.kind is poll.kind]
+        begin = int(poll.cursor or 0)
+        shown = refs[begin : begin + poll.limit]
         for ref in shown:
             self.note(ref)
-        cursor = str(begin + look.limit) if begin + look.limit < len(refs) else None
-        self.schedule.saw(look, self.now, [self.sight(ref) for ref in shown], next_cursor=cursor)
+        cursor = str(begin + poll.limit) if begin + poll.limit < len(refs) else None
+        self.schedule.saw(poll, self.now, [self.sight(ref) for ref in shown], next_cursor=cursor)
 
     def note(self, ref: JobRef) -> None:
         if ref not in self.found:
-            self.looked[ref].append(self.now)
+            self.polled[ref].append(self.now)
             if self.now >= self.ends[ref]:
                 self.found[ref] = self.now
 
@@ -92,10 +92,10 @@ class World:
                 self.now = until
                 return
             self.now = at
-            look = self.schedule.pick(self.now, KINDS)
-            assert look is not None, "next_at named a time at which nothing was due"
-            self.log.append((self.now, look))
-            self.answer(look)
+            poll = self.schedule.pick(self.now, KINDS)
+            assert poll is not None, "next_at named a time at which nothing was due"
+            self.log.append((self.now, poll))
+            self.answer(poll)
             self.now += 1.0 / self.rate
 
 
@@ -105,7 +105,7 @@ class Chaos(World):
     def __init__(self, data: st.DataObject) -> None:
         super().__init__(10.0, {JobKind.IMAGE: 4, JobKind.VIDEO: 3})
         self.data = data
-        self.flights: list[Look] = []
+        self.flights: list[Poll] = []
 
     def step(self, number: int) -> None:
         action = self.data.draw(
@@ -132,10 +132,10 @@ class Chaos(World):
             assert between == at or self.schedule.pick(between, kinds) is None
         if at < math.inf:
             self.now = at
-            look = self.schedule.pick(at, kinds)
-            assert look is not None
-            assert look.kind in kinds
-            self.flights.append(look)
+            poll = self.schedule.pick(at, kinds)
+            assert poll is not None
+            assert poll.kind in kinds
+            self.flights.append(poll)
 
     def first(self, _number: int) -> None:
         kinds = sorted(self.data.draw(st.sets(st.sampled_from(KINDS), min_size=1)))
@@ -151,23 +151,23 @@ class Chaos(World):
             ref = self.data.draw(st.sampled_from(sorted(self.ends)))
             self.schedule.expect_by(ref, self.now + self.data.draw(st.floats(-5.0, 60.0)), self.now)
 
-    def landing(self) -> Look | None:
+    def landing(self) -> Poll | None:
         return self.flights.pop(self.data.draw(st.integers(0, len(self.flights) - 1))) if self.flights else None
 
     def land(self, _number: int) -> None:
-        if look := self.landing():
-            self.answer(look)
+        if poll := self.landing():
+            self.answer(poll)
 
     def miss(self, _number: int) -> None:
-        if look := self.landing():
-            self.schedule.missed(look, self.now, self.now + self.data.draw(st.floats(0.0, 10.0)))
+        if poll := self.landing():
+            self.schedule.missed(poll, self.now, self.now + self.data.draw(st.floats(0.0, 10.0)))
 
     def refuse(self, _number: int) -> None:
-        look = self.landing()
-        if isinstance(look, PageLook):
-            self.schedule.refused(look, self.now)
-        elif look:
-            self.answer(look)
+        poll = self.landing()
+        if isinstance(poll, PagePoll):
+            self.schedule.refused(poll, self.now)
+        elif poll:
+            self.answer(poll)
 
     def go(self, _number: int) -> None:
         if self.ends:

@@ -172,11 +172,11 @@ class StatusClient:
             await engine.close()
             raise ClientClosedError("the client was closed while it was being opened")
         self._engine = engine
-        if engine.keeper is not None:
+        if engine.store_writer is not None:
             from .durable.resume import Durable  # noqa: PLC0415  # see the top
 
             check = lambda row: self._settings.key(row.job.kind)  # noqa: E731  # short, and used once
-            self._durable = Durable(engine, engine.keeper, check)
+            self._durable = Durable(engine, engine.store_writer, check)
         return self
 
     async def aclose(self) -> None:
@@ -239,7 +239,7 @@ class StatusClient:
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
-        return collect.completions(engine.clock, start, jobs, engine.roster.adopt)
+        return collect.completions(engine.clock, start, jobs, engine.registry.adopt)
 
     def resume(self) -> Completions:
         """Take up all unfinished watches in the store, and all outcomes that nobody acknowledged, as of this call.
@@ -316,7 +316,7 @@ class StatusClient:
         from .webhook import readings  # noqa: PLC0415  # see the top
 
         for notice in readings(job_or_payload):
-            if engine.roster.find(notice.job):
+            if engine.registry.find(notice.job):
                 engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
                 return notice.job
         return None
@@ -329,7 +329,7 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open, or ``job`` names none.
         """
-        poller = self._live().roster.find(as_ref(job))
+        poller = self._live().registry.find(as_ref(job))
         return None if poller is None else poller.status
 
     def fleet(self, *, limit: int = 1000) -> Fleet:
@@ -430,7 +430,7 @@ class StatusClient:
 
         ref = as_ref(job)
         downloads = self._live().downloads
-        order = results.Order(ref, Path(folder), name, max_bytes, progress)
+        order = results.DownloadRequest(ref, Path(folder), name, max_bytes, progress)
         order.check()
         links = Links(lambda: self.result(ref), lambda: self.get(ref))
         return await downloads.run(lambda: results.save(self._transport, links, order, downloads.idle))
@@ -439,7 +439,7 @@ class StatusClient:
 
     async def _call(self, request: Request, read: Callable[[Response], T]) -> T:
         engine = self._live()
-        answer = await engine.exchange.call(request, read)
+        answer = await engine.calls.call(request, read)
         if request.method == "DELETE":
             engine.feed.deleted(request.job)
         return answer

@@ -29,7 +29,7 @@ StartWatch = Callable[[JobRef], Watch[Any]]
 
 
 @attrs.define(eq=False)
-class Run:
+class Batch:
     """The handles of one collection and the outcomes that wait to be taken."""
 
     clock: Clock
@@ -181,7 +181,7 @@ class Completions:
     Leaving the loop, closing it, or dropping the last reference to it drops its own handles, and no others.
     """
 
-    _run: Run
+    _run: Batch
 
     def __aiter__(self) -> Self:
         return self
@@ -243,7 +243,7 @@ def completions(
     Raises:
         ConfigurationError: an item of a plain iterable names no job; none is watched then.
     """
-    run = Run(clock, watch)
+    run = Batch(clock, watch)
     if isinstance(jobs, AsyncIterable):
         run.reader = clock.loop.create_task(run.reading(run.read(jobs)))
         adopt(run.reader)

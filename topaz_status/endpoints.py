@@ -56,7 +56,7 @@ UNSET: Final = Unset.UNSET
 
 
 @attrs.define
-class Trail:
+class CursorGuard:
     """Where a walk through a list has been: cursors may repeat, or go on for ever."""
 
     _cursors: set[str | None] = attrs.field(factory=lambda: {None})
@@ -165,7 +165,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
             TopazStatusError: as for :meth:`page`.
         """
         cursor: str | None = None
-        trail = Trail()
+        trail = CursorGuard()
         while True:
             page = await self.page(cursor, page_size)
             for status in page.statuses:
@@ -231,7 +231,7 @@ class VideoEndpoint(Endpoint[VideoStatus]):
             TopazStatusError: as for :meth:`get`.
         """
         cursor: str | None = None
-        trail = Trail()
+        trail = CursorGuard()
         while True:
             page = await self._get(requests.video_history(cursor), decode_history)
             for record in page.records:

@@ -10,12 +10,12 @@ import attrs
 from .errors import TopazStatusError
 from .models import JobStatus
 from .models.job import JobRef, JobState
-from .models.pydantic_schema import Shown
+from .models.pydantic_schema import PydanticSchema
 from .session.durable.receipt import Receipt
 
 
 @attrs.frozen(kw_only=True)
-class Outcome(Shown):
+class Outcome(PydanticSchema):
     """What became of one watch, as a value: nothing about a job is raised here."""
 
     job: JobRef | None

@@ -130,7 +130,9 @@ class Fleet:
 
     def _newcomers(self) -> list[Poller]:
         room = self.limit - len(self._followed)
-        if room <= 0 or len(self._followed) >= len(self._engine.roster):
+        if room <= 0 or len(self._followed) >= len(self._engine.registry):
             return []
-        at_work: Iterable[Poller] = (one for one in self._engine.roster if one not in self._followed and one.is_at_work)
+        at_work: Iterable[Poller] = (
+            one for one in self._engine.registry if one not in self._followed and one.is_at_work
+        )
         return list(islice(at_work, room))

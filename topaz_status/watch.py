@@ -28,10 +28,10 @@ from .outcome import Outcome
 from .session.statistics import explain_watch
 
 if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
-    from .session.durable.store_writer import Kept
+    from .session.durable.store_writer import StoredRow
     from .session.engine import Engine
     from .session.polling.poller import Ending, Poller
-    from .session.timing.timers import Alarm
+    from .session.timing.timers import Timer
 
 S = TypeVar("S", bound=JobStatus)
 
@@ -57,7 +57,7 @@ class Watch(Generic[S]):
     _polls_before: int = attrs.field(init=False)
     _polls: int = attrs.field(default=0, init=False)
     _ending: Ending | None = attrs.field(default=None, init=False)
-    _alarm: Alarm | None = attrs.field(default=None, init=False)
+    _timer: Timer | None = attrs.field(default=None, init=False)
     _deadline: float | None = attrs.field(default=None, init=False)
     """When it times out, by the loop's clock."""
     _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
@@ -193,19 +193,19 @@ class Watch(Generic[S]):
         age: float,
         remaining: float | None,
         since: float = 0.0,
-        kept: Kept | None = None,
+        kept: StoredRow | None = None,
     ) -> Self:
         """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
         now = self._engine.clock.now()
         self._started_at = now - since if since else now
         deadline = self._deadline = None if timeout is None else now + timeout
-        self._poller = self._engine.roster.join(
+        self._poller = self._engine.registry.join(
             self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, kept=kept
         )
         self._engine.gate.wake()
         self._polls_before = self._poller.polls
         if deadline is not None:
-            self._alarm = self._engine.alarms.set(deadline, self)
+            self._timer = self._engine.timers.set(deadline, self)
         return self
 
     def changed(self) -> None:
@@ -219,8 +219,8 @@ class Watch(Generic[S]):
             return
         self._ending = ending
         self._polls = self._poller.polls - self._polls_before
-        if self._alarm is not None:
-            self._engine.alarms.switch_off(self._alarm)
+        if self._timer is not None:
+            self._engine.timers.switch_off(self._timer)
         _wake(self._reading)
         _wake(self._waiting)
         if self._on_end is not None:
@@ -237,14 +237,14 @@ class Watch(Generic[S]):
         if until <= self._engine.clock.now():
             return False
         self._poller.after_poll(self.ring_soon)
-        self._alarm = self._engine.alarms.set(until, self)
+        self._timer = self._engine.timers.set(until, self)
         return True
 
     def ring_soon(self) -> None:
         """Ask again whether to time out, as soon as what happens now has happened."""
-        if self._ending is None and self._alarm is not None:
-            self._engine.alarms.switch_off(self._alarm)
-            self._alarm = self._engine.alarms.after(0.0, self)
+        if self._ending is None and self._timer is not None:
+            self._engine.timers.switch_off(self._timer)
+            self._timer = self._engine.timers.after(0.0, self)
 
     def _time_out(self) -> None:
         waited = self._engine.clock.now() - self._started_at
@@ -262,7 +262,7 @@ class Watch(Generic[S]):
         ending = self._poller.ending
         if ending is None:
             ending = self._poller.ended(error, self._engine.clock)
-            self._engine.roster.leave(self._poller, self, self._deadline)
+            self._engine.registry.leave(self._poller, self, self._deadline)
             if self._poller.is_at_work:
                 self._engine.gate.wake()  # the next deadline may be another's
         self.settle(ending)

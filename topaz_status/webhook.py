@@ -29,7 +29,7 @@ _NAMES: Final = (
 
 
 @attrs.frozen
-class Notice:
+class WebhookNotice:
     """One thing that a notice could mean."""
 
     job: JobRef
@@ -37,14 +37,14 @@ class Notice:
     """What it says of the job's state, in the service's word."""
 
 
-def readings(notice: object) -> Iterator[Notice]:
+def readings(notice: object) -> Iterator[WebhookNotice]:
     """What a notice could mean, likeliest first. Anything at all may be passed in; nothing is raised."""
     if isinstance(notice, JobRef):
-        yield Notice(notice)
+        yield WebhookNotice(notice)
         return
     data: Any = notice
     if isinstance(notice, str) and (ref := _ref_of(notice)):
-        yield Notice(ref)
+        yield WebhookNotice(ref)
         return
     if isinstance(notice, str | bytes | bytearray | memoryview):
         data = _parsed(notice)
@@ -55,7 +55,7 @@ def readings(notice: object) -> Iterator[Notice]:
     for kind, name in _NAMES:
         value = data.get(name)
         if isinstance(value, str) and (ref := _ref_of(f"{kind.value}:{value}")):
-            yield Notice(ref, word)
+            yield WebhookNotice(ref, word)
 
 
 def _ref_of(text: str) -> JobRef | None:

@@ -10,11 +10,11 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topaz_status.core.schedule.entry import PARKED, Entry, JobLook
-from topaz_status.core.schedule.poll_queue import ADMITTED, GRAIN, Agenda
+from topaz_status.core.schedule.entry import COVERED, Entry, JobPoll
+from topaz_status.core.schedule.poll_queue import ADMITTED, GRAIN, PollQueue
 from topaz_status.models.job import JobKind, JobRef
 
-LOOK = JobLook(JobRef(JobKind.IMAGE, "a"))
+LOOK = JobPoll(JobRef(JobKind.IMAGE, "a"))
 
 
 @attrs.define(eq=False)
@@ -26,9 +26,9 @@ class Item(Entry):
     urgent: bool = False
     due_at: float = 0.0
     remind_at: float = 0.0
-    rung: int = PARKED
+    level: int = COVERED
 
-    def send(self) -> JobLook:
+    def send(self) -> JobPoll:
         return LOOK
 
     def worth_at(self, now: float) -> float:
@@ -38,17 +38,17 @@ class Item(Entry):
         return max(self.since + worth / self.slope, now)
 
 
-def new_agenda(*, exact: bool = False) -> Agenda:
-    return Agenda(0.1, lambda entry: entry.due_at + 10.0, exact=exact)
+def new_agenda(*, exact: bool = False) -> PollQueue:
+    return PollQueue(0.1, lambda entry: entry.due_at + 10.0, exact=exact)
 
 
-def served(agenda: Agenda, now: float) -> list[Entry]:
+def served(queue: PollQueue, now: float) -> list[Entry]:
     """Take everything that is due, best first."""
     order = []
-    while agenda.due_by(now):
-        order.append(agenda.best())
-        agenda.remove(order[-1])
-        agenda.settle(now)
+    while queue.due_by(now):
+        order.append(queue.best())
+        queue.remove(order[-1])
+        queue.settle(now)
     return order
 
 
@@ -56,15 +56,15 @@ def served(agenda: Agenda, now: float) -> list[Entry]:
 @given(st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=40), st.booleans())
 def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[float, bool]], exact: bool) -> None:
     """``next_at`` names the first due time, nothing is due before it, and at the end all have been."""
-    agenda = new_agenda(exact=exact)
+    queue = new_agenda(exact=exact)
     entries = [Item(urgent=urgent) for _, urgent in items]
     for entry, (at, _) in zip(entries, items, strict=True):
-        agenda.put(entry, at)
+        queue.put(entry, at)
     seen: list[tuple[float, Entry]] = []
-    while (at := agenda.next_at()) < math.inf:
-        assert at == min(entry.due_at for entry in entries if entry.rung != PARKED)
-        assert not agenda.due_by(at - 1e-6)
-        order = served(agenda, at)
+    while (at := queue.next_at()) < math.inf:
+        assert at == min(entry.due_at for entry in entries if entry.level != COVERED)
+        assert not queue.due_by(at - 1e-6)
+        order = served(queue, at)
         assert order
         seen += [(at, entry) for entry in order]
     assert sorted(map(id, entries)) == sorted(id(entry) for _, entry in seen)
@@ -73,126 +73,126 @@ def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[floa
 
 def test_the_greatest_worth_goes_first_and_the_urgent_before_it() -> None:
     """An octave of worth is a rung; on one rung who came first goes first."""
-    agenda = new_agenda()
+    queue = new_agenda()
     small, large, twin, urgent = Item(1.0), Item(100.0), Item(100.0), Item(0.001, urgent=True)
     for entry in (small, large, twin, urgent):
-        agenda.put(entry, 5.0)
-    assert served(agenda, 5.0) == [urgent, large, twin, small]
+        queue.put(entry, 5.0)
+    assert served(queue, 5.0) == [urgent, large, twin, small]
 
 
 def test_while_something_is_due_what_else_becomes_so_is_noticed_within_a_grain() -> None:
     """Not at each decision: it would cost more than the decision itself."""
-    agenda = new_agenda()
+    queue = new_agenda()
     first, better = Item(1.0), Item(100.0)
-    agenda.put(first, 5.0)
-    agenda.put(better, 5.0 + GRAIN / 2.0)
-    assert agenda.due_by(5.0)
-    assert agenda.due_by(5.0 + GRAIN * 0.9)
-    assert agenda.best() is first
-    assert agenda.due_by(5.0 + GRAIN)
-    assert agenda.best() is better
+    queue.put(first, 5.0)
+    queue.put(better, 5.0 + GRAIN / 2.0)
+    assert queue.due_by(5.0)
+    assert queue.due_by(5.0 + GRAIN * 0.9)
+    assert queue.best() is first
+    assert queue.due_by(5.0 + GRAIN)
+    assert queue.best() is better
 
 
 def test_the_urgent_do_not_wait_for_the_grain() -> None:
     """Somebody said that there is news."""
-    agenda = new_agenda()
+    queue = new_agenda()
     first, urgent = Item(100.0), Item(0.001, urgent=True)
-    agenda.put(first, 5.0)
-    assert agenda.due_by(5.0)
-    agenda.put(urgent, 5.0)
-    assert agenda.due_by(5.0)
-    assert agenda.best() is urgent
+    queue.put(first, 5.0)
+    assert queue.due_by(5.0)
+    queue.put(urgent, 5.0)
+    assert queue.due_by(5.0)
+    assert queue.best() is urgent
 
 
 def test_a_burst_does_not_wait_for_the_grain() -> None:
     """Only a part of it becomes due in one step, the next part in the next step."""
-    agenda = new_agenda()
+    queue = new_agenda()
     for _ in range(10 * ADMITTED):
-        agenda.put(Item(), 5.0)
+        queue.put(Item(), 5.0)
     for step in range(1, 11):
-        assert agenda.due_by(5.0)
-        assert len(agenda) == step * ADMITTED
+        assert queue.due_by(5.0)
+        assert len(queue) == step * ADMITTED
 
 
 def test_a_burst_does_not_wait_for_a_grain_that_began_before_it() -> None:
     """What was looked into a moment ago was nothing yet."""
-    agenda = new_agenda()
-    agenda.put(Item(), 5.0)
-    assert len(served(agenda, 5.0)) == 1
+    queue = new_agenda()
+    queue.put(Item(), 5.0)
+    assert len(served(queue, 5.0)) == 1
     for _ in range(3 * ADMITTED):
-        agenda.put(Item(), 5.0 + GRAIN / 4.0)
+        queue.put(Item(), 5.0 + GRAIN / 4.0)
     for step in range(1, 4):
-        assert agenda.due_by(5.0 + GRAIN / 2.0)
-        assert len(agenda) == step * ADMITTED
+        assert queue.due_by(5.0 + GRAIN / 2.0)
+        assert len(queue) == step * ADMITTED
 
 
 def test_worth_that_grows_is_noticed() -> None:
     """Who overtakes others while all of them wait is served before them."""
-    agenda = new_agenda()
+    queue = new_agenda()
     steady, growing = Item(1.0, since=0.0), Item(50.0, since=9.9)
-    agenda.put(steady, 10.0)
-    agenda.put(growing, 10.0)
-    assert agenda.due_by(10.0)
-    agenda.settle(10.0)
-    assert agenda.best() is steady
-    assert agenda.due_by(14.0)
-    assert agenda.best() is growing
+    queue.put(steady, 10.0)
+    queue.put(growing, 10.0)
+    assert queue.due_by(10.0)
+    queue.settle(10.0)
+    assert queue.best() is steady
+    assert queue.due_by(14.0)
+    assert queue.best() is growing
 
 
 def test_putting_again_replaces() -> None:
     """An entry is in one place only, whatever it was before."""
-    agenda = new_agenda()
+    queue = new_agenda()
     entry = Item()
     for at in (50.0, 5.0, 20.0):
-        agenda.put(entry, at)
-    assert agenda.next_at() == 20.0
-    assert not agenda.due_by(19.0)
-    assert served(agenda, 20.0) == [entry]
-    assert not agenda.due_by(60.0)
-    agenda.put(entry, 70.0)
-    agenda.remove(entry)
-    assert agenda.next_at() == math.inf
-    assert len(agenda) == 0
+        queue.put(entry, at)
+    assert queue.next_at() == 20.0
+    assert not queue.due_by(19.0)
+    assert served(queue, 20.0) == [entry]
+    assert not queue.due_by(60.0)
+    queue.put(entry, 70.0)
+    queue.remove(entry)
+    assert queue.next_at() == math.inf
+    assert len(queue) == 0
 
 
 def test_the_longest_overdue_is_known() -> None:
     """Of those that are due, whose limit passed first; who was served is not among them."""
-    agenda = new_agenda()
+    queue = new_agenda()
     entries = [Item() for _ in range(3)]
     for entry, at in zip(entries, (7.0, 3.0, 5.0), strict=True):
-        agenda.put(entry, at)
-    agenda.due_by(8.0)
-    agenda.settle(8.0)
-    agenda.due_by(12.9)
-    assert agenda.first_late() == (math.inf, None)
-    agenda.due_by(18.0)
-    assert agenda.first_late() == (13.0, entries[1])
-    agenda.remove(entries[1])
-    assert agenda.first_late() == (15.0, entries[2])
+        queue.put(entry, at)
+    queue.due_by(8.0)
+    queue.settle(8.0)
+    queue.due_by(12.9)
+    assert queue.first_late() == (math.inf, None)
+    queue.due_by(18.0)
+    assert queue.first_late() == (13.0, entries[1])
+    queue.remove(entries[1])
+    assert queue.first_late() == (15.0, entries[2])
 
 
 def test_who_is_found_late_keeps_its_place_on_its_rung() -> None:
     """It is not worth more for it."""
-    agenda = new_agenda()
+    queue = new_agenda()
     first, second = Item(0.001), Item(0.001)
-    agenda.put(first, 5.0)
-    agenda.put(second, 6.0)
+    queue.put(first, 5.0)
+    queue.put(second, 6.0)
     for now in (6.0, 15.5):
-        assert agenda.due_by(now)
-        agenda.settle(now)
-    assert agenda.first_late() == (15.0, first)
-    assert agenda.best() is first
+        assert queue.due_by(now)
+        queue.settle(now)
+    assert queue.first_late() == (15.0, first)
+    assert queue.best() is first
 
 
 def test_who_was_due_is_let_go_with_the_last_of_them() -> None:
     """Not only when somebody is due again: that may be never."""
-    agenda, items = new_agenda(), [Item(0.001) for _ in range(3)]
+    queue, items = new_agenda(), [Item(0.001) for _ in range(3)]
     for item in items:
-        agenda.put(item, 5.0)
-    agenda.due_by(5.0)
-    agenda.settle(5.0)
+        queue.put(item, 5.0)
+    queue.due_by(5.0)
+    queue.settle(5.0)
     for item in items:
-        agenda.remove(item)
+        queue.remove(item)
     gone = [weakref.ref(item) for item in items]
     items.clear()
     del item

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import math
 
-from topaz_status.core.health.circuit_breaker import FAILURES, LONGEST_SILENCE, Circuit
-from topaz_status.core.schedule.entry import JobLook
+from topaz_status.core.health.circuit_breaker import FAILURES, LONGEST_SILENCE, CircuitBreaker
+from topaz_status.core.schedule.entry import JobPoll
 from topaz_status.models import JobKind, JobRef
 
-ONE, OTHER, THIRD = (JobLook(JobRef(JobKind.VIDEO, name)) for name in "abc")
+ONE, OTHER, THIRD = (JobPoll(JobRef(JobKind.VIDEO, name)) for name in "abc")
 
 
-def fail(circuit: Circuit, at: float, look: JobLook = ONE, *, took: float = 0.0, ready_at: float = -math.inf) -> bool:
+def fail(
+    circuit: CircuitBreaker, at: float, poll: JobPoll = ONE, *, took: float = 0.0, ready_at: float = -math.inf
+) -> bool:
     """A look sent at ``at`` fails."""
-    circuit.sent(look, at, ready_at)
-    return circuit.failed(look, sent_at=at, now=at + took)
+    circuit.sent(poll, at, ready_at)
+    return circuit.failed(poll, sent_at=at, now=at + took)
 
 
-def found_down(patience: float = 600.0, look: JobLook = OTHER) -> Circuit:
+def found_down(patience: float = 600.0, poll: JobPoll = OTHER) -> CircuitBreaker:
     """A circuit that was found down at 4 s by looks since 0 s."""
-    circuit = Circuit(patience)
-    found = [fail(circuit, float(at), look if at % 2 else ONE) for at in range(FAILURES)]
+    circuit = CircuitBreaker(patience)
+    found = [fail(circuit, float(at), poll if at % 2 else ONE) for at in range(FAILURES)]
     assert found == [False] * (FAILURES - 1) + [True]
     return circuit
 
 
 def test_it_takes_several_failures_over_some_time() -> None:
     """Five failures at once prove little, and so do four over an hour."""
-    volley = Circuit(600.0)
+    volley = CircuitBreaker(600.0)
     assert not any(fail(volley, 0.01 * n) for n in range(50))
     assert fail(volley, 2.0)
-    slow = Circuit(600.0)
+    slow = CircuitBreaker(600.0)
     assert not any(fail(slow, 1000.0 * n) for n in range(4))
     assert slow.down_since is None
 
@@ -38,7 +40,7 @@ def test_it_takes_several_failures_over_some_time() -> None:
 def test_any_sign_of_life_starts_the_count_anew() -> None:
     """Answers of use, and 429s as well, show that somebody is there."""
     for sign in ("used", "limited"):
-        circuit = Circuit(600.0)
+        circuit = CircuitBreaker(600.0)
         for at in range(4):
             fail(circuit, float(at))
         if sign == "used":
@@ -51,7 +53,7 @@ def test_any_sign_of_life_starts_the_count_anew() -> None:
 
 def test_a_look_sent_before_the_last_sign_of_life_proves_nothing() -> None:
     """A volley that hangs while the service is back already is about the past."""
-    circuit = Circuit(600.0)
+    circuit = CircuitBreaker(600.0)
     circuit.used(29.0)
     assert not any(circuit.failed(ONE, sent_at=0.1 * n, now=30.0 + n) for n in range(50))
 
@@ -84,7 +86,7 @@ def test_a_probe_that_was_canceled_is_none() -> None:
 
 def test_a_job_that_alone_fails_holds_nobody_up() -> None:
     """Its own pauses are probe enough, and others are not told to wait because of it."""
-    circuit = found_down(look=ONE)
+    circuit = found_down(poll=ONE)
     assert circuit.down_since == 0.0
     circuit.probe_at(20.0)
     assert circuit.opens_at == -math.inf
@@ -143,7 +145,7 @@ def test_a_silence_that_nothing_explains_counts_for_little() -> None:
 
 def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
     """Only what befell more than one job or page is the service's."""
-    circuit = found_down(patience=100.0, look=ONE)
+    circuit = found_down(patience=100.0, poll=ONE)
     for at in range(5, 500, 5):
         fail(circuit, float(at))
     assert circuit.hopeless_at == -math.inf

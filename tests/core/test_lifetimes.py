@@ -81,8 +81,8 @@ def test_the_share_of_jobs_that_are_over_before_they_are_watched() -> None:
     eager, calm = Lifetimes(), Lifetimes()
     start = eager.over_at_first(JobKind.IMAGE)
     for _ in range(50):
-        eager.first_look(JobKind.IMAGE, 1.0)
-        calm.first_look(JobKind.IMAGE, 0.0)
+        eager.first_poll(JobKind.IMAGE, 1.0)
+        calm.first_poll(JobKind.IMAGE, 0.0)
     assert calm.over_at_first(JobKind.IMAGE) < start < eager.over_at_first(JobKind.IMAGE) < math.inf
     assert eager.over_at_first(JobKind.VIDEO) == start
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from topaz_status.core.budget.adaptive_limit import CUT, KindLimit
+from topaz_status.core.budget.adaptive_limit import CUT, AdaptiveLimit
 from topaz_status.core.budget.budget import LONGEST_HOLD, LocalBudget
 from topaz_status.core.budget.token_bucket import TokenBucket
 from topaz_status.models.job import JobKind
@@ -14,7 +14,7 @@ from topaz_status.models.job import JobKind
 IMAGE, VIDEO, TRY_ON = JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON
 
 
-def busy(limit: KindLimit, *, start: float, until: float) -> list[float]:
+def busy(limit: AdaptiveLimit, *, start: float, until: float) -> list[float]:
     """Send as fast as the limit allows."""
     times, now = [], start
     while (now := max(now, limit.bucket.ready_at)) < until:
@@ -25,14 +25,14 @@ def busy(limit: KindLimit, *, start: float, until: float) -> list[float]:
 
 def test_without_429s_the_ceiling_holds() -> None:
     """Nothing is learned from answers that say nothing of the rate."""
-    limit = KindLimit(ceiling=50.0, burst=5.0)
+    limit = AdaptiveLimit(ceiling=50.0, burst=5.0)
     assert len(busy(limit, start=0.0, until=10.0)) == pytest.approx(505, abs=1)
     assert not limit.learned
 
 
 def test_a_429_cuts_what_was_really_sent_not_a_ceiling_never_reached() -> None:
     """Ten requests/s under a ceiling of 1,000: the cut leaves seven."""
-    limit = KindLimit(ceiling=1000.0, burst=1.0)
+    limit = AdaptiveLimit(ceiling=1000.0, burst=1.0)
     for tick in range(50):
         limit.take(tick * 0.1)
     limit.too_many(5.0)
@@ -41,7 +41,7 @@ def test_a_429_cuts_what_was_really_sent_not_a_ceiling_never_reached() -> None:
 
 def test_a_volley_of_429s_is_one_cut() -> None:
     """All that were on the wire at the old rate are answered alike; that is one piece of news."""
-    limit = KindLimit(ceiling=10.0, burst=1.0)
+    limit = AdaptiveLimit(ceiling=10.0, burst=1.0)
     busy(limit, start=0.0, until=5.0)
     for late in range(30):
         limit.too_many(5.0 + late * 0.03)
@@ -50,7 +50,7 @@ def test_a_volley_of_429s_is_one_cut() -> None:
 
 def test_the_rate_recovers_by_two_percent_of_itself_a_second_up_to_the_ceiling() -> None:
     """The recovery is gentle where the limit is low, and ends at the ceiling."""
-    limit = KindLimit(ceiling=10.0, burst=4.0)
+    limit = AdaptiveLimit(ceiling=10.0, burst=4.0)
     busy(limit, start=0.0, until=5.0)
     limit.too_many(5.0)
     cut = limit.rate(5.0)
@@ -64,7 +64,7 @@ def test_the_rate_recovers_by_two_percent_of_itself_a_second_up_to_the_ceiling()
 @given(st.lists(st.booleans(), min_size=5, max_size=200), st.floats(0.5, 100.0))
 def test_no_sequence_of_answers_lifts_the_rate_above_the_ceiling(answers: list[bool], ceiling: float) -> None:
     """Whatever comes back, the ceiling is never exceeded and a service is never forgotten."""
-    limit, now = KindLimit(ceiling=ceiling, burst=3.0), 0.0
+    limit, now = AdaptiveLimit(ceiling=ceiling, burst=3.0), 0.0
     times = []
     for good in answers:
         now = max(now, limit.bucket.ready_at)
@@ -80,7 +80,7 @@ def test_no_sequence_of_answers_lifts_the_rate_above_the_ceiling(answers: list[b
 
 def test_an_unknown_limit_is_found_with_few_429s() -> None:
     """Under a ceiling eight times too high, about one request in a hundred is answered 429 in the long run."""
-    limit, server = KindLimit(ceiling=80.0, burst=1.0), TokenBucket(rate=10.0, burst=10.0)
+    limit, server = AdaptiveLimit(ceiling=80.0, burst=1.0), TokenBucket(rate=10.0, burst=10.0)
     now, sent, refused = 0.0, 0, 0
     while now < 900.0:
         now = max(now, limit.bucket.ready_at)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from world import KINDS, POLICY, Chaos, World, alive, ended, explain, job
 
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.schedule.entry import JobLook
+from topaz_status.core.schedule.entry import JobPoll
 from topaz_status.core.schedule.expected_lag import Prospect, mean_lag
 from topaz_status.core.schedule.schedule import GUARD, Schedule
 from topaz_status.models.job import JobKind, JobRef
@@ -34,7 +34,7 @@ def test_looks_are_apart_by_no_more_than_the_bound(
         world.add(job(number, kind), lasts, listed=listed)
     world.run(800.0)
     slack = (GUARD * (len(jobs) + 10) + 20) / rate
-    for times in world.looked.values():
+    for times in world.polled.values():
         for before, after in pairwise(times):
             assert after - before <= POLICY.longest_gap(after) + slack
 
@@ -95,10 +95,10 @@ def test_nobody_starves(pages: dict[JobKind, int]) -> None:
         if number >= 120:
             world.schedule.drop(job(number - 20))
     assert world.schedule.overdue(world.now) > 0.0
-    late = sum(1 for _, look in world.log if isinstance(look, JobLook) and look.job in calm)
+    late = sum(1 for _, poll in world.log if isinstance(poll, JobPoll) and poll.job in calm)
     assert late >= len(world.log) / GUARD - 1
     for ref in calm:
-        times = [*world.looked[ref], world.now]
+        times = [*world.polled[ref], world.now]
         assert max(later - earlier for earlier, later in pairwise(times)) <= 30.0 + GUARD * 150 / 2.0
 
 
@@ -132,19 +132,19 @@ def test_no_two_looks_at_one_job_are_close(jobs: list[tuple[JobKind, float, bool
         for ref in list(world.ends)[:3]:
             world.schedule.nudge(ref, world.now)
     asked: dict[object, float] = {}
-    for at, look in world.log:
-        if isinstance(look, JobLook):
-            assert at - asked.get(look.job, -math.inf) >= shortest - 1e-9
-            asked[look.job] = at
+    for at, poll in world.log:
+        if isinstance(poll, JobPoll):
+            assert at - asked.get(poll.job, -math.inf) >= shortest - 1e-9
+            asked[poll.job] = at
 
 
 def test_a_notice_after_a_failed_look_waits_for_min_interval() -> None:
     """A look that brought nothing was a look all the same."""
     schedule = Schedule(PollPolicy(min_interval=2.0), pages={})
     schedule.add(job(1), 0.0)
-    look = schedule.pick(5.0, KINDS)
-    assert look is not None
-    schedule.missed(look, 5.0, 35.0)
+    poll = schedule.pick(5.0, KINDS)
+    assert poll is not None
+    schedule.missed(poll, 5.0, 35.0)
     schedule.nudge(job(1), 5.5)
     assert schedule.next_at(5.5, KINDS) == 7.0
 
@@ -173,7 +173,7 @@ def test_first_looks_hasten_when_jobs_prove_to_be_over() -> None:
     schedule = Schedule(POLICY, pages={})
     for number in range(50):
         schedule.add(job(number), 0.0)
-        schedule.saw(JobLook(job(number)), 0.3, [ended(job(number))])
+        schedule.saw(JobPoll(job(number)), 0.3, [ended(job(number))])
     schedule.add(job(99), 10.0)
     assert schedule.next_at(10.0, KINDS) - 10.0 < 0.3
 
@@ -182,10 +182,10 @@ def test_no_job_is_looked_at_before_min_interval() -> None:
     """A nudge goes before everything else, and yet keeps the distance."""
     schedule = Schedule(PollPolicy(min_interval=2.0), pages={})
     schedule.add(job(1), 0.0)
-    schedule.saw(JobLook(job(1)), 5.0, [alive(job(1), remaining=0.1)])
+    schedule.saw(JobPoll(job(1)), 5.0, [alive(job(1), remaining=0.1)])
     schedule.nudge(job(1), 5.5)
     assert schedule.next_at(5.5, KINDS) == 7.0
-    assert schedule.pick(7.0, KINDS) == JobLook(job(1))
+    assert schedule.pick(7.0, KINDS) == JobPoll(job(1))
 
 
 def test_a_nudge_goes_first() -> None:
@@ -194,7 +194,7 @@ def test_a_nudge_goes_first() -> None:
     for number in range(100):
         schedule.add(job(number), 0.0)
     schedule.nudge(job(77), 50.0)
-    assert schedule.pick(50.0, KINDS) == JobLook(job(77))
+    assert schedule.pick(50.0, KINDS) == JobPoll(job(77))
 
 
 def test_a_nudge_goes_before_a_burst() -> None:
@@ -203,18 +203,18 @@ def test_a_nudge_goes_before_a_burst() -> None:
     for number in range(5_000):
         schedule.add(job(number, JobKind.IMAGE), 0.0)
     schedule.nudge(job(4_999, JobKind.IMAGE), 50.0)
-    assert schedule.pick(50.0, KINDS) == JobLook(job(4_999, JobKind.IMAGE))
+    assert schedule.pick(50.0, KINDS) == JobPoll(job(4_999, JobKind.IMAGE))
 
 
 def test_a_nudge_while_a_look_is_on_the_wire_asks_for_another() -> None:
     """What the notice tells may be newer than what the look will see."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
-    look = schedule.pick(5.0, KINDS)
-    assert look is not None
+    poll = schedule.pick(5.0, KINDS)
+    assert poll is not None
     schedule.nudge(job(1), 5.05)
     assert schedule.next_at(5.05, KINDS) == math.inf
-    schedule.saw(look, 5.1, [alive(job(1), remaining=500.0)])
+    schedule.saw(poll, 5.1, [alive(job(1), remaining=500.0)])
     assert schedule.next_at(5.1, KINDS) == 5.1 + POLICY.min_interval
 
 
@@ -223,8 +223,8 @@ def test_only_kinds_with_a_token_are_picked() -> None:
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1, JobKind.IMAGE), 0.0)
     schedule.add(job(2, JobKind.VIDEO), 0.0)
-    look = schedule.pick(60.0, [JobKind.VIDEO])
-    assert look == JobLook(job(2, JobKind.VIDEO))
+    poll = schedule.pick(60.0, [JobKind.VIDEO])
+    assert poll == JobPoll(job(2, JobKind.VIDEO))
     assert schedule.pick(60.0, [JobKind.VIDEO]) is None
     assert schedule.next_at(60.0, [JobKind.VIDEO]) == math.inf
 
@@ -233,9 +233,9 @@ def test_a_missed_look_is_retried_when_it_was_told() -> None:
     """No sooner than ``retry_at``."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
-    look = schedule.pick(5.0, KINDS)
-    assert look is not None
-    schedule.missed(look, 5.1, 9.25)
+    poll = schedule.pick(5.0, KINDS)
+    assert poll is not None
+    schedule.missed(poll, 5.1, 9.25)
     assert schedule.next_at(5.1, KINDS) == 9.25
 
 
@@ -253,11 +253,11 @@ def test_an_answer_for_a_dropped_job_is_ignored() -> None:
     """The watch may end while the look is on the wire."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
-    look = schedule.pick(10.0, KINDS)
-    assert look is not None
+    poll = schedule.pick(10.0, KINDS)
+    assert poll is not None
     schedule.drop(job(1))
-    schedule.saw(look, 10.1, [alive(job(1))])
-    schedule.missed(look, 10.1, 11.0)
+    schedule.saw(poll, 10.1, [alive(job(1))])
+    schedule.missed(poll, 10.1, 11.0)
     assert schedule.next_at(10.1, KINDS) == math.inf
 
 
@@ -292,7 +292,7 @@ def test_an_eta_that_always_says_now_is_not_believed_for_ever(others: int) -> No
         world.told[ref] = {"remaining": 10.0}
         world.run(world.now + 2.0)
     world.run(600.0)
-    times = world.looked[liar]
+    times = world.polled[liar]
     assert len(times) < 200
     assert times[-1] - times[-2] > 4.0
 
@@ -399,10 +399,10 @@ def test_a_look_that_was_sent_for_an_earlier_watch_tells_a_later_one_of_the_same
     schedule, ref = Schedule(POLICY), job(1)
     schedule.add(ref, 0.0)
     schedule.nudge(ref, 0.0)
-    look = schedule.pick(0.0, KINDS)
-    assert look is not None
+    poll = schedule.pick(0.0, KINDS)
+    assert poll is not None
     schedule.add(ref, 1.0)
-    schedule.saw(look, 2.0, [alive(ref)])
+    schedule.saw(poll, 2.0, [alive(ref)])
     known = explain(schedule, ref, 5.0)
     assert known is not None
     assert known.looked_ago == 3.0
@@ -421,12 +421,12 @@ def test_what_is_overdue_is_known_while_nothing_may_be_sent() -> None:
 
 def test_a_look_that_was_sent_for_an_earlier_watch_does_not_land_in_place_of_the_later_ones() -> None:
     """While that is on the wire, no other is planned."""
-    schedule, ref, looks = Schedule(POLICY), job(1), []
+    schedule, ref, polls = Schedule(POLICY), job(1), []
     for now in (0.0, 1.0):
         schedule.add(ref, now)
         schedule.nudge(ref, now)
-        looks.append(schedule.pick(now, KINDS))
-    earlier, later = looks
+        polls.append(schedule.pick(now, KINDS))
+    earlier, later = polls
     assert earlier is not None
     assert later is not None
     schedule.saw(earlier, 2.0, [alive(ref)])
@@ -440,9 +440,9 @@ def test_a_job_that_is_over_stays_so_whatever_else_an_answer_says_of_it() -> Non
     schedule, ref = Schedule(POLICY), job(1)
     schedule.add(ref, 0.0)
     schedule.nudge(ref, 0.0)
-    look = schedule.pick(0.0, KINDS)
-    assert isinstance(look, JobLook)
-    schedule.saw(look, 1.0, [ended(look.job), alive(look.job)])
+    poll = schedule.pick(0.0, KINDS)
+    assert isinstance(poll, JobPoll)
+    schedule.saw(poll, 1.0, [ended(poll.job), alive(poll.job)])
     assert len(schedule) == 0
     assert schedule.next_at(1.0, KINDS) == math.inf
 
@@ -453,10 +453,10 @@ def test_how_long_something_is_overdue_is_told_of_the_longest() -> None:
     for number in range(3):
         schedule.add(job(number), 0.0)
     schedule.nudge(job(0), 0.0)
-    look = schedule.pick(0.0, KINDS)
-    assert look is not None
+    poll = schedule.pick(0.0, KINDS)
+    assert poll is not None
     for number in (1, 2):
-        schedule.saw(JobLook(job(number)), 500.0, [alive(job(number))])
-    schedule.missed(look, 600.0, 1_500.0)
+        schedule.saw(JobPoll(job(number)), 500.0, [alive(job(number))])
+    schedule.missed(poll, 600.0, 1_500.0)
     assert 0.0 < schedule.overdue(1_400.0) < 900.0
     assert schedule.overdue(1_510.0) > 1_200.0

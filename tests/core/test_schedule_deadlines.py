@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from world import KINDS, POLICY, World, alive, explain, job
 
 from topaz_status.core.policy import PollPolicy
-from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.entry import JobPoll, PagePoll
 from topaz_status.core.schedule.tracked_job import LEAD
 from topaz_status.models.job import JobKind
 
@@ -50,7 +50,7 @@ def test_a_last_poll_goes_before_what_only_waits() -> None:
         world.add(job(number), 1e6)
     world.schedule.expect_by(job(399), 60.0, 0.0)
     world.run(70.0)
-    assert any(60.0 - LEAD <= at <= 62.0 for at in world.looked[job(399)])
+    assert any(60.0 - LEAD <= at <= 62.0 for at in world.polled[job(399)])
 
 
 def test_jobs_on_a_page_have_their_last_poll_with_it() -> None:
@@ -67,7 +67,7 @@ def test_jobs_on_a_page_have_their_last_poll_with_it() -> None:
     world.run(203.0)
     last = world.log[asked:]
     assert 1 <= len(last) <= 5
-    assert isinstance(last[0][1], PageLook)
+    assert isinstance(last[0][1], PagePoll)
     assert last[0][0] == pytest.approx(200.0 - LEAD, abs=0.01)
 
 
@@ -83,7 +83,7 @@ def test_whether_a_last_poll_is_to_come() -> None:
     assert schedule.polls_by(job(1), 12.0)
     assert schedule.next_at(1.0, KINDS) == pytest.approx(10.0 - LEAD)
     poll = schedule.pick(10.0, KINDS)
-    assert poll == JobLook(job(1))
+    assert poll == JobPoll(job(1))
     assert schedule.polls_by(job(1), 10.0)
     schedule.missed(poll, 10.2, 11.0)
     assert not schedule.polls_by(job(1), 12.0)

@@ -7,7 +7,7 @@ import math
 import pytest
 from world import KINDS, World, ended, explain, job
 
-from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.entry import JobPoll, PagePoll
 from topaz_status.core.schedule.lane import CALM
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.models.job import JobKind
@@ -24,7 +24,7 @@ def test_a_new_job_has_a_first_poll(kind: JobKind) -> None:
     assert [other for other in KINDS if world.schedule.first_at(other, 0.0) == 0.0] == [kind]
     assert world.schedule.pick_first(0.0, [other for other in KINDS if other is not kind]) is None
     poll = world.schedule.pick_first(0.0, KINDS)
-    assert poll == JobLook(job(1, kind))
+    assert poll == JobPoll(job(1, kind))
     assert world.schedule.first_at(kind, 0.0) == math.inf
     world.answer(poll)
     assert world.schedule.first_at(kind, 1e6) == math.inf
@@ -37,9 +37,9 @@ def test_first_polls_go_in_the_order_in_which_jobs_came() -> None:
         world.add(job(number), 100.0)
     world.schedule.drop(job(0))
     world.schedule.nudge(job(2), 0.0)
-    assert world.schedule.pick(0.0, KINDS) == JobLook(job(2))
+    assert world.schedule.pick(0.0, KINDS) == JobPoll(job(2))
     polls = [world.schedule.pick_first(0.0, KINDS) for _ in range(5)]
-    assert polls == [JobLook(job(1)), JobLook(job(3)), JobLook(job(4)), JobLook(job(5)), None]
+    assert polls == [JobPoll(job(1)), JobPoll(job(3)), JobPoll(job(4)), JobPoll(job(5)), None]
 
 
 def test_a_first_poll_that_failed_is_no_first_poll_any_more() -> None:
@@ -63,7 +63,7 @@ def test_many_new_jobs_are_first_asked_for_by_their_page() -> None:
     at = world.schedule.first_at(IMAGE, world.now)
     assert at == pytest.approx(world.now, abs=2 * CALM)
     page = world.schedule.pick_first(at, KINDS)
-    assert page == PageLook(IMAGE, None, 10)
+    assert page == PagePoll(IMAGE, None, 10)
     assert world.schedule.first_at(IMAGE, at) == math.inf
     world.answer(page)
     assert world.schedule.first_at(IMAGE, at) == math.inf
@@ -75,9 +75,9 @@ def test_a_new_job_that_its_page_does_not_show_is_asked_for_by_itself() -> None:
     for number in range(8):
         world.add(job(number, IMAGE), 100.0, listed=number != 3)
     page = world.schedule.pick_first(CALM, KINDS)
-    assert page == PageLook(IMAGE, None, 10)
+    assert page == PagePoll(IMAGE, None, 10)
     world.answer(page)
-    assert world.schedule.pick_first(CALM, KINDS) == JobLook(job(3, IMAGE))
+    assert world.schedule.pick_first(CALM, KINDS) == JobPoll(job(3, IMAGE))
     assert world.schedule.pick_first(CALM, KINDS) is None
 
 
@@ -86,7 +86,7 @@ def test_a_list_that_tells_little_is_no_first_poll() -> None:
     world = World(pages=PAGES)
     for number in range(5):
         world.add(job(number, VIDEO), 100.0)
-    assert world.schedule.pick_first(0.0, KINDS) == JobLook(job(0, VIDEO))
+    assert world.schedule.pick_first(0.0, KINDS) == JobPoll(job(0, VIDEO))
 
 
 def test_an_old_job_is_worth_a_poll_at_once() -> None:
@@ -95,7 +95,7 @@ def test_an_old_job_is_worth_a_poll_at_once() -> None:
     schedule.add(job(1), 0.0, age=3600.0, unseen=3600.0)
     schedule.add(job(2), 0.0, age=3600.0)
     assert schedule.next_at(0.0, KINDS) == 0.0
-    assert schedule.pick(0.0, KINDS) == JobLook(job(1))
+    assert schedule.pick(0.0, KINDS) == JobPoll(job(1))
     assert schedule.next_at(0.0, KINDS) > 1.0
 
 

@@ -11,7 +11,7 @@ from world import alive, job
 from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import FARTHEST, SOONEST, Source, class_bounds, size_class
 from topaz_status.core.schedule.page import Page
-from topaz_status.core.schedule.tracked_job import Tracked
+from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
 
 spans = st.floats(0.01, 5_000.0)
@@ -29,14 +29,14 @@ class Doubtful(Lifetimes):
 
 
 @given(st.lists(st.tuples(spans, etas), min_size=1, max_size=30))
-def test_an_eta_that_goes_on_leads_where_predicting_anew_does(looks: list[tuple[float, float]]) -> None:
+def test_an_eta_that_goes_on_leads_where_predicting_anew_does(polls: list[tuple[float, float]]) -> None:
     """Whatever the service foretells: what is believed does not depend on the way it was come to."""
     known = []
     for lifetimes in (Lifetimes(), Doubtful()):
-        tracked, now = Tracked(job(0, JobKind.IMAGE), 0.0, 0.0), 0.0
+        tracked, now = TrackedJob(job(0, JobKind.IMAGE), 0.0, 0.0), 0.0
         tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
         believed: list[float] = []
-        for gap, about in looks:
+        for gap, about in polls:
             now += gap
             eta = about + 0.3  # at no bound between two sizes
             tracked.saw_alive(alive(tracked.job, remaining=eta), now, lifetimes)
@@ -59,9 +59,9 @@ def _page(gaps_until: float) -> Page:
     """Give a page of fifty jobs that was read at 0, with ``gaps_until`` seconds to their ends."""
     page, lifetimes = Page(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=3.5, weight=1.0), Lifetimes()
     for number in range(50):
-        tracked = Tracked(job(number, JobKind.IMAGE), 0.0, 0.0)
+        tracked = TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0)
         tracked.believe(Source.ETA, gaps_until + number, 0.0, lifetimes)
-        page.placed.add(tracked)
+        page.known.add(tracked)
     return page
 
 
@@ -71,7 +71,7 @@ def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(befo
     """A page whose worth was looked for elsewhere, its jobs having been others, is due when a new one is."""
     fresh, old = _page(after), _page(before)
     old.reaches_at(0.1, 0.0)
-    old.placed.members = fresh.placed.members
+    old.known.members = fresh.known.members
     old.changed()
     assert math.isclose(old.reaches_at(0.1, 0.0), fresh.reaches_at(0.1, 0.0), rel_tol=0.25)
 
@@ -81,6 +81,6 @@ def test_the_first_longest_gap_of_a_page_is_that_of_its_youngest_job(ages: list[
     """All were seen when it was read, and the longest gap grows with the age."""
     page = Page(JobKind.IMAGE, None, 100, now, price=0.1, gets=3.5, weight=1.0)
     for number, age in enumerate(ages):
-        page.placed.add(Tracked(job(number, JobKind.IMAGE), now - age, now))
-    gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.placed.members]
+        page.known.add(TrackedJob(job(number, JobKind.IMAGE), now - age, now))
+    gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.known.members]
     assert page.first_late_at(now, lambda age: min(max(15.0, age / 4.0), 300.0)) == now + min(gaps)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
 from topaz_status.core.prediction.sources import Source
 from topaz_status.core.prediction.worth import MOST_SPENT, gap_worth, worth
-from topaz_status.core.schedule.tracked_job import FARTHEST_CLIMB, Tracked
+from topaz_status.core.schedule.tracked_job import FARTHEST_PROMOTION, TrackedJob
 from topaz_status.models.job import JobKind, JobRef
 
 
@@ -64,12 +64,12 @@ def test_worth_is_bounded_by_the_wait() -> None:
 @pytest.mark.parametrize("now", [0.5, 2.0, 5.0, 9.0, 40.0])
 def test_the_time_at_which_a_look_has_a_worth_is_foreseen(source: Source, now: float) -> None:
     """Also where the hazard rises steeply: whoever waits for a token is not left behind, nor asked again for nothing."""
-    tracked = Tracked(JobRef(JobKind.IMAGE, "1"), 0.0, 0.0)
+    tracked = TrackedJob(JobRef(JobKind.IMAGE, "1"), 0.0, 0.0)
     tracked.believe(source, 1.0 if source is Source.AGE else 10.0, 0.0, Lifetimes())
     wanted = 2.0 * max(tracked.worth_at(now), 0.01)
     at = tracked.reaches_at(wanted, now)
-    assert now < at <= FARTHEST_CLIMB * now
-    if at < FARTHEST_CLIMB * now:
+    assert now < at <= FARTHEST_PROMOTION * now
+    if at < FARTHEST_PROMOTION * now:
         assert tracked.worth_at(at) == pytest.approx(wanted, rel=0.2)
     else:
         assert tracked.worth_at(at) <= wanted

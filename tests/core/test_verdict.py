@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from topaz_status.core.health.ending import GONE_TWICE_APART, Case, KeyTrust, failure, is_final, proves_key
+from topaz_status.core.health.ending import GONE_TWICE_APART, FailureRecord, KeyTrust, failure, is_final, proves_key
 from topaz_status.core.health.wave import Wave
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.wire.decode import decode_image, decode_try_on
@@ -38,7 +38,7 @@ POLICY = PollPolicy(not_found_grace=10.0, give_up_after=600.0)
 SEEN = decode_image({"process_id": "a", "status": "Processing"}, JOB)
 
 
-def fail(case: Case, error: TopazStatusError, at: float, *, seen: bool = True) -> TopazStatusError | None:
+def fail(case: FailureRecord, error: TopazStatusError, at: float, *, seen: bool = True) -> TopazStatusError | None:
     """A look that was sent 0.1 s before ``at`` failed."""
     return case.failed(error, POLICY, last=SEEN if seen else None, sent_at=at - 0.1, now=at)
 
@@ -49,14 +49,14 @@ def missing() -> NotFoundError:
 
 def test_a_404_within_the_grace_means_nothing() -> None:
     """A record that is not written yet does not count, however often it is missed."""
-    case = Case(100.0)
+    case = FailureRecord(100.0)
     assert [fail(case, missing(), at, seen=False) for at in (100.2, 102.0, 105.0, 109.9)] == [None] * 4
 
 
 def test_two_404s_a_second_apart_after_the_grace_end_it() -> None:
     """Never seen, it is not found; seen before, it is lost."""
     for seen, kind in ((False, NotFoundError), (True, JobLostError)):
-        case = Case(0.0)
+        case = FailureRecord(0.0)
         assert fail(case, missing(), 11.0, seen=seen) is None
         assert fail(case, missing(), 11.9, seen=seen) is None
         assert type(fail(case, missing(), 12.0, seen=seen)) is kind
@@ -64,7 +64,7 @@ def test_two_404s_a_second_apart_after_the_grace_end_it() -> None:
 
 def test_a_fault_between_two_404s_does_not_take_the_first_back() -> None:
     """A 500 says nothing about the record."""
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     assert fail(case, missing(), 20.0) is None
     assert fail(case, ServerError(500), 25.0) is None
     assert isinstance(fail(case, missing(), 31.0), JobLostError)
@@ -75,7 +75,7 @@ def test_a_fault_between_two_404s_does_not_take_the_first_back() -> None:
 )
 def test_what_never_heals_ends_it_at_once(error: ServiceError) -> None:
     """There is no point in asking again."""
-    assert fail(Case(0.0), error, 1.0) is error
+    assert fail(FailureRecord(0.0), error, 1.0) is error
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_never_heals_ends_it_at_once(error: ServiceError) -> None:
 )
 def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStatusError) -> None:
     """Ten minutes of looks without one answer of use, and then with what the last one met."""
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     for at in range(0, 600, 30):
         assert fail(case, error, float(at)) is None
         case.retry_at = at + 30.0
@@ -100,7 +100,7 @@ def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStat
 
 def test_time_in_which_no_look_could_be_sent_does_not_count() -> None:
     """A hold of an hour, or a starved budget, is not the service's silence."""
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     for round_ in range(15):
         assert fail(case, ServerError(503), round_ * 3600.0) is None
         case.retry_at = round_ * 3600.0 + 30.0
@@ -160,7 +160,7 @@ def test_an_old_suspicion_is_none() -> None:
 
 def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
     """A watch is given up by a look that was sent after ten minutes of trouble, not by one that hung until then."""
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     assert fail(case, ServerError(500), 0.0) is None
     case.retry_at = 590.0
     hung = case.failed(TransportError("slow"), POLICY, last=None, sent_at=590.0, now=620.0)
@@ -173,7 +173,7 @@ def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
 
 def test_time_for_which_a_look_was_withheld_counts_as_far_as_it_was_trouble() -> None:
     """What other looks of the service met meanwhile stands for those that were not sent."""
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     assert fail(case, ServerError(503), 0.0) is None
     case.retry_at = 1.0
     error = ServerError(503)
@@ -226,7 +226,7 @@ ROWS: list[tuple[str, list[TopazStatusError], type[TopazStatusError], float, boo
 @pytest.mark.parametrize(("met", "kind", "after", "final"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_the_table(met: list[TopazStatusError], kind: type[TopazStatusError], after: float, *, final: bool) -> None:
     """Row by row: what polls a second apart meet, the last for ever, and what ends the watch after how long."""
-    case, began = Case(0.0), 1000.0
+    case, began = FailureRecord(0.0), 1000.0
     for second in range(2000):
         at = began + second
         case.retry_at = at
@@ -244,7 +244,7 @@ def test_404s_of_a_wave_end_the_wait_alone() -> None:
     for number in range(5):
         wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
     for in_company in (True, False):
-        case = Case(0.0)
+        case = FailureRecord(0.0)
         for second in range(2000):
             at = case.retry_at = 1000.0 + second
             wave.missed(JOB, at)
@@ -257,7 +257,7 @@ def test_404s_of_a_wave_end_the_wait_alone() -> None:
 
 def test_a_record_deleted_through_this_client_is_missing_for_sure() -> None:
     """No other job need bear it out, and none speaks against it."""
-    wave, case = Wave(), Case(0.0, is_deleted=True)
+    wave, case = Wave(), FailureRecord(0.0, is_deleted=True)
     for number in range(5):
         wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
     ends = [
@@ -272,12 +272,12 @@ def test_a_record_deleted_through_this_client_is_missing_for_sure() -> None:
 def test_refusals_of_a_wave_end_the_wait_alone(status: int) -> None:
     """Where other jobs are refused as well, the watch goes on for ``give_up_after``; alone it ends at once."""
     refusal = wire_error(status)
-    wave, case = Wave(), Case(0.0)
+    wave, case = Wave(), FailureRecord(0.0)
     wave.missed(JOB, 999.0)
     assert case.failed(refusal, POLICY, last=SEEN, sent_at=1000.0, now=1000.0, wave=wave) is refusal
     for number in range(5):
         wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
-    case = Case(0.0)
+    case = FailureRecord(0.0)
     for second in range(2000):
         at = case.retry_at = 1000.0 + second
         wave.missed(JOB, at)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from world import KINDS, POLICY, World, alive, ended, explain, job
 
-from topaz_status.core.schedule.entry import JobLook, PageLook
+from topaz_status.core.schedule.entry import JobPoll, PagePoll
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.models.job import JobKind
 
@@ -18,9 +18,9 @@ def test_many_jobs_are_asked_for_by_page() -> None:
     for number in range(1000):
         world.add(job(number, JobKind.IMAGE), 30.0 + number % 7)
     world.run(60.0)
-    count = Counter(type(look).__name__ for _, look in world.log)
+    count = Counter(type(poll).__name__ for _, poll in world.log)
     assert len(world.found) == 1000
-    assert count["PageLook"] > 10 * count["JobLook"]
+    assert count["PagePoll"] > 10 * count["JobPoll"]
 
 
 @pytest.mark.parametrize("told", [{}, {"remaining": 50.0}, {"progress": 0.5}])
@@ -33,7 +33,7 @@ def test_two_jobs_are_asked_for_singly(told: dict[str, float]) -> None:
     world.run(2_000.0)
     assert len(world.found) == 2
     assert len(world.log) > 20
-    assert not [look for _, look in world.log if isinstance(look, PageLook)]
+    assert not [poll for _, poll in world.log if isinstance(poll, PagePoll)]
 
 
 def test_a_third_job_is_enough_for_a_page_and_its_end_enough_for_none() -> None:
@@ -42,12 +42,12 @@ def test_a_third_job_is_enough_for_a_page_and_its_end_enough_for_none() -> None:
     for number in range(8):
         world.add(job(number, JobKind.IMAGE), 1e6 if number < 2 else 200.0)
     world.run(150.0)
-    assert sum(isinstance(look, PageLook) for _, look in world.log) > 0.8 * len(world.log)
+    assert sum(isinstance(poll, PagePoll) for _, poll in world.log) > 0.8 * len(world.log)
     world.run(260.0)
     assert len(world.found) == 6
     asked = len(world.log)
     world.run(1_000.0)
-    assert not [look for _, look in world.log[asked:] if isinstance(look, PageLook)]
+    assert not [poll for _, poll in world.log[asked:] if isinstance(poll, PagePoll)]
 
 
 def test_two_thousand_jobs_are_asked_for_by_pages() -> None:
@@ -56,8 +56,8 @@ def test_two_thousand_jobs_are_asked_for_by_pages() -> None:
     for number in range(2_000):
         world.add(job(number, JobKind.IMAGE), 60.0)
     world.run(100.0)
-    statuses = sum(len(times) - 1 for times in world.looked.values())
-    singly = sum(isinstance(look, JobLook) for _, look in world.log)
+    statuses = sum(len(times) - 1 for times in world.polled.values())
+    singly = sum(isinstance(poll, JobPoll) for _, poll in world.log)
     assert len(world.found) == 2_000
     assert singly < 0.01 * statuses
     assert statuses > 30 * len(world.log)
@@ -70,7 +70,7 @@ def test_a_job_missing_from_the_list_is_not_finished() -> None:
         world.add(job(number, JobKind.IMAGE), 1e6, listed=number > 0)
     world.run(60.0)
     assert len(world.schedule) == 10
-    assert JobLook(job(0, JobKind.IMAGE)) in [look for _, look in world.log]
+    assert JobPoll(job(0, JobKind.IMAGE)) in [poll for _, poll in world.log]
 
 
 def test_repeating_cursors_end_the_walk() -> None:
@@ -83,14 +83,14 @@ def test_repeating_cursors_end_the_walk() -> None:
     cursors = {None: "a", "a": "b", "b": "a"}
     for _ in range(300):
         now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
+        poll = schedule.pick(now, KINDS)
+        assert poll is not None
         now += 0.1
-        if isinstance(look, PageLook):
+        if isinstance(poll, PagePoll):
             pages += 1
-            schedule.saw(look, now, [], next_cursor=cursors[look.cursor])
+            schedule.saw(poll, now, [], next_cursor=cursors[poll.cursor])
         else:
-            schedule.saw(look, now, [alive(look.job)])
+            schedule.saw(poll, now, [alive(poll.job)])
     assert pages <= 10
     assert len(schedule) == 50
 
@@ -103,14 +103,14 @@ def test_endless_empty_pages_end_the_walk() -> None:
     now, pages = 0.0, 0
     for step in range(300):
         now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
+        poll = schedule.pick(now, KINDS)
+        assert poll is not None
         now += 0.1
-        if isinstance(look, PageLook):
+        if isinstance(poll, PagePoll):
             pages += 1
-            schedule.saw(look, now, [], next_cursor=f"page-{step}")
+            schedule.saw(poll, now, [], next_cursor=f"page-{step}")
         else:
-            schedule.saw(look, now, [alive(look.job)])
+            schedule.saw(poll, now, [alive(poll.job)])
     assert pages <= 20
 
 
@@ -122,13 +122,13 @@ def test_a_refused_cursor_sends_its_jobs_to_the_first_page() -> None:
     world.run(3.0)
     while True:
         world.now = world.schedule.next_at(world.now, KINDS)
-        look = world.schedule.pick(world.now, KINDS)
-        if isinstance(look, PageLook) and look.cursor:
+        poll = world.schedule.pick(world.now, KINDS)
+        if isinstance(poll, PagePoll) and poll.cursor:
             break
-        world.answer(look)
-    world.schedule.refused(look, world.now)
+        world.answer(poll)
+    world.schedule.refused(poll, world.now)
     world.run(60.0)
-    assert all(times[-1] > 30.0 for times in world.looked.values())
+    assert all(times[-1] > 30.0 for times in world.polled.values())
 
 
 def test_a_list_that_fails_is_done_without() -> None:
@@ -139,15 +139,15 @@ def test_a_list_that_fails_is_done_without() -> None:
     now, tried, seen = 0.0, [], set()
     while now < 300.0:
         now = max(schedule.next_at(now, KINDS), now)
-        look = schedule.pick(now, KINDS)
-        assert look is not None
+        poll = schedule.pick(now, KINDS)
+        assert poll is not None
         now += 0.1
-        if isinstance(look, PageLook):
+        if isinstance(poll, PagePoll):
             tried.append(now)
-            schedule.missed(look, now, now + 1.0)
+            schedule.missed(poll, now, now + 1.0)
         else:
-            seen.add(look.job)
-            schedule.saw(look, now, [alive(look.job)])
+            seen.add(poll.job)
+            schedule.saw(poll, now, [alive(poll.job)])
     assert len(seen) == 100
     assert 2 <= len(tried) <= 10
 
@@ -158,19 +158,19 @@ def test_the_end_of_a_video_in_its_history_is_confirmed_by_a_look() -> None:
     refs = [job(number, JobKind.VIDEO) for number in range(3)]
     for ref in refs:
         schedule.add(ref, 0.0)
-        schedule.saw(JobLook(ref), 1.0, [alive(ref, progress=0.01)])
-    schedule.saw(PageLook(JobKind.VIDEO, None, 50), 2.0, [alive(refs[0]), ended(refs[1]), alive(refs[2])])
+        schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.01)])
+    schedule.saw(PagePoll(JobKind.VIDEO, None, 50), 2.0, [alive(refs[0]), ended(refs[1]), alive(refs[2])])
     assert len(schedule) == 3
     at = schedule.next_at(2.0, KINDS)
     assert at <= 2.0 + POLICY.min_interval
-    assert schedule.pick(at, KINDS) == JobLook(refs[1])
+    assert schedule.pick(at, KINDS) == JobPoll(refs[1])
 
 
 def test_a_foreign_job_is_nothing() -> None:
     """Lists show other people's jobs: they are not taken up."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
     schedule.add(job(1, JobKind.IMAGE), 0.0)
-    schedule.saw(PageLook(JobKind.IMAGE, None, 100), 1.0, [alive(job(2, JobKind.IMAGE)), ended(job(3, JobKind.IMAGE))])
+    schedule.saw(PagePoll(JobKind.IMAGE, None, 100), 1.0, [alive(job(2, JobKind.IMAGE)), ended(job(3, JobKind.IMAGE))])
     assert len(schedule) == 1
 
 
@@ -182,8 +182,8 @@ def test_jobs_that_a_list_shows_late_are_met_there_in_the_end() -> None:
     world.run(3.0)
     world.listed.extend(world.ends)
     world.run(30.0)
-    late = [look for at, look in world.log if at > 20.0]
-    assert sum(isinstance(look, PageLook) for look in late) > 0.8 * len(late)
+    late = [poll for at, poll in world.log if at > 20.0]
+    assert sum(isinstance(poll, PagePoll) for poll in late) > 0.8 * len(late)
 
 
 def test_what_no_list_shows_costs_few_pages() -> None:
@@ -192,7 +192,7 @@ def test_what_no_list_shows_costs_few_pages() -> None:
     for number in range(500):
         world.add(job(number, JobKind.IMAGE), 1e6, listed=False)
     world.run(2_000.0)
-    pages = [at for at, look in world.log if isinstance(look, PageLook)]
+    pages = [at for at, poll in world.log if isinstance(poll, PagePoll)]
     assert 3 <= len(pages) < 0.01 * len(world.log)
 
 
@@ -203,8 +203,8 @@ def test_jobs_that_are_over_are_not_looked_for_again() -> None:
         world.add(job(number, JobKind.IMAGE), 3.5 if number > 1 else 1e6, listed=False)
     world.run(200.0)
     assert len(world.found) == 298
-    assert not [look for at, look in world.log if at > 10.0 and isinstance(look, PageLook)]
-    assert [look for at, look in world.log if at > 100.0]
+    assert not [poll for at, poll in world.log if at > 10.0 and isinstance(poll, PagePoll)]
+    assert [poll for at, poll in world.log if at > 100.0]
 
 
 def test_pages_are_forgotten_with_their_jobs() -> None:
@@ -215,11 +215,11 @@ def test_pages_are_forgotten_with_their_jobs() -> None:
             world.add(job(number, JobKind.IMAGE), 20.0)
         world.run(world.now + 100.0)
         assert len(world.found) == start * 0.4 + 40
-        assert not [look for at, look in world.log if at > world.now - 70.0]
-    assert any(isinstance(look, PageLook) for at, look in world.log if at > 100.0)
+        assert not [poll for at, poll in world.log if at > world.now - 70.0]
+    assert any(isinstance(poll, PagePoll) for at, poll in world.log if at > 100.0)
 
 
-def _walking(flight: float) -> tuple[Schedule, PageLook, float]:
+def _walking(flight: float) -> tuple[Schedule, PagePoll, float]:
     """A thousand images are walked to, each page ``flight`` seconds after the one before; the third is on the wire."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
     refs = [job(number, JobKind.IMAGE) for number in range(1_000)]
@@ -227,28 +227,28 @@ def _walking(flight: float) -> tuple[Schedule, PageLook, float]:
         schedule.add(ref, 0.0)
     now, shown = 20.0, 0
     while True:
-        look = schedule.pick(now, KINDS)
-        assert look is not None
-        if not isinstance(look, PageLook):
-            schedule.saw(look, now, [alive(look.job)])
+        poll = schedule.pick(now, KINDS)
+        assert poll is not None
+        if not isinstance(poll, PagePoll):
+            schedule.saw(poll, now, [alive(poll.job)])
         elif shown == 200:
-            return schedule, look, now
+            return schedule, poll, now
         else:
             now += flight
             shown += 100
-            schedule.saw(look, now, [alive(ref) for ref in refs[shown - 100 : shown]], next_cursor=str(shown))
+            schedule.saw(poll, now, [alive(ref) for ref in refs[shown - 100 : shown]], next_cursor=str(shown))
 
 
 def test_no_token_is_spent_just_before_the_page_that_a_long_walk_waits_for() -> None:
     """50 ms before it should arrive looks begin to wait, and it goes on with the very token they left."""
-    schedule, look, sent_at = _walking(0.2)
+    schedule, poll, sent_at = _walking(0.2)
     soon = sent_at + 0.2
     assert schedule.next_at(soon - 0.06, KINDS) == soon - 0.06
     assert schedule.next_at(soon - 0.04, KINDS) == pytest.approx(soon + 0.05)
     assert schedule.pick(soon - 0.04, KINDS) is None
-    schedule.saw(look, soon - 0.01, [], next_cursor="300")
+    schedule.saw(poll, soon - 0.01, [], next_cursor="300")
     following = schedule.pick(soon - 0.01, KINDS)
-    assert isinstance(following, PageLook)
+    assert isinstance(following, PagePoll)
     assert following.cursor == "300"
 
 
@@ -257,17 +257,17 @@ def test_a_page_that_does_not_come_in_time_is_not_waited_for() -> None:
     schedule, _, sent_at = _walking(0.2)
     schedule.add(job(0), 0.0)
     soon = sent_at + 0.2
-    assert schedule.pick(soon, KINDS) == JobLook(job(0))
+    assert schedule.pick(soon, KINDS) == JobPoll(job(0))
     at = schedule.next_at(soon, [JobKind.IMAGE])
     assert at == pytest.approx(soon + 0.05)
     assert schedule.pick(at, [JobKind.IMAGE]) is not None
 
 
-def _read_page(schedule: Schedule, now: float) -> PageLook:
+def _read_page(schedule: Schedule, now: float) -> PagePoll:
     """Spend tokens until a page is asked for."""
-    while not isinstance(look := schedule.pick(now, KINDS), PageLook):
-        assert look is not None
-    return look
+    while not isinstance(poll := schedule.pick(now, KINDS), PagePoll):
+        assert poll is not None
+    return poll
 
 
 def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
@@ -282,9 +282,9 @@ def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
     schedule.saw(page, 20.1, answer)
     schedule.nudge(jobs[0], 30.0)
     assert schedule.due_now(30.0) == 2
-    look = schedule.pick(30.0, KINDS)
-    assert look == JobLook(jobs[0])
-    schedule.saw(look, 30.1, [alive(jobs[0], remaining=0.0)])
+    poll = schedule.pick(30.0, KINDS)
+    assert poll == JobPoll(jobs[0])
+    schedule.saw(poll, 30.1, [alive(jobs[0], remaining=0.0)])
     schedule.next_at(30.1, KINDS)
     told = explain(schedule, jobs[0], 30.1)
     assert told is not None
@@ -300,10 +300,10 @@ def test_a_look_that_lands_counts_for_the_page_that_was_planned_without_it() -> 
     answer = [alive(jobs[0], remaining=2.0), *(alive(ref, remaining=1000.0) for ref in jobs[1:])]
     schedule.saw(_read_page(schedule, 10.0), 10.1, answer)
     schedule.nudge(jobs[0], 12.0)
-    look = schedule.pick(12.0, KINDS)
-    assert look == JobLook(jobs[0])
+    poll = schedule.pick(12.0, KINDS)
+    assert poll == JobPoll(jobs[0])
     page = _read_page(schedule, 30.0)
     schedule.saw(page, 30.1, answer)
     assert schedule.next_at(30.1, KINDS) > 35.0
-    schedule.saw(look, 30.2, [alive(jobs[0], remaining=2.0)])
+    schedule.saw(poll, 30.2, [alive(jobs[0], remaining=2.0)])
     assert schedule.next_at(30.2, KINDS) < 33.0

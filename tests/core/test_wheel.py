@@ -9,7 +9,7 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.schedule.timer_wheel import TICKS, Wheel
+from topaz_status.core.schedule.timer_wheel import TICKS, TimerWheel
 
 Item = tuple[float, int]
 """When it is due, and which it is."""
@@ -17,11 +17,11 @@ TIMES = st.floats(0.0, 2.0) | st.integers(0, 64).map(lambda half: half / TICKS /
 """In many a tick, and on their edges."""
 
 
-def new_wheel(gone: set[int] | None = None) -> Wheel[Item]:
-    return Wheel(itemgetter(0), lambda _, item: gone is None or item[1] not in gone)
+def new_wheel(gone: set[int] | None = None) -> TimerWheel[Item]:
+    return TimerWheel(itemgetter(0), lambda _, item: gone is None or item[1] not in gone)
 
 
-def taken(wheel: Wheel[Item], by: float = 1e6) -> list[Item]:
+def taken(wheel: TimerWheel[Item], by: float = 1e6) -> list[Item]:
     """What is due by then; when the first of it is, is known before."""
     at = wheel.first_at(by)
     out = list(wheel.due(by))
@@ -104,8 +104,8 @@ class Moving:
     at: float = 0.0
 
 
-def moving_wheel() -> Wheel[Moving]:
-    return Wheel(attrgetter("at"), lambda at, item: item.at == at)
+def moving_wheel() -> TimerWheel[Moving]:
+    return TimerWheel(attrgetter("at"), lambda at, item: item.at == at)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), TIMES), min_size=1), st.booleans(), st.booleans())

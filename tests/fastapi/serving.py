@@ -17,7 +17,7 @@ from harness import options, until
 
 from topaz_status import StatusClient
 from topaz_status.fastapi import PUBLIC, add_exception_handlers, end_streams, status_lifespan, status_router
-from topaz_status.fastapi.app_state import Lobby
+from topaz_status.fastapi.app_state import AppState
 from topaz_status.testing import Simulator
 
 
@@ -44,13 +44,13 @@ class World:
     http: aiohttp.ClientSession
 
     @property
-    def lobby(self) -> Lobby:
-        lobby: Lobby = self.app.state.topaz_status
-        return lobby
+    def app_state(self) -> AppState:
+        app_state: AppState = self.app.state.topaz_status
+        return app_state
 
     @property
     def client(self) -> StatusClient:
-        return self.lobby.client
+        return self.app_state.client
 
     async def get(self, path: str, **headers: str) -> Answer:
         """Ask and read the answer."""

@@ -9,7 +9,7 @@ import pytest
 from harness import settle, virtual
 
 from topaz_status import JobKind, JobRef, JobState
-from topaz_status.fastapi.conflating_queue import Mailbox
+from topaz_status.fastapi.conflating_queue import ConflatingQueue
 from topaz_status.fastapi.sse_events import Told
 from topaz_status.overview import View
 
@@ -44,26 +44,26 @@ def test_an_id_that_is_none_tells_nothing(event_id: str) -> None:
 @virtual
 async def test_a_slow_reader_is_given_the_newest_of_each_subject() -> None:
     """However much is put in, no more waits than there are subjects, and none of them starves."""
-    mailbox = Mailbox[int](heartbeat=60.0)
+    queue = ConflatingQueue[int](heartbeat=60.0)
     for number in range(1000):
-        mailbox.put("even" if number % 2 == 0 else "odd", number)
-    mailbox.close()
-    assert [letter async for letter in mailbox.letters()] == [998, 999]
+        queue.put("even" if number % 2 == 0 else "odd", number)
+    queue.close()
+    assert [letter async for letter in queue.letters()] == [998, 999]
 
 
 @virtual
 async def test_silence_is_broken_by_heartbeats() -> None:
     """One for each stretch of silence, and none while there is something to read."""
-    mailbox, read = Mailbox[str](heartbeat=10.0), []
+    queue, read = ConflatingQueue[str](heartbeat=10.0), []
 
     async def reader() -> None:
-        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in mailbox.letters()])
+        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in queue.letters()])
 
     task, began = asyncio.create_task(reader()), asyncio.get_running_loop().time()
     await asyncio.sleep(15.0)
-    mailbox.put("x", "news")
+    queue.put("x", "news")
     await settle()
     await asyncio.sleep(5.0)
-    mailbox.close()
+    queue.close()
     await task
     assert [(at - began, letter) for at, letter in read] == [(10.0, None), (15.0, "news")]

@@ -37,9 +37,9 @@ def tasks() -> int:
 
 async def leave(w: World, method: str, path: str, **settings: Any) -> None:
     """Ask, wait until that has come to be watched, and hang up."""
-    before = w.lobby.waiting
+    before = w.app_state.waiting
     request = asyncio.create_task(_ask(w, method, path, **settings))
-    await until(lambda: w.lobby.waiting == before + 1)
+    await until(lambda: w.app_state.waiting == before + 1)
     await asyncio.sleep(0.05)
     request.cancel()
     await asyncio.wait({request})
@@ -71,10 +71,10 @@ def test_a_client_that_leaves_frees_its_handle_and_harms_nobody(
             alone = w.simulator.add_image(duration=600.0)
             shared = w.simulator.add_image(duration=600.0)
             other = asyncio.create_task(w.get(f"/jobs/image/{shared.id}/wait"))
-            await until(lambda: w.lobby.waiting)
+            await until(lambda: w.app_state.waiting)
             for job in (alone, shared):
                 await leave(w, method, path.format(id=job.id), **settings)
-                await until(lambda: w.lobby.waiting == 1)
+                await until(lambda: w.app_state.waiting == 1)
                 await until(lambda: w.client.stats().watches[JobKind.IMAGE] == 1)
             w.simulator.cancel(shared)
             answer = await other
@@ -89,7 +89,7 @@ async def test_one_who_sent_a_body_may_leave_as_well() -> None:
     async with world(app_that_waits()) as w:
         job = w.simulator.add_video(duration=600.0)
         await leave(w, "POST", f"/videos/{job.id}", json={"a": 1})
-        await until(lambda: not w.lobby.waiting)
+        await until(lambda: not w.app_state.waiting)
         assert w.client.stats().watches[JobKind.VIDEO] == 0
 
 
@@ -100,7 +100,7 @@ async def test_one_who_leaves_during_a_look_calls_it_off() -> None:
         job = w.simulator.add_image()
         w.simulator.add_fault("hang")
         await leave(w, "GET", f"/jobs/image/{job.id}")
-        await until(lambda: not w.lobby.waiting)
+        await until(lambda: not w.app_state.waiting)
         await until(lambda: not w.client.stats().in_flight)
 
 
@@ -134,7 +134,7 @@ async def test_a_server_that_goes_away_tells_everybody() -> None:
         fleet = asyncio.create_task(w.events("/jobs/events"))
         poll = asyncio.create_task(w.get(f"/jobs/image/{job.id}/wait?timeout=60"))
         handler = asyncio.create_task(w.get(f"/images/{job.id}"))
-        await until(lambda: w.lobby.waiting == 4)
+        await until(lambda: w.app_state.waiting == 4)
         await until(lambda: w.client.last_status(job))
         end_streams(w.app)
         assert (await stream)[-1].retry == (await fleet)[-1].retry == 1000
@@ -142,7 +142,7 @@ async def test_a_server_that_goes_away_tells_everybody() -> None:
         assert ((await handler).status, (await handler).headers["Retry-After"]) == (503, "1")
         assert [event.retry for event in await w.events(f"/jobs/image/{job.id}/events")][-1] == 1000
         assert (await w.get(f"/jobs/image/{job.id}/wait")).status == 202
-        await until(lambda: not w.lobby.waiting)
+        await until(lambda: not w.app_state.waiting)
         await until(lambda: tasks() <= before)
 
 
@@ -175,7 +175,7 @@ async def test_two_apps_in_one_process_share_nothing() -> None:
             job = simulator.add_image(duration=600.0)
             waits = [asyncio.create_task(_status(http, f"{url}/images/{job.id}")) for url in (first, second)]
             lobbies = [app.state.topaz_status for app in apps]
-            await until(lambda: all(lobby.waiting == 1 for lobby in lobbies))
+            await until(lambda: all(app_state.waiting == 1 for app_state in lobbies))
             assert lobbies[0].client is not lobbies[1].client
             end_streams(apps[0])
             assert await waits[0] == 503
@@ -196,11 +196,11 @@ async def test_a_thousand_handlers_of_ten_jobs_are_ten_streams_of_polls() -> Non
         jobs = [w.simulator.add_image(queue=2.0, duration=3.0) for _ in range(10)]
         polls = [asyncio.create_task(w.get(f"/jobs/image/{jobs[n % 10].id}/wait?timeout=60")) for n in range(1000)]
         streams = [asyncio.create_task(w.events(f"/jobs/image/{jobs[n % 10].id}/events")) for n in range(500)]
-        await until(lambda: w.lobby.waiting == 1500)
+        await until(lambda: w.app_state.waiting == 1500)
         assert w.client.stats().watches[JobKind.IMAGE] == 10
         answers, events = await asyncio.gather(*polls), await asyncio.gather(*streams)
         assert {answer.body["state"] for answer in answers} == {"completed"}
         assert {told[-1].data["state"] for told in events} == {"completed"}
         assert w.simulator.stats().requests < 10 * 40
-        await until(lambda: not w.lobby.waiting)
+        await until(lambda: not w.app_state.waiting)
         await until(lambda: tasks() <= before)

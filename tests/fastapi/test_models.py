@@ -28,7 +28,7 @@ from topaz_status import (
 )
 from topaz_status.fastapi import ClientDep
 from topaz_status.models import TryOnError, VideoChunk, VideoDownload
-from topaz_status.models.pydantic_schema import Shown
+from topaz_status.models.pydantic_schema import PydanticSchema
 
 IMAGE = ImageStatus(process_id="a", status="Processing", progress=12.5, eta=1000.5, extra={"new": [1, {"x": None}]})
 VIDEO = VideoStatus(
@@ -97,12 +97,12 @@ def test_pages_links_and_lists_are_shown() -> None:
 
 
 @attrs.frozen
-class Few(Shown):
+class Few(PydanticSchema):
     a: int
 
 
 @attrs.frozen
-class More(Shown):
+class More(PydanticSchema):
     a: int
     b: int
 

@@ -236,7 +236,7 @@ async def test_no_more_may_wait_than_there_is_room_for() -> None:
                 answer = await w.get(path_of(job, path))
                 assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
                 assert answer.body["type"] == "urn:topaz-status:too-many-waiting"
-        await until(lambda: not w.lobby.waiting)
+        await until(lambda: not w.app_state.waiting)
         assert (await w.get(path_of(job, "/wait?timeout=0"))).status == 202
 
 

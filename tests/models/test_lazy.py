@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef
-from topaz_status.core.observation import Sighting
+from topaz_status.core.observation import Observation
 from topaz_status.core.wire.decode import decode_image, pack, parse_json
 from topaz_status.core.wire.lazy import LazyPage, LazyStatus, PageReader, peek, read_answer
-from topaz_status.core.wire.list_page import read_sweep
-from topaz_status.core.wire.observe import sight
+from topaz_status.core.wire.list_page import decode_list_page
+from topaz_status.core.wire.observe import observe_status
 
 JOB = JobRef(JobKind.IMAGE, "d7b3e7a1-0000-4000-8000-00000000000a")
 NOW = 1_740_000_000.0
@@ -28,7 +28,7 @@ PROMISED: dict[str, Any] = {
     "creation_time": NOW - 30,
     "modification_time": NOW - 1,
 }
-FIELDS = [field.name for field in attrs.fields(Sighting)]
+FIELDS = [field.name for field in attrs.fields(Observation)]
 values = st.one_of(
     st.none(),
     st.booleans(),
@@ -70,7 +70,7 @@ def test_a_lazy_status_is_what_decoding_would_have_said(changes: dict[str, Any],
     assert lazy.get() == status
     assert (lazy.state, lazy.result_url) == (status.state, status.result_url)
     assert not status.is_terminal
-    in_full = sight(status, job=JOB, service_now=NOW)
+    in_full = observe_status(status, job=JOB, service_now=NOW)
     assert {name: getattr(seen, name) for name in FIELDS} == {name: getattr(in_full, name) for name in FIELDS}
 
 
@@ -151,7 +151,7 @@ def test_an_item_of_a_page(surprises: list[object], bare: bool, asked: list[int]
     body = json.dumps(
         [*items, *[IMAGE] * foreign] if bare else {"data": ["no job", *items, *[IMAGE] * foreign]}
     ).encode()
-    page = read_sweep(JobKind.IMAGE, parse_json(body))
+    page = decode_list_page(JobKind.IMAGE, parse_json(body))
     reader = PageReader(page, body, NOW)
     mine = {job.id: job for job in JOBS}
     readings = [reader.read(index, item, mine[job_id]) for index, job_id, item in page if job_id in mine]

@@ -10,27 +10,27 @@ from documented_bodies import IMAGE, RECORD, TRY_ON, TRY_ON_JOB, VIDEO, VIDEO_JO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.observation import Sighting
+from topaz_status.core.observation import Observation
 from topaz_status.core.wire.decode import decode_history, decode_image, decode_try_on, decode_video
-from topaz_status.core.wire.observe import sight, sight_record
+from topaz_status.core.wire.observe import observe_record, observe_status
 from topaz_status.models.job import JobKind, JobRef
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
 
 
-def image(**fields: Any) -> Sighting:
+def image(**fields: Any) -> Observation:
     status = decode_image({"process_id": "a", "status": "Processing", **fields})
-    return sight(status, job=status.job, service_now=NOW)
+    return observe_status(status, job=status.job, service_now=NOW)
 
 
-def video(**fields: Any) -> Sighting:
-    return sight(decode_video({"status": "processing", **fields}, VIDEO_JOB), job=VIDEO_JOB, service_now=NOW)
+def video(**fields: Any) -> Observation:
+    return observe_status(decode_video({"status": "processing", **fields}, VIDEO_JOB), job=VIDEO_JOB, service_now=NOW)
 
 
-def record(**fields: Any) -> Sighting:
+def record(**fields: Any) -> Observation:
     page = decode_history([{"id": "a", "status": "processing", **fields}])
-    return sight_record(page.records[0], job=page.records[0].job, service_now=NOW)
+    return observe_record(page.records[0], job=page.records[0].job, service_now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_end_of_an_image(word: str, ended_ago: float | None) -> None:
 def test_a_sighting_is_of_the_job_that_was_asked_for() -> None:
     """A job keeps the name it is watched by, however the service spells it."""
     status, watched = decode_image({"process_id": "ABC", "status": "Completed"}), JobRef(JobKind.IMAGE, "abc")
-    assert sight(status, job=watched, service_now=NOW).job == watched
+    assert observe_status(status, job=watched, service_now=NOW).job == watched
     page = decode_history([{"id": "ABC", "status": "complete"}])
     watched = JobRef(JobKind.VIDEO, "abc")
-    assert sight_record(page.records[0], job=watched, service_now=NOW).job == watched
+    assert observe_record(page.records[0], job=watched, service_now=NOW).job == watched
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_sighting_is_of_the_job_that_was_asked_for() -> None:
 )
 def test_phase(word: str, terminal: bool, running: bool) -> None:
     """Queued, running or ended; an unknown word counts as running, never as the end."""
-    for sighting in (video(status=word), record(status=word)):
-        assert (sighting.terminal, sighting.running) == (terminal, running)
+    for observation in (video(status=word), record(status=word)):
+        assert (observation.terminal, observation.running) == (terminal, running)
 
 
 @pytest.mark.parametrize(("percent", "progress"), [(0, 0.0), (50, 0.5), (100, 1.0), (250, 1.0), (None, None)])
@@ -135,9 +135,9 @@ def test_estimate(time: object, estimate: float | None) -> None:
 
 def test_video_and_try_on_tell_no_times() -> None:
     """What a service does not tell is ``None``."""
-    try_on = sight(decode_try_on(TRY_ON, TRY_ON_JOB), job=TRY_ON_JOB, service_now=NOW)
-    assert try_on == Sighting(job=TRY_ON_JOB, terminal=True, running=False)
-    assert video() == Sighting(job=VIDEO_JOB, terminal=False, running=True)
+    try_on = observe_status(decode_try_on(TRY_ON, TRY_ON_JOB), job=TRY_ON_JOB, service_now=NOW)
+    assert try_on == Observation(job=TRY_ON_JOB, terminal=True, running=False)
+    assert video() == Observation(job=VIDEO_JOB, terminal=False, running=True)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_every_span_is_sane(image_body: Any, video_body: Any, entry: Any, now: f
     other = decode_video({**video_body, "status": "complete", "id": None, "requestId": None}, VIDEO_JOB)
     past = decode_history([{**entry, "id": "a", "status": "complete"}]).records[0]
     for seen in (
-        sight(status, job=status.job, service_now=now),
-        sight(other, job=VIDEO_JOB, service_now=now),
-        sight_record(past, job=past.job, service_now=now),
+        observe_status(status, job=status.job, service_now=now),
+        observe_status(other, job=VIDEO_JOB, service_now=now),
+        observe_record(past, job=past.job, service_now=now),
     ):
         assert all(map(_finite, (seen.remaining, seen.estimate, seen.age, seen.ended_ago)))
         assert seen.progress is None or 0 <= seen.progress <= 1
@@ -191,10 +191,10 @@ def test_every_span_is_sane(image_body: Any, video_body: Any, entry: Any, now: f
 def test_documented_record_has_a_sight() -> None:
     """The documents' own entry, 10 s after its end."""
     [entry] = decode_history([RECORD]).records
-    seen = sight_record(entry, job=entry.job, service_now=1727213410.0)
+    seen = observe_record(entry, job=entry.job, service_now=1727213410.0)
     assert (seen.job, seen.terminal, seen.ended_ago, seen.age, seen.estimate) == (VIDEO_JOB, True, 10.0, 3410.0, 650.0)
 
 
 def test_documented_video_has_a_sight() -> None:
     """The documents' own video status: its share of work and the middle of its estimate."""
-    assert video(**VIDEO) == Sighting(job=VIDEO_JOB, terminal=False, running=True, progress=0.825, estimate=650.0)
+    assert video(**VIDEO) == Observation(job=VIDEO_JOB, terminal=False, running=True, progress=0.825, estimate=650.0)

@@ -68,11 +68,11 @@ def test_several_calls_in_one() -> None:
         simulator = Simulator()
         jobs = [simulator.add_image(duration=5) for _ in range(5)]
 
-        async def walk() -> int:
+        async def sweep() -> int:
             return len([status async for status in client.image.list(page_size=2)])
 
         async with bystander(simulator) as client:
-            task = await axe.fall_on(walk())
+            task = await axe.fall_on(sweep())
             assert axe.struck or task.result() == len(jobs)
 
     at_every_await(scenario, least=6)

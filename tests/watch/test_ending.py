@@ -296,9 +296,9 @@ async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
         jobs = [simulator.add(kind, duration=5.0) for kind in (JobKind.IMAGE, JobKind.VIDEO)]
         watches = [client.watch(job) for job in jobs]
         assert client._engine is not None
-        roster = client._engine.roster
-        assert list(roster.kinds) == [JobKind.IMAGE, JobKind.VIDEO]
+        registry = client._engine.registry
+        assert list(registry.kinds) == [JobKind.IMAGE, JobKind.VIDEO]
         watches[0].cancel()
-        assert list(roster.kinds) == [JobKind.VIDEO]
+        assert list(registry.kinds) == [JobKind.VIDEO]
         await asyncio.gather(*watches, return_exceptions=True)
-        assert not list(roster.kinds)
+        assert not list(registry.kinds)

@@ -51,10 +51,10 @@ async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
         async with others.pop():
             pass
         assert client._engine is not None
-        roster = client._engine.roster
-        poller = roster.find(others[-1].job)
+        registry = client._engine.registry
+        poller = registry.find(others[-1].job)
         assert poller is not None
-        roster.end(poller, JobLostError(poller.job))
+        registry.end(poller, JobLostError(poller.job))
         with pytest.raises(JobLostError):
             await others.pop()
         await asyncio.sleep(1.0)
@@ -76,9 +76,9 @@ async def test_a_coroutine_that_is_canceled_when_its_job_is_over() -> None:
         watch = client.watch(simulator.add_image(duration=1000))
         await asyncio.sleep(1.0)
         assert client._engine is not None
-        roster = client._engine.roster
-        [poller] = roster
-        roster.end(poller, JobLostError(poller.job))
+        registry = client._engine.registry
+        [poller] = registry
+        registry.end(poller, JobLostError(poller.job))
         assert poller.task is not None
         poller.task.cancel()
         with pytest.raises(JobLostError):

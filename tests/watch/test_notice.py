@@ -198,8 +198,8 @@ async def test_a_notice_before_the_first_look() -> None:
         assert told.due_in == 0.0
         assert told.looked_ago is None
         await asyncio.sleep(1.0)
-        [looked_at] = looks(simulator, jobs[19])
-        assert 1.5 <= looked_at <= 2.5, "the next token was not its own"
+        [polled_at] = looks(simulator, jobs[19])
+        assert 1.5 <= polled_at <= 2.5, "the next token was not its own"
         for watch in watches:
             watch.cancel()
 

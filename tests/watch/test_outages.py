@@ -12,7 +12,7 @@ from harness import client_of, until, virtual
 
 from topaz_status import JobKind, JobState, PollPolicy, ServerError, TopazStatusError
 from topaz_status.session import engine
-from topaz_status.session.timing.backoff_delays import Jitter
+from topaz_status.session.timing.backoff_delays import Backoff
 from topaz_status.testing import JobPlan, Simulator
 
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
@@ -96,7 +96,7 @@ async def test_an_outage_that_lasts_ends_every_watch(fault: str, seed: int, monk
 
     By some dice a job is the one to be probed when its look has long been due: that time counts as well.
     """
-    monkeypatch.setattr(engine, "Jitter", lambda: Jitter(seed))
+    monkeypatch.setattr(engine, "Jitter", lambda: Backoff(seed))
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=300, duration=5000))
     simulator.add_fault(fault, since=100)

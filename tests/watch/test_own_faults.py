@@ -13,7 +13,7 @@ from harness import client_of, settle, virtual
 from scripted import Topaz, image
 
 from topaz_status import JobState, PollPolicy, StatusClient
-from topaz_status.core.schedule.entry import Look
+from topaz_status.core.schedule.entry import Poll
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.testing import MEMORY_URL, JobPlan, Simulator, run_virtual
 
@@ -75,10 +75,10 @@ async def test_a_log_that_raises(sweep: bool) -> None:
     assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
 
 
-def _raising(pick: Callable[..., Look | None], at: int) -> Callable[..., Look | None]:
+def _raising(pick: Callable[..., Poll | None], at: int) -> Callable[..., Poll | None]:
     calls = 0
 
-    def once(*arguments: Any) -> Look | None:
+    def once(*arguments: Any) -> Poll | None:
         nonlocal calls
         calls += 1
         if calls == at:

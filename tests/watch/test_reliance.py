@@ -203,7 +203,7 @@ async def test_only_a_word_is_kept_of_a_notice() -> None:
         watch = client.image.watch(A)
         client.notify(notice("x" * 65))
         assert client._engine is not None
-        [poller] = client._engine.roster
+        [poller] = client._engine.registry
         assert poller.claim is None
         client.notify(notice("Processing"))
         assert poller.claim is not None

@@ -8,7 +8,7 @@ from ..models.job import JobRef
 
 
 @attrs.define
-class Sighting:
+class Observation:
     """One job as one answer showed it. Every time is a span in seconds as of the moment the service spoke.
 
     A fact, though not frozen: one is made for each status, and it takes four times as long to make one that is.

@@ -12,7 +12,7 @@ import attrs
 
 
 @attrs.frozen
-class Claim:
+class WebhookClaim:
     """What a notice said of a job."""
 
     word: str

@@ -23,7 +23,7 @@ from ..session.http.links import Links, Pause
 from ..session.http.stream import Stream
 from ..session.http.transport import Transport
 from ..session.timing.backoff_delays import pause
-from .files import Partial, default_name, file_name
+from .files import PartialFile, default_name, file_name
 
 _CHUNK: Final = 1 << 20
 _TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
@@ -54,7 +54,7 @@ def link_of(status: VideoStatus | TryOnStatus) -> Download:
 
 
 @attrs.frozen
-class Order:
+class DownloadRequest:
     """What is to be fetched, and on which terms."""
 
     job: JobRef
@@ -77,12 +77,12 @@ class Order:
 
 
 @attrs.define(eq=False)
-class Saving:
+class Transfer:
     """One file on its way to disk: what is there of it, and what is known of the whole."""
 
-    order: Order
+    order: DownloadRequest
     _idle: Pause = pause
-    _file: Partial | None = attrs.field(default=None, init=False)
+    _file: PartialFile | None = attrs.field(default=None, init=False)
     """Made with the first answer that tells of it: many may wait, and each open file is one of the process's few."""
     at: int = 0
     total: int | None = None
@@ -94,14 +94,14 @@ class Saving:
     _pieces: bytearray = attrs.field(factory=bytearray, init=False)
 
     @property
-    def file(self) -> Partial:
+    def file(self) -> PartialFile:
         """Where the bytes go to.
 
         Raises:
             OSError: the folder cannot be written to.
         """
         if self._file is None:  # not made in a thread: a cancellation would lose the file that it goes on to make
-            self._file = Partial.make(self.order.folder)
+            self._file = PartialFile.make(self.order.folder)
         return self._file
 
     async def wait(self, delay: float) -> None:
@@ -226,7 +226,7 @@ class Saving:
             self._tell()
 
 
-async def save(transport: Transport, links: Links, order: Order, idle: Pause = pause) -> Path:
+async def save(transport: Transport, links: Links, order: DownloadRequest, idle: Pause = pause) -> Path:
     """Fetch a job's result. ``idle`` waits for one that lags, while there is no file of it.
 
     Raises:
@@ -239,7 +239,7 @@ async def save(transport: Transport, links: Links, order: Order, idle: Pause = p
     """
     await asyncio.to_thread(order.folder.mkdir, parents=True, exist_ok=True)
     patience = Patience.new()
-    saving = Saving(order, idle)
+    saving = Transfer(order, idle)
     first = await links.fresh(patience.lags, saving.wait)
     try:
         last = await _fetch(transport, links, first, saving, patience)
@@ -250,7 +250,7 @@ async def save(transport: Transport, links: Links, order: Order, idle: Pause = p
         saving.discard()
 
 
-async def _fetch(transport: Transport, links: Links, link: Download, saving: Saving, patience: Patience) -> Download:
+async def _fetch(transport: Transport, links: Links, link: Download, saving: Transfer, patience: Patience) -> Download:
     """Try until the file is whole; gives the link that brought it. One that is no good any more is asked for anew."""
     while True:
         status = None
@@ -271,7 +271,7 @@ async def _fetch(transport: Transport, links: Links, link: Download, saving: Sav
             link = await links.fresh(patience.lags, saving.wait)
 
 
-async def _attempt(transport: Transport, link: Download, saving: Saving) -> int:
+async def _attempt(transport: Transport, link: Download, saving: Transfer) -> int:
     """Fetch what is missing; gives the storage's status."""
     _check_web(link)
     async with transport.stream(link, saving.headers()) as stream:

@@ -72,14 +72,14 @@ def _id_in_name(job_id: str) -> str:
 
 
 @attrs.define(eq=False)
-class Partial:
+class PartialFile:
     """A file under a temporary name of its own, which nobody else may read, until it is whole."""
 
     path: Path
     _file: BinaryIO
 
     @classmethod
-    def make(cls, folder: Path) -> Partial:
+    def make(cls, folder: Path) -> PartialFile:
         """Make one, where there was none; no link that somebody else put there is followed."""
         handle, path = tempfile.mkstemp(prefix=".topaz-", suffix=".part", dir=folder)
         return cls(Path(path), os.fdopen(handle, "wb"))

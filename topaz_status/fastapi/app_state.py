@@ -14,7 +14,7 @@ from .problems import RETRY_AFTER, Problem
 
 
 @attrs.define(eq=False)
-class Lobby:
+class AppState:
     """Who waits at one app: open streams, long polls, handlers in :func:`.wait_or_disconnect`.
 
     Each of them leaves a way to be told that the server is going away, by which it ends at once.

@@ -14,7 +14,7 @@ from ..client import StatusClient
 from ..overview import Fleet, View
 from ..session.statistics import Stats
 from ..session.timing.backoff_delays import pause
-from .conflating_queue import Mailbox
+from .conflating_queue import ConflatingQueue
 from .sse_events import as_json, status_event
 
 STEP: Final = 0.5
@@ -32,12 +32,12 @@ class Board:
 
     _client: StatusClient
     _limit: int
-    _viewers: set[Mailbox[ServerSentEvent]] = attrs.field(factory=set, init=False)
+    _viewers: set[ConflatingQueue[ServerSentEvent]] = attrs.field(factory=set, init=False)
     _fleet: Fleet | None = attrs.field(default=None, init=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     @contextlib.contextmanager
-    def show(self, viewer: Mailbox[ServerSentEvent]) -> Iterator[None]:
+    def show(self, viewer: ConflatingQueue[ServerSentEvent]) -> Iterator[None]:
         """Tell a viewer while inside."""
         if self._fleet is None:
             self._fleet = self._client.fleet(limit=self._limit)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @attrs.define(eq=False)
-class Mailbox(Generic[T]):
+class ConflatingQueue(Generic[T]):
     """The newest letter about each subject, for a reader who may be slow: never more than there are subjects."""
 
     heartbeat: float

@@ -20,7 +20,7 @@ from fastapi.requests import HTTPConnection
 
 from ..client import StatusClient
 from ..errors import ConfigurationError
-from .app_state import Lobby
+from .app_state import AppState
 from .operators import STATE, report
 from .signals import on_signal
 
@@ -51,14 +51,14 @@ def status_lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with factory(**settings) as client:
-            lobby = Lobby(client)
-            setattr(app.state, STATE, lobby)
+            app_state = AppState(client)
+            setattr(app.state, STATE, app_state)
             try:
-                with on_signal(lobby.close):
+                with on_signal(app_state.close):
                     async with _inner(inner, app) as state:
-                        yield {**state, STATE: lobby}
+                        yield {**state, STATE: app_state}
             finally:
-                lobby.close()
+                app_state.close()
                 delattr(app.state, STATE)
 
     return lifespan
@@ -73,7 +73,7 @@ async def _inner(lifespan: Lifespan | None, app: FastAPI) -> AsyncIterator[Mappi
         yield state or {}
 
 
-def lobby_of(where: HTTPConnection | FastAPI) -> Lobby:
+def app_state_of(where: HTTPConnection | FastAPI) -> AppState:
     """The lobby of an app, or of the one that serves a request, or in which that is mounted.
 
     Raises:
@@ -81,8 +81,8 @@ def lobby_of(where: HTTPConnection | FastAPI) -> Lobby:
     """
     states = (where.state,) if isinstance(where, FastAPI) else (where.app.state, where.state)
     for state in states:
-        if isinstance(lobby := getattr(state, STATE, None), Lobby):
-            return lobby
+        if isinstance(app_state := getattr(state, STATE, None), AppState):
+            return app_state
     raise ConfigurationError(_NO_CLIENT)
 
 
@@ -90,9 +90,9 @@ def client_of(where: HTTPConnection | FastAPI) -> StatusClient:
     """The client of an app, or of the one that serves a request: for what is no handler, such as an inner lifespan.
 
     Raises:
-        ConfigurationError: as for :func:`lobby_of`.
+        ConfigurationError: as for :func:`app_state_of`.
     """
-    return lobby_of(where).client
+    return app_state_of(where).client
 
 
 Reported = Annotated[None, Depends(report)]
@@ -103,9 +103,9 @@ async def get_client(connection: HTTPConnection, _reported: Reported = None) -> 
     return client_of(connection)
 
 
-async def get_lobby(connection: HTTPConnection, _reported: Reported = None) -> Lobby:
-    """The dependency behind :data:`LobbyDep`."""
-    return lobby_of(connection)
+async def get_app_state(connection: HTTPConnection, _reported: Reported = None) -> AppState:
+    """The dependency behind :data:`AppStateDep`."""
+    return app_state_of(connection)
 
 
 def end_streams(app: FastAPI) -> None:
@@ -113,10 +113,10 @@ def end_streams(app: FastAPI) -> None:
 
     On the app's loop only. Does nothing where the lifespan has ended already.
     """
-    if isinstance(lobby := getattr(app.state, STATE, None), Lobby):
-        lobby.close()
+    if isinstance(app_state := getattr(app.state, STATE, None), AppState):
+        app_state.close()
 
 
 ClientDep = Annotated[StatusClient, Depends(get_client)]
 """The app's client, as a handler's parameter: ``async def handler(client: ClientDep)``."""
-LobbyDep = Annotated[Lobby, Depends(get_lobby)]
+AppStateDep = Annotated[AppState, Depends(get_app_state)]

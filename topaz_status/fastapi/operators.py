@@ -34,7 +34,7 @@ from ..errors import (
 from ..models.job import JobRef
 from ..models.redact import shown, without_urls
 from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES, Account
-from ..session.telemetry import Journal, logger
+from ..session.telemetry import Telemetry, logger
 
 STATE: Final = "topaz_status"
 """What the app's state calls its lobby."""
@@ -54,7 +54,7 @@ _LONGEST_TRACE: Final = 20_000
 class Operator:
     """Who reads the log of one app."""
 
-    _journal: Journal = attrs.field(factory=Journal, init=False)
+    _telemetry: Telemetry = attrs.field(factory=Telemetry, init=False)
 
     def hear(self, error: Exception) -> None:
         """Log an error if its detail is kept from web clients."""
@@ -62,7 +62,7 @@ class Operator:
             error = error.last_error
         if isinstance(error, TopazStatusError) and (text := _told(error)) is not None:
             level = logging.INFO if _passes(error) else logging.ERROR
-            self._journal.warn_once(_PARTICULARS.sub("", text), text, level=level)
+            self._telemetry.warn_once(_PARTICULARS.sub("", text), text, level=level)
 
     def hear_bug(self, where: str, error: BaseException) -> None:
         """Log what should not have happened, with its traceback."""
@@ -113,8 +113,8 @@ def _variable(variables: Mapping[Account, str], job: JobRef | None) -> str:
 
 def is_leaving(connection: HTTPConnection) -> bool:
     """True once the app that serves this is going away: that its client is closed is no fault then."""
-    lobby = _lobby(connection)
-    return lobby is not None and lobby.closing
+    app_state = _app_state(connection)
+    return app_state is not None and app_state.closing
 
 
 def tell_operator(connection: HTTPConnection, error: Exception) -> None:
@@ -135,14 +135,14 @@ async def report(connection: HTTPConnection) -> AsyncIterator[None]:
         raise
 
 
-def _lobby(connection: HTTPConnection) -> Any:
+def _app_state(connection: HTTPConnection) -> Any:
     states = (connection.app.state, connection.state)
-    return next((lobby for state in states if (lobby := getattr(state, STATE, None)) is not None), None)
+    return next((app_state for state in states if (app_state := getattr(state, STATE, None)) is not None), None)
 
 
 def _operator_of(connection: HTTPConnection) -> Operator:
-    if (lobby := _lobby(connection)) is not None:
-        operator: Operator = lobby.operator
+    if (app_state := _app_state(connection)) is not None:
+        operator: Operator = app_state.operator
         return operator
     app: FastAPI = connection.app
     if not isinstance(getattr(app.state, _ALONE, None), Operator):

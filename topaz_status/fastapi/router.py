@@ -27,7 +27,7 @@ from ..errors import ConfigurationError
 from ..models import ImageStatus, TryOnStatus, VideoStatus
 from ..models.job import JobKind, JobRef
 from ..session.statistics import Stats
-from .lifespan import LobbyDep
+from .lifespan import AppStateDep
 from .live_page import add_page
 from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
 from .sse_streams import Limits, fleet_stream, job_stream
@@ -105,13 +105,13 @@ def _dependency(authorize: Callable[..., Any] | params.Depends) -> Any:
 
 def _add_status(router: APIRouter, limits: Limits) -> None:
     @router.get("/jobs/{kind}/{id}", response_model=AnyStatus, responses=_LOOK)
-    async def status_now(kind: JobKind, id: JobId, request: Request, lobby: LobbyDep) -> Any:  # noqa: A002
+    async def status_now(kind: JobKind, id: JobId, request: Request, app_state: AppStateDep) -> Any:  # noqa: A002
         """How a job fares now."""
         job = JobRef(kind, id)
-        if (known := lobby.client.last_status(job)) is not None:
+        if (known := app_state.client.last_status(job)) is not None:
             return known
-        look = lambda: lobby.client.get(job)  # noqa: E731  # short, and used once
-        found = await attend(request, lobby, look, timeout=limits.wait, most=limits.waiting)
+        look = lambda: app_state.client.get(job)  # noqa: E731  # short, and used once
+        found = await attend(request, app_state, look, timeout=limits.wait, most=limits.waiting)
         if found is Cut.LATE:
             raise Problem(504, "timeout", f"the service has not told of {job} within {limits.wait:g} s")
         return going_away() if found is Cut.CLOSING else found
@@ -129,13 +129,13 @@ def _add_status(router: APIRouter, limits: Limits) -> None:
         id: JobId,  # noqa: A002
         request: Request,
         response: Response,
-        lobby: LobbyDep,
+        app_state: AppStateDep,
         timeout: Annotated[float, Query(ge=0, le=limits.wait, description="seconds")] = min(25.0, limits.wait),
     ) -> Any:
         """Wait for the end of a job."""
-        watch = lobby.client.watch(JobRef(kind, id))
+        watch = app_state.client.watch(JobRef(kind, id))
         async with watch:
-            found = await attend(request, lobby, watch.outcome, timeout=timeout, most=limits.waiting)
+            found = await attend(request, app_state, watch.outcome, timeout=timeout, most=limits.waiting)
             if isinstance(found, Cut):
                 response.status_code = 202
                 response.headers["Retry-After"] = str(RETRY_AFTER)
@@ -149,21 +149,21 @@ def _add_events(router: APIRouter, limits: Limits) -> None:
     async def of_one(
         kind: JobKind,
         id: JobId,  # noqa: A002
-        lobby: LobbyDep,
+        app_state: AppStateDep,
         last_event_id: LastEventId = None,
     ) -> AsyncIterator[Events]:
-        async with job_stream(lobby, limits, [JobRef(kind, id)], last_event_id) as events:
+        async with job_stream(app_state, limits, [JobRef(kind, id)], last_event_id) as events:
             yield events
 
     async def of_many(
-        lobby: LobbyDep,
+        app_state: AppStateDep,
         job: Annotated[list[JobRef], Query(max_length=limits.jobs, description="KIND:ID; none for all")] = [],  # noqa: B006
         last_event_id: LastEventId = None,
     ) -> AsyncIterator[Events]:
         if job:
-            opened = job_stream(lobby, limits, list(dict.fromkeys(job)), last_event_id)
+            opened = job_stream(app_state, limits, list(dict.fromkeys(job)), last_event_id)
         else:
-            opened = fleet_stream(lobby, limits)
+            opened = fleet_stream(app_state, limits)
         async with opened as events:
             yield events
 
@@ -182,6 +182,6 @@ def _add_events(router: APIRouter, limits: Limits) -> None:
 
 def _add_stats(router: APIRouter) -> None:
     @router.get("/stats", responses=documented(503))
-    async def stats(lobby: LobbyDep) -> Stats:
+    async def stats(app_state: AppStateDep) -> Stats:
         """What this client is doing, in numbers."""
-        return lobby.client.stats()
+        return app_state.client.stats()

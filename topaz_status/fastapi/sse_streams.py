@@ -15,9 +15,9 @@ from ..errors import ClientClosedError, TopazStatusError
 from ..models.job import JobRef
 from ..overview import View
 from ..watch import Watch
-from .app_state import Lobby
+from .app_state import AppState
 from .broadcaster import Board
-from .conflating_queue import Mailbox
+from .conflating_queue import ConflatingQueue
 from .operators import Operator
 from .sse_events import Told, status_event
 
@@ -45,7 +45,7 @@ class Limits:
 
 @contextlib.asynccontextmanager
 async def job_stream(
-    lobby: Lobby, limits: Limits, jobs: list[JobRef], last_event_id: str | None
+    app_state: AppState, limits: Limits, jobs: list[JobRef], last_event_id: str | None
 ) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Open a stream of some jobs: of those whose end ``last_event_id`` does not say has been told.
 
@@ -54,32 +54,32 @@ async def job_stream(
         Problem: 503, there are too many.
         ConfigurationError: one of the jobs cannot be watched.
     """
-    told, mailbox = Told.read(jobs, last_event_id), Mailbox[View](limits.heartbeat)
+    told, queue = Told.read(jobs, last_event_id), ConflatingQueue[View](limits.heartbeat)
     if not told.open:
         raise HTTPException(204)
-    with _seat(lobby, limits, mailbox):
-        async with _following(lobby, told.open, mailbox):
-            yield _events(lobby, mailbox, told)
+    with _seat(app_state, limits, queue):
+        async with _following(app_state, told.open, queue):
+            yield _events(app_state, queue, told)
 
 
 @contextlib.asynccontextmanager
-async def fleet_stream(lobby: Lobby, limits: Limits) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
+async def fleet_stream(app_state: AppState, limits: Limits) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Open a stream of all that is watched.
 
     Raises:
         Problem: 503, there are too many.
     """
-    mailbox = Mailbox[ServerSentEvent](limits.heartbeat)
-    board = lobby.boards.setdefault(limits.fleet, Board(lobby.client, limits.fleet))
-    with _seat(lobby, limits, mailbox), board.show(mailbox):
-        yield _events(lobby, mailbox, None)
+    queue = ConflatingQueue[ServerSentEvent](limits.heartbeat)
+    board = app_state.boards.setdefault(limits.fleet, Board(app_state.client, limits.fleet))
+    with _seat(app_state, limits, queue), board.show(queue):
+        yield _events(app_state, queue, None)
 
 
 @contextlib.contextmanager
-def _seat(lobby: Lobby, limits: Limits, mailbox: Mailbox[Any]) -> Iterator[None]:
+def _seat(app_state: AppState, limits: Limits, queue: ConflatingQueue[Any]) -> Iterator[None]:
     """A stream ends when the server goes away, and when its time is over."""
-    with lobby.wait(mailbox.close, most=limits.waiting):
-        timer = asyncio.get_running_loop().call_later(limits.stream, mailbox.close)
+    with app_state.wait(queue.close, most=limits.waiting):
+        timer = asyncio.get_running_loop().call_later(limits.stream, queue.close)
         try:
             yield
         finally:
@@ -87,29 +87,29 @@ def _seat(lobby: Lobby, limits: Limits, mailbox: Mailbox[Any]) -> Iterator[None]
 
 
 async def _events(
-    lobby: Lobby, mailbox: Mailbox[View] | Mailbox[ServerSentEvent], told: Told | None
+    app_state: AppState, queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent], told: Told | None
 ) -> AsyncIterator[ServerSentEvent]:
     """Write letters as they are sent: an event's id speaks of what has been sent, not of what is still to be."""
-    async for letter in mailbox.letters():
+    async for letter in queue.letters():
         if letter is None:
             yield ServerSentEvent(comment="still here")
         elif isinstance(letter, ServerSentEvent):
             yield letter
         elif told is not None and (event_id := told.tell(letter)) is not None:
             yield status_event(letter, event_id=event_id)
-    if lobby.closing:
+    if app_state.closing:
         yield ServerSentEvent(comment="the server goes away", retry=COME_BACK)
 
 
 @contextlib.asynccontextmanager
-async def _following(lobby: Lobby, jobs: Iterable[JobRef], mailbox: Mailbox[View]) -> AsyncIterator[None]:
+async def _following(app_state: AppState, jobs: Iterable[JobRef], queue: ConflatingQueue[View]) -> AsyncIterator[None]:
     """While inside, leave each change of each job in the mailbox; it is closed when all of them have ended."""
     with contextlib.ExitStack() as handles:
         watches = []
         for job in jobs:
-            watches.append(lobby.client.watch(job))
+            watches.append(app_state.client.watch(job))
             handles.callback(watches[-1].drop)
-        task = asyncio.create_task(_follow_all(watches, mailbox, lobby.operator), name="topaz_status stream")
+        task = asyncio.create_task(_follow_all(watches, queue, app_state.operator), name="topaz_status stream")
         try:
             yield
         finally:
@@ -117,26 +117,26 @@ async def _following(lobby: Lobby, jobs: Iterable[JobRef], mailbox: Mailbox[View
             await asyncio.wait({task})
 
 
-async def _follow_all(watches: Iterable[Watch[Any]], mailbox: Mailbox[View], operator: Operator) -> None:
+async def _follow_all(watches: Iterable[Watch[Any]], queue: ConflatingQueue[View], operator: Operator) -> None:
     """Follow each to its end, and end the stream, also where something fails: its reader would wait for nothing."""
     try:
         async with asyncio.TaskGroup() as group:
             for watch in watches:
-                group.create_task(_follow(watch, mailbox, operator))
+                group.create_task(_follow(watch, queue, operator))
     except Exception as error:  # noqa: BLE001  # a bug, in a task whose exception nobody asks for
         operator.hear_bug("a stream of jobs", error)
     finally:
-        mailbox.close()
+        queue.close()
 
 
-async def _follow(watch: Watch[Any], mailbox: Mailbox[View], operator: Operator) -> None:
+async def _follow(watch: Watch[Any], queue: ConflatingQueue[View], operator: Operator) -> None:
     """Leave each change, and the end with what it is called; that the client was closed is no end of the job."""
     with contextlib.suppress(TopazStatusError):  # the outcome has it
         async for status in watch.updates():
             if not status.is_terminal:
-                mailbox.put(watch.job, View.of_watch(watch))
+                queue.put(watch.job, View.of_watch(watch))
     outcome = await watch.outcome()
     if outcome.error is not None:
         operator.hear(outcome.error)
     if not isinstance(outcome.error, ClientClosedError):
-        mailbox.put(watch.job, View.of_outcome(watch.job, outcome))
+        queue.put(watch.job, View.of_outcome(watch.job, outcome))

@@ -15,8 +15,8 @@ from fastapi.requests import Request
 
 from ..models import JobStatus
 from ..watch import Watch
-from .app_state import Lobby
-from .lifespan import lobby_of
+from .app_state import AppState
+from .lifespan import app_state_of
 from .problems import leaving
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ async def wait_or_disconnect(request: Request, watch: Watch[S]) -> S:
         TopazStatusError: what awaiting the watch raises.
     """
     try:
-        status = await attend(request, lobby_of(request), watch.result)
+        status = await attend(request, app_state_of(request), watch.result)
     finally:
         watch.drop()
     return going_away() if isinstance(status, Cut) else status
@@ -72,7 +72,7 @@ def going_away() -> NoReturn:
 
 async def attend(
     request: Request,
-    lobby: Lobby,
+    app_state: AppState,
     work: Callable[[], Coroutine[Any, Any, T]],
     *,
     timeout: float | None = None,
@@ -86,7 +86,7 @@ async def attend(
         Exception: what the work raises.
     """
     closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    with lobby.wait(lambda: None if closing.done() else closing.set_result(None), most=most):
+    with app_state.wait(lambda: None if closing.done() else closing.set_result(None), most=most):
         return await _first(asyncio.create_task(work()), asyncio.create_task(_gone(request)), closing, timeout)
 
 

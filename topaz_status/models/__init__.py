@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .download_link import Download
-from .fields import Fact
+from .fields import ServiceObject
 from .image import ImagePage, ImageStatus
 from .job import JobKind, JobRef, JobState
 from .try_on import TryOnError, TryOnStatus
@@ -26,13 +26,13 @@ JobStatus = ImageStatus | VideoStatus | TryOnStatus
 
 __all__ = [
     "Download",
-    "Fact",
     "ImagePage",
     "ImageStatus",
     "JobKind",
     "JobRef",
     "JobState",
     "JobStatus",
+    "ServiceObject",
     "TryOnError",
     "TryOnStatus",
     "VideoBackend",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from .pydantic_schema import Shown
+from .pydantic_schema import PydanticSchema
 
 
 def _hidden(value: str | None) -> str:
@@ -12,7 +12,7 @@ def _hidden(value: str | None) -> str:
 
 
 @attrs.frozen
-class Download(Shown):
+class Download(PydanticSchema):
     """A link to a result. Whoever holds it may read the file: ``repr`` does not show it, and no log should.
 
     For images it comes from ``GET /image/v1/download/{id}`` (``DownloadResponse``), otherwise from the status itself.

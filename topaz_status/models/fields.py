@@ -1,7 +1,8 @@
 """What every fact of a service shares: how its fields are called on the wire, in which unit, and what may be shown.
 
-Each field of a fact carries a :class:`Wire` in its metadata. The decoder reads a body by it, :meth:`Fact.to_dict`
-writes the body back by it, and ``repr`` hides by it whatever could be a signed URL, which is as good as a key.
+Each field of a fact carries a :class:`Wire` in its metadata. The decoder reads a body by it,
+:meth:`ServiceObject.to_dict` writes the body back by it, and ``repr`` hides by it whatever could be a signed URL, which
+is as good as a key.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from .pydantic_schema import Shown
+from .pydantic_schema import PydanticSchema
 from .redact import MOST_READ, MOST_SHOWN, shortened, shown, without_urls
 
 WIRE: Final = "topaz_status.wire"
@@ -47,7 +48,7 @@ class Wire:
     unit: Unit
     name: str | None = None
     """The service's name, ``None`` where it is the Python one."""
-    of: type[Fact] | None = None
+    of: type[ServiceObject] | None = None
     """The class of ``OBJECT`` and ``OBJECTS``."""
     required: bool = False
 
@@ -60,12 +61,12 @@ _EMPTY: Final[Mapping[Unit, object]] = {
 }
 
 
-def sent(unit: Unit, name: str | None = None, *, of: type[Fact] | None = None) -> Any:
+def sent(unit: Unit, name: str | None = None, *, of: type[ServiceObject] | None = None) -> Any:
     """Declare an optional field: ``None``, or empty where it holds several, when the service does not send it."""
     return attrs.field(default=_EMPTY.get(unit), metadata={WIRE: Wire(unit, name, of)}, hash=unit is not Unit.MOMENTS)
 
 
-def holding(fact: type[Fact]) -> dict[str, Wire]:
+def holding(fact: type[ServiceObject]) -> dict[str, Wire]:
     """Make the metadata of an optional field that holds one object."""
     return {WIRE: Wire(Unit.OBJECT, of=fact)}
 
@@ -83,7 +84,7 @@ def told_reason(message: str | None, code: str | None) -> str | None:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Fact(Shown):
+class ServiceObject(PydanticSchema):
     """One object as a service sent it."""
 
     wires: ClassVar[tuple[tuple[str, str, Wire], ...]] = ()

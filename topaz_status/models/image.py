@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import attrs
 
-from .fields import Fact, Unit, required, sent
+from .fields import ServiceObject, Unit, required, sent
 from .job import JobKind, JobRef, JobState
-from .pydantic_schema import Shown
+from .pydantic_schema import PydanticSchema
 from .status_words import IMAGE_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ImageStatus(Fact):
+class ImageStatus(ServiceObject):
     """The status of one image job.
 
     The documents promise most fields; here only ``process_id`` and ``status`` are, all others are ``None`` when the
@@ -81,7 +81,7 @@ class ImageStatus(Fact):
 
 
 @attrs.frozen(kw_only=True)
-class ImagePage(Shown):
+class ImagePage(PydanticSchema):
     """One page of the list of image jobs."""
 
     statuses: tuple[ImageStatus, ...] = ()

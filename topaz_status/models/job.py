@@ -121,7 +121,7 @@ class JobRef:
         return {"type": "string", "title": "JobRef", "pattern": f"^({kinds}):[^\\s]{{1,{MAX_ID_LENGTH}}}$"}
 
 
-def key_of(job: JobRef) -> str:
+def canonical_id(job: JobRef) -> str:
     """The id in the one spelling by which a job is known: Topaz's are UUIDs, whose case means nothing."""
     if job.kind is JobKind.TRY_ON:
         return job.id

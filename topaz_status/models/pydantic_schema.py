@@ -17,7 +17,7 @@ WORKED_OUT: Final = ("job", "state", "is_terminal", "progress", "result_url", "r
 """Properties that are shown where a class has them: the same questions answered alike for every kind of job."""
 
 
-class Shown:
+class PydanticSchema:
     """A frozen attrs class that pydantic can write as JSON, as one named component of an OpenAPI document.
 
     It is written and never read: where input is expected, instances alone are taken.

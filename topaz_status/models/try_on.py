@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from .fields import Fact, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, holding, required, sent, told_reason
 from .job import JobKind, JobRef, JobState
 from .status_words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class TryOnError(Fact):
+class TryOnError(ServiceObject):
     """Why a try-on failed."""
 
     message: str | None = sent(Unit.TEXT)
@@ -19,7 +19,7 @@ class TryOnError(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class TryOnStatus(Fact):
+class TryOnStatus(ServiceObject):
     """The status of one try-on.
 
     A ``completed`` job is completed, even with an :attr:`error` beside it, as in the documents' own example.

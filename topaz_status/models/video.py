@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import attrs
 
-from .fields import Fact, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, holding, required, sent, told_reason
 from .job import JobKind, JobRef, JobState
 from .status_words import VIDEO_WORDS, state_of
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoEstimates(Fact):
+class VideoEstimates(ServiceObject):
     """Lower and upper bounds (``RequestEstimates``)."""
 
     cost: tuple[float, ...] = sent(Unit.NUMBERS)
@@ -23,7 +23,7 @@ class VideoEstimates(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoDownload(Fact):
+class VideoDownload(ServiceObject):
     """A signed link to a file (``EnhancedDownloadSignedUrlResponse``)."""
 
     url: str | None = sent(Unit.URL)
@@ -34,7 +34,7 @@ class VideoDownload(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoChunk(Fact):
+class VideoChunk(ServiceObject):
     """One piece of a video on its way (``ProcessingStatIntermediate``): its status is never the job's."""
 
     chunk_id: str | None = sent(Unit.TEXT, "chunkId")
@@ -69,7 +69,7 @@ class VideoChunk(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoStatus(Fact):
+class VideoStatus(ServiceObject):
     """The status of one video job. The documents promise no field; here ``status`` is asked for."""
 
     id: str

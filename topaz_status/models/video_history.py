@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import attrs
 
-from .fields import Fact, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, holding, required, sent, told_reason
 from .job import JobKind, JobRef, JobState
 from .status_words import VIDEO_WORDS, state_of
 from .video import VideoDownload, VideoEstimates
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoError(Fact):
+class VideoError(ServiceObject):
     """Why a video job failed."""
 
     message: str | None = sent(Unit.TEXT)
@@ -22,7 +22,7 @@ class VideoError(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoTransaction(Fact):
+class VideoTransaction(ServiceObject):
     """One movement of credits."""
 
     operation: str | None = sent(Unit.TEXT)
@@ -32,14 +32,14 @@ class VideoTransaction(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoFile(Fact):
+class VideoFile(ServiceObject):
     """The source or the result of a job; what is told of it beside the link is in ``extra``."""
 
     download: VideoDownload | None = attrs.field(default=None, metadata=holding(VideoDownload))
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoBackend(Fact):
+class VideoBackend(ServiceObject):
     """The generative pipeline's own note."""
 
     last_updated_at: float | None = sent(Unit.MILLISECONDS, "lastUpdated")
@@ -47,14 +47,14 @@ class VideoBackend(Fact):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoPipeline(Fact):
+class VideoPipeline(ServiceObject):
     """Bookkeeping of the processing pipeline: empty but for generative jobs."""
 
     topserving: VideoBackend | None = attrs.field(default=None, metadata=holding(VideoBackend))
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class VideoRecord(Fact):
+class VideoRecord(ServiceObject):
     """One entry of the history of video jobs."""
 
     id: str = attrs.field(metadata=required(Unit.ID))

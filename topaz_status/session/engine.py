@@ -12,33 +12,33 @@ from ..core.budget.budget import LocalBudget
 from ..core.policy import PollPolicy
 from ..core.schedule.schedule import Schedule
 from ..core.wire.list_page import PAGE_SIZES
-from .http.calls import Exchange
+from .http.calls import Calls
 from .http.download_slots import Downloads
 from .http.transport import Transport
-from .polling.circuit_breakers import Circuits
+from .polling.circuit_breakers import CircuitBreakers
 from .polling.feed import Feed
 from .polling.gate import Gate
-from .polling.poll_results import Findings
-from .polling.registry import Roster
+from .polling.poll_results import PollResults
+from .polling.registry import PollerRegistry
 from .settings import Settings
-from .telemetry import Journal
-from .timing.backoff_delays import Jitter
+from .telemetry import Telemetry
+from .timing.backoff_delays import Backoff
 from .timing.clock import Clock
-from .timing.timers import Alarms
+from .timing.timers import Timers
 
 if TYPE_CHECKING:
     from ..store.base import WatchStore
-    from .durable.store_writer import Keeper
+    from .durable.store_writer import StoreWriter
 
 
 def _plan(policy: PollPolicy) -> Schedule:
     return Schedule(policy, pages=PAGE_SIZES if policy.sweep else {})
 
 
-async def _open_keeper(clock: Clock, store: WatchStore, journal: Journal) -> Keeper:
-    from .durable.store_writer import Keeper  # noqa: PLC0415  # loaded by clients with a store
+async def _open_store_writer(clock: Clock, store: WatchStore, telemetry: Telemetry) -> StoreWriter:
+    from .durable.store_writer import StoreWriter  # noqa: PLC0415  # loaded by clients with a store
 
-    return await Keeper.open(clock, store, journal)
+    return await StoreWriter.open(clock, store, telemetry)
 
 
 @attrs.frozen(eq=False)
@@ -47,17 +47,17 @@ class Engine:
 
     settings: Settings
     clock: Clock
-    journal: Journal
+    telemetry: Telemetry
     transport: Transport
     gate: Gate
-    exchange: Exchange
+    calls: Calls
     schedule: Schedule
-    roster: Roster
-    circuits: Circuits
+    registry: PollerRegistry
+    circuits: CircuitBreakers
     feed: Feed
-    alarms: Alarms
+    timers: Timers
     downloads: Downloads
-    keeper: Keeper | None
+    store_writer: StoreWriter | None
     _closing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     @classmethod
@@ -74,34 +74,34 @@ class Engine:
         Raises:
             StoreError: the store cannot be used; nothing is open then.
         """
-        clock, journal, jitter = Clock.of(asyncio.get_running_loop()), Journal(), Jitter()
-        keeper = None if store is None else await _open_keeper(clock, store, journal)
+        clock, telemetry, jitter = Clock.of(asyncio.get_running_loop()), Telemetry(), Backoff()
+        store_writer = None if store is None else await _open_store_writer(clock, store, telemetry)
         budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
         gate = Gate(clock, budget, settings.max_in_flight)
-        transport.open(clock, journal.answered)
-        circuits = Circuits(budget, journal, jitter, settings.policy.give_up_after)
-        exchange = Exchange(clock, gate, transport, journal, jitter, circuits.hurry)
+        transport.open(clock, telemetry.answered)
+        circuits = CircuitBreakers(budget, telemetry, jitter, settings.policy.give_up_after)
+        calls = Calls(clock, gate, transport, telemetry, jitter, circuits.hurry)
         schedule = plan(settings.policy)
-        roster = Roster(clock, schedule, keeper)
-        findings = Findings(clock, settings, roster, schedule, journal, jitter, circuits)
-        feed = Feed(clock, settings, gate, journal, schedule, roster, circuits, exchange, findings)
+        registry = PollerRegistry(clock, schedule, store_writer)
+        results = PollResults(clock, settings, registry, schedule, telemetry, jitter, circuits)
+        feed = Feed(clock, settings, gate, telemetry, schedule, registry, circuits, calls, results)
         gate.serve(feed)
-        if keeper is not None:
-            keeper.serve(gate.wake)
+        if store_writer is not None:
+            store_writer.serve(gate.wake)
         return cls(
             settings=settings,
             clock=clock,
-            journal=journal,
+            telemetry=telemetry,
             transport=transport,
             gate=gate,
-            exchange=exchange,
+            calls=calls,
             schedule=schedule,
-            roster=roster,
+            registry=registry,
             circuits=circuits,
             feed=feed,
-            alarms=Alarms(clock),
+            timers=Timers(clock),
             downloads=Downloads(transport.download_slots()),
-            keeper=keeper,
+            store_writer=store_writer,
         )
 
     async def close(self) -> None:
@@ -110,7 +110,7 @@ class Engine:
         Whoever calls this while another does waits for the same end; after one that was canceled, the next finishes.
         """
         self.gate.close()
-        self.exchange.close()
+        self.calls.close()
         self.downloads.close()
         async with self._closing:
             try:
@@ -119,7 +119,7 @@ class Engine:
                 try:
                     await self.downloads.wait_closed()
                     await self.transport.close()
-                    self.alarms.close()
+                    self.timers.close()
                 finally:
-                    if self.keeper is not None:
-                        await self.keeper.close()
+                    if self.store_writer is not None:
+                        await self.store_writer.close()

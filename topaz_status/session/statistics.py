@@ -10,14 +10,14 @@ import attrs
 from ..core.schedule.explanation import Explanation
 from ..core.wire.list_page import PAGE_SIZES
 from ..models.job import JobKind, JobRef
-from ..models.pydantic_schema import Shown
+from ..models.pydantic_schema import PydanticSchema
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 
 @attrs.frozen(kw_only=True)
-class Lag(Shown):
+class Lag(PydanticSchema):
     """Seconds from the sending of a look to the answer of the next, which told the end: at most so late was it known.
 
     Over the last 10,000 ended jobs. A job that had ended before its first look counts for nothing.
@@ -51,7 +51,7 @@ class Lag(Shown):
 
 
 @attrs.frozen(kw_only=True)
-class Stats(Shown):
+class Stats(PydanticSchema):
     """A moment of one client. Times are seconds, rates requests/s."""
 
     watches: Mapping[JobKind, int]
@@ -106,11 +106,11 @@ def take_stats(engine: Engine) -> Stats:
     now = engine.clock.now()
     gate, budget = engine.gate, engine.gate.budget
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
-    for (kind, status), count in engine.journal.requests.items():
+    for (kind, status), count in engine.telemetry.requests.items():
         requests[kind]["none" if status is None else str(status)] = count
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
     return Stats(
-        watches={kind: engine.roster.count(kind) for kind in JobKind},
+        watches={kind: engine.registry.count(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests={kind: dict(sorted(answers.items())) for kind, answers in requests.items()},
@@ -118,9 +118,9 @@ def take_stats(engine: Engine) -> Stats:
         rates=rates,
         held={kind: budget.held_for(kind, now) for kind in JobKind},
         down={kind: engine.circuits.down_for(kind, now) for kind in JobKind},
-        lag=Lag.of(engine.journal.lags),
+        lag=Lag.of(engine.telemetry.lags),
         expected_lag=engine.schedule.expected_lag(now, rates),
-        sweeps={kind: engine.journal.sweeps[kind] for kind in PAGE_SIZES},
-        swept_statuses=engine.journal.swept_statuses,
+        sweeps={kind: engine.telemetry.sweeps[kind] for kind in PAGE_SIZES},
+        swept_statuses=engine.telemetry.swept_statuses,
         overdue=engine.schedule.overdue(now, set(JobKind) - engine.circuits.down),
     )

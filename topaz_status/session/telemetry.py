@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from ..core.schedule.entry import Look, PageLook
+from ..core.schedule.entry import PagePoll, Poll
 from ..errors import GatewayError, ServiceError, TopazStatusError, TransportError
 from ..models.job import JobKind, JobRef, JobState
 from ..models.redact import shown, without_urls
@@ -31,7 +31,7 @@ def word_of(text: str) -> str:
 
 
 @attrs.define(eq=False)
-class Journal:
+class Telemetry:
     """Counts every answer and tells the log what a reader of it would want to know."""
 
     requests: dict[tuple[JobKind, int | None], int] = attrs.field(factory=dict)
@@ -56,19 +56,19 @@ class Journal:
         known = self.answer_times[kind]
         self.answer_times[kind] = known + LATELY * (seconds - known) if known else seconds
 
-    def looked(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
+    def polled(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
         """Note one look, by the service's word or by what went wrong."""
         if logger.isEnabledFor(logging.DEBUG):
             said = word_of(answer) if isinstance(answer, str) else answer
             logger.debug("look at %s: %s (%.0f ms)", what, said, 1000 * took)
 
-    def swept(self, look: PageLook, listed: int, watched: int, took: float) -> None:
+    def swept(self, poll: PagePoll, listed: int, watched: int, took: float) -> None:
         """Note one page."""
-        self.sweeps[look.kind] += 1
+        self.sweeps[poll.kind] += 1
         self.swept_statuses += watched
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
-                "page of %s jobs: %d listed, %d of them watched (%.0f ms)", look.kind, listed, watched, 1000 * took
+                "page of %s jobs: %d listed, %d of them watched (%.0f ms)", poll.kind, listed, watched, 1000 * took
             )
 
     def told(self, job: JobRef, before: str | None, word: str, state: JobState) -> None:
@@ -118,11 +118,11 @@ class Journal:
             count,
         )
 
-    def bug(self, look: Look, error: Exception) -> None:
+    def bug(self, poll: Poll, error: Exception) -> None:
         """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
         trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
         with contextlib.suppress(Exception):  # it may be the log itself that fails
-            logger.error("a look failed in a way that is a bug: %s\n%s", look, trace)
+            logger.error("a look failed in a way that is a bug: %s\n%s", poll, trace)
 
     def warn_once(self, cause: str, text: str, *, level: int = logging.WARNING) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""

@@ -14,7 +14,7 @@ from ..core.health.ending import failure
 from ..core.wire.decode import decode_status, parse_json
 from ..errors import ConfigurationError, DecodeError, JobLostError, ServiceError, TopazStatusError
 from ..models import JobStatus
-from ..models.fields import Fact, Unit
+from ..models.fields import ServiceObject, Unit
 from ..models.job import JobRef
 from ..models.redact import scrubbed
 
@@ -84,12 +84,12 @@ def read_error(job: JobRef, status: JobStatus | None, text: str | None) -> Topaz
     return _KINDS.get(kind, ServiceError)(facts.pop("status_code"), facts.pop("message"), job=job, **facts)
 
 
-def _unlinked(fact: Fact) -> dict[str, Any]:
+def _unlinked(fact: ServiceObject) -> dict[str, Any]:
     body = fact.to_dict()
     for name, key, wire in fact.wires:
         value = getattr(fact, name)
         if wire.unit in _LINKS:
             body.pop(key, None)
-        elif isinstance(value, Fact) and isinstance(body.get(key), dict):
+        elif isinstance(value, ServiceObject) and isinstance(body.get(key), dict):
             body[key] = _unlinked(value)
     return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import StoreError
-from ..models.job import JobKind, key_of
+from ..models.job import JobKind, canonical_id
 from .base import KEPT, Opening, Row
 
 
@@ -37,7 +37,7 @@ class MemoryStore:
     def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:  # noqa: ARG002  # memory is memory
         """See :class:`~topaz_status.WatchStore`."""
         for row in rows:
-            place = row.job.kind, key_of(row.job)
+            place = row.job.kind, canonical_id(row.job)
             there = self._rows.get(place)
             if there is None or there.number <= row.number:
                 self._rows[place] = row

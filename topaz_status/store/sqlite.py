@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ..core.policy import optional_seconds
 from ..errors import ConfigurationError, StoreError
-from ..models.job import JobKind, JobRef, key_of
+from ..models.job import JobKind, JobRef, canonical_id
 from .base import KEPT, End, Opening, Row
 from .file_lock import FileLock
 from .sqlite_schema import VERSION, migrate, version_of
@@ -189,7 +189,7 @@ def _examine(path: Path) -> None:
 def _values(row: Row) -> tuple[Any, ...]:
     job, end = row.job, row.end
     told = (None,) * 5 if end is None else (end.detected_at, end.polls, end.waited, end.error, end.handed_out)
-    about = row.number, job.kind.value, key_of(job), job.id, row.started_at, row.submitted_at, row.eta
+    about = row.number, job.kind.value, canonical_id(job), job.id, row.started_at, row.submitted_at, row.eta
     return (*about, row.timeout, row.deadline, row.tag, row.status, *told)
 
 

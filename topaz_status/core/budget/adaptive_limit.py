@@ -52,7 +52,7 @@ class SendRate:
 
 
 @attrs.define
-class KindLimit:
+class AdaptiveLimit:
     """The bucket of one kind, below the shared one: ``ceiling`` requests/s at most, less while 429s say so."""
 
     ceiling: float

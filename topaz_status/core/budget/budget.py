@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import attrs
 
 from ...models.job import JobKind
-from .adaptive_limit import KindLimit
+from .adaptive_limit import AdaptiveLimit
 from .load import Load
 from .token_bucket import TokenBucket
 
@@ -64,7 +64,7 @@ class LocalBudget:
     """The budget of one client: exact, adaptive per kind, the shared bucket fixed."""
 
     _shared: TokenBucket
-    _limits: dict[JobKind, KindLimit]
+    _limits: dict[JobKind, AdaptiveLimit]
     _all_ready_at: float
     """No limit of a kind holds anything up from then on."""
     _load: Load
@@ -128,7 +128,7 @@ class LocalBudget:
         self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
         self._note(self._limits[kind])
 
-    def _note(self, limit: KindLimit) -> None:
+    def _note(self, limit: AdaptiveLimit) -> None:
         self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
 
     def tokens(self, now: float) -> float:
@@ -144,8 +144,8 @@ class LocalBudget:
         return max(0.0, self._limits[kind].bucket.held_until - now)
 
 
-def _limit(ceiling: float | None, rate: float, burst: float) -> KindLimit:
+def _limit(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
     """A kind without a ceiling of its own has the shared one; it binds only once 429s have cut it."""
     if ceiling is None or ceiling >= rate:
-        return KindLimit(rate, burst)
-    return KindLimit(ceiling, 1.0)
+        return AdaptiveLimit(rate, burst)
+    return AdaptiveLimit(ceiling, 1.0)

@@ -27,7 +27,7 @@ from typing import Final
 
 import attrs
 
-from ..schedule.entry import Look
+from ..schedule.entry import Poll
 
 FAILURES: Final = 5
 SPAN: Final = 2.0
@@ -37,7 +37,7 @@ GRAIN: Final = 0.01
 
 
 @attrs.define
-class Circuit:
+class CircuitBreaker:
     """What is known of one service. Times are seconds of the loop's clock."""
 
     patience: float
@@ -49,11 +49,11 @@ class Circuit:
     _alive_at: float = attrs.field(default=-math.inf, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _failing_since: float = attrs.field(default=math.inf, init=False)
-    about: Look | None = attrs.field(default=None, init=False)
+    about: Poll | None = attrs.field(default=None, init=False)
     """A look that met trouble since the last answer of use."""
     _held: bool = attrs.field(default=False, init=False)
     """True once failures were about more than one job or page."""
-    _probe: Look | None = attrs.field(default=None, init=False)
+    _probe: Poll | None = attrs.field(default=None, init=False)
     _probe_at: float = attrs.field(default=-math.inf, init=False)
     _sent_at: float = attrs.field(default=-math.inf, init=False)
     _heard_at: float = attrs.field(default=-math.inf, init=False)
@@ -93,7 +93,7 @@ class Circuit:
         after = self._marks[index][1] if index < len(self._marks) else self._trouble
         return self._trouble - min(trouble + at - sent_at, after)
 
-    def sent(self, look: Look, now: float, ready_at: float) -> None:
+    def sent(self, poll: Poll, now: float, ready_at: float) -> None:
         """A look goes out, for which there has been a token since ``ready_at``; to a service that is down, a probe.
 
         While there is no trouble it does not matter since when.
@@ -102,11 +102,11 @@ class Circuit:
             self._starved += max(0.0, min(ready_at, now) - self._last_sent_at)
         self._last_sent_at = now
         if self.down_since is not None:
-            self._probe = look
+            self._probe = poll
 
-    def unsent(self, look: Look) -> None:
+    def unsent(self, poll: Poll) -> None:
         """A look was canceled before it told anything."""
-        if look is self._probe:
+        if poll is self._probe:
             self._probe = None
 
     def hurry(self) -> None:
@@ -124,20 +124,20 @@ class Circuit:
         self._held, self.about = False, None
         return self._alive(now)
 
-    def limited(self, look: Look, *, sent_at: float, now: float) -> float | None:
+    def limited(self, poll: Poll, *, sent_at: float, now: float) -> float | None:
         """A 429 came: no use, but a sign of life. Give for how long the service was down, if it was."""
-        self._count(look, sent_at, now)
+        self._count(poll, sent_at, now)
         return self._alive(now)
 
-    def failed(self, look: Look, *, sent_at: float, now: float) -> bool:
+    def failed(self, poll: Poll, *, sent_at: float, now: float) -> bool:
         """A look failed; true when by this one the service is found down."""
-        is_probe = look is self._probe
+        is_probe = poll is self._probe
         if is_probe:
             self._probe = None
             self.probes += 1
         if sent_at < self._alive_at:
             return False
-        self._count(look, sent_at, now)
+        self._count(poll, sent_at, now)
         self._failures += 1
         self._failing_since = min(self._failing_since, sent_at)
         if self.down_since is not None or self._failures < FAILURES or now - self._failing_since < SPAN:
@@ -157,10 +157,10 @@ class Circuit:
         self._probe, self.probes = None, 0
         return None if since is None else now - since
 
-    def _count(self, look: Look, sent_at: float, now: float) -> None:
+    def _count(self, poll: Poll, sent_at: float, now: float) -> None:
         """Add the time from the last failing look's sending to this one's."""
-        self._held = self._held or (self.about is not None and self.about != look)
-        self.about = look
+        self._held = self._held or (self.about is not None and self.about != poll)
+        self.about = poll
         if sent_at > self._sent_at:
             if self._sent_at > -math.inf:
                 starved = self._starved - self._starved_then

@@ -110,7 +110,7 @@ def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
 
 
 @attrs.define
-class Case:
+class FailureRecord:
     """The evidence about one job. Times are seconds of the loop's clock."""
 
     started_at: float

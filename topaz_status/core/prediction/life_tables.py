@@ -45,14 +45,14 @@ FADE_AT: Final = 2_000.0
 """Deaths a table remembers at most: beyond, everything it knows is halved."""
 OVER_AT_FIRST: Final = 0.8, 4.0
 """At first, one job in five is held to be over before its watch begins, on the strength of four."""
-FIRST_LOOKS: Final = 200.0
+FIRST_POLLS: Final = 200.0
 """First looks that are remembered."""
 DOUBT: Final = 8.0
 """When a source has said "about so much longer" for so many times as long, it is not believed."""
 
 
 def bin_of(x: float) -> int:
-    """Give the bin that holds ``x``; :meth:`.Tracked.news_worth_at` has it written out, the only other place."""
+    """Give the bin that holds ``x``; :meth:`.TrackedJob.news_worth_at` has it written out, the only other place."""
     if x < FIRST_EDGE:
         return 0
     k = int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)
@@ -198,11 +198,11 @@ class Lifetimes:
 
     def over_at_first(self, kind: JobKind) -> float:
         """Give the hazard that stands for the chance that a job is over before its watch begins."""
-        over, looks = self._over[kind]
-        return -math.log(1.0 - over / (looks + 0.1))
+        over, polls = self._over[kind]
+        return -math.log(1.0 - over / (polls + 0.1))
 
-    def first_look(self, kind: JobKind, over: float) -> None:
+    def first_poll(self, kind: JobKind, over: float) -> None:
         """Learn from a first look the chance that the job was over from the start."""
-        so_far, looks = self._over[kind]
-        fading = 1.0 if looks < FIRST_LOOKS else 1.0 - 1.0 / FIRST_LOOKS
-        self._over[kind] = so_far * fading + over, looks * fading + 1.0
+        so_far, polls = self._over[kind]
+        fading = 1.0 if polls < FIRST_POLLS else 1.0 - 1.0 / FIRST_POLLS
+        self._over[kind] = so_far * fading + over, polls * fading + 1.0

@@ -10,7 +10,7 @@ import enum
 import math
 from typing import Final
 
-from ..observation import Sighting
+from ..observation import Observation
 from ..policy import WEEK
 
 SOONEST: Final = 0.5
@@ -69,7 +69,7 @@ def class_bounds(size: int) -> tuple[float, float]:
     return max(math.pow(CLASS, size), SOONEST), min(math.pow(CLASS, size + 1), FARTHEST)
 
 
-def predict(seen: Sighting, age: float, since: float, progress0: float) -> tuple[Source, float]:
+def predict(seen: Observation, age: float, since: float, progress0: float) -> tuple[Source, float]:
     """Give the source and the seconds that remain; for ``QUEUE`` and ``AGE`` the seconds mean nothing.
 
     Args:

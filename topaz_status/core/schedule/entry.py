@@ -10,23 +10,23 @@ from ...models.job import JobKind, JobRef
 
 WAITING: Final = -1
 """In the agenda, for its time."""
-PARKED: Final = -2
+COVERED: Final = -2
 """Not in the agenda: a page answers for it."""
-FLYING: Final = -3
+IN_FLIGHT: Final = -3
 """Not in the agenda: a look is on the wire."""
-GONE: Final = -4
+REMOVED: Final = -4
 """Not in the agenda, and never again."""
 
 
 class Entry:
     """Something that can be looked at: a job, or a page of them."""
 
-    __slots__ = ("due_at", "remind_at", "rung", "urgent")
+    __slots__ = ("due_at", "level", "remind_at", "urgent")
 
     due_at: float
     remind_at: float
     """While it is due: when to come back to it; infinite for never."""
-    rung: int
+    level: int
     """Its rung in the agenda while it is due, 0 or above; else its state, such as :data:`WAITING`."""
     urgent: bool
 
@@ -35,7 +35,7 @@ class Entry:
         """Whose budget a look comes out of."""
         raise NotImplementedError
 
-    def send(self) -> Look:
+    def send(self) -> Poll:
         """Give the look; it is on the wire from now on."""
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class Entry:
 
 
 @attrs.define  # not frozen, as is whatever is made for each look: that would cost half a microsecond a field
-class JobLook:
+class JobPoll:
     """Ask for one job by itself."""
 
     job: JobRef
@@ -63,7 +63,7 @@ class JobLook:
 
 
 @attrs.frozen
-class PageLook:
+class PagePoll:
     """Ask for one page of a list."""
 
     kind: JobKind
@@ -71,4 +71,4 @@ class PageLook:
     limit: int
 
 
-Look = JobLook | PageLook
+Poll = JobPoll | PagePoll

@@ -33,9 +33,9 @@ from ..policy import PollPolicy
 from ..prediction.life_tables import Curve, Lifetimes
 from ..prediction.sources import SOONEST, Source
 from ..prediction.worth import gap_worth
-from .entry import FLYING
+from .entry import IN_FLIGHT
 from .page import Page, page_of
-from .tracked_job import Tracked
+from .tracked_job import TrackedJob
 
 SAMPLE: Final = 32
 """Jobs that speak for all, about."""
@@ -122,11 +122,11 @@ def mean_lag(prospects: Iterable[Prospect]) -> float | None:
     return lag / pace if pace else None
 
 
-def present_gap(tracked: Tracked, now: float, queue: Queue) -> Outlook:
+def present_gap(tracked: TrackedJob, now: float, queue: Queue) -> Outlook:
     """Sum up the gap between the last look at a job and the next one, in its turn."""
-    entry: Page | Tracked = page_of(tracked) or tracked
+    entry: Page | TrackedJob = page_of(tracked) or tracked
     at = now
-    if entry.rung != FLYING:
+    if entry.level != IN_FLIGHT:
         gap = entry.gap_worth(queue.going, max(entry.due_at + queue.wait - entry.seen_at, 0.0))
         at = max(entry.seen_at + gap, entry.due_at, now)
     return Outlook.of(lambda after: tracked.spent_by(tracked.seen_at + after), at - tracked.seen_at)
@@ -144,12 +144,12 @@ class Course:
     weight: float
 
     @classmethod
-    def of(cls, tracked: Tracked) -> Course:
+    def of(cls, tracked: TrackedJob) -> Course:
         """Begin at the last look."""
         x = (tracked.seen_at - tracked.basis_at) / tracked.unit
         return cls(tracked.seen_at, x, tracked.unit, tracked.curve, tracked.before, tracked.weight)
 
-    def move(self, tracked: Tracked, seconds: float, lifetimes: Lifetimes) -> None:
+    def move(self, tracked: TrackedJob, seconds: float, lifetimes: Lifetimes) -> None:
         """Let time pass, and a look find the job alive."""
         self.at += seconds
         if tracked.source < Source.OVERDUE:
@@ -174,7 +174,7 @@ class Course:
         return ALIKE * (self.x or 1.0) * self.unit
 
 
-def prospect(tracked: Tracked, now: float, queue: Queue, policy: PollPolicy, lifetimes: Lifetimes) -> Prospect:
+def prospect(tracked: TrackedJob, now: float, queue: Queue, policy: PollPolicy, lifetimes: Lifetimes) -> Prospect:
     """Foresee how late the end of a job will be known, and how long it will have lasted.
 
     A page may be read sooner than one of its jobs would be looked at, for the sake of the others: as often as now.
@@ -197,7 +197,7 @@ def prospect(tracked: Tracked, now: float, queue: Queue, policy: PollPolicy, lif
     return Prospect(lag + alive * gap.lag, lasted)
 
 
-def _planned(course: Course, tracked: Tracked, queue: Queue, policy: PollPolicy) -> float:
+def _planned(course: Course, tracked: TrackedJob, queue: Queue, policy: PollPolicy) -> float:
     """Give the gap until a look is due, and has waited its turn."""
     longest = policy.longest_gap(course.at - tracked.born_at)
     due = max(course.gap_worth(policy.price, longest), policy.min_interval)

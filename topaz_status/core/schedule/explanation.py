@@ -9,11 +9,11 @@ import attrs
 from ...models.job import JobRef
 from ..policy import PollPolicy
 from ..prediction.sources import Source
-from .entry import FLYING, Entry
+from .entry import IN_FLIGHT, Entry
 
 if TYPE_CHECKING:  # a program that imports a watch, and starts none, does not load the schedule
     from .page import Page
-    from .tracked_job import Tracked
+    from .tracked_job import TrackedJob
 
 
 @attrs.frozen
@@ -67,7 +67,7 @@ class Explanation:
 
 
 def explain(
-    tracked: Tracked,
+    tracked: TrackedJob,
     page: Page | None,
     policy: PollPolicy,
     now: float,
@@ -81,7 +81,7 @@ def explain(
     From ``idle_at`` on tokens are idle.
     """
     entry: Entry = page or tracked
-    in_flight = entry.rung == FLYING
+    in_flight = entry.level == IN_FLIGHT
     due_at = min(entry.due_at, idle_at) if tracked.is_unpolled else entry.due_at
     return Explanation(
         job=tracked.job,
@@ -99,10 +99,10 @@ def explain(
     )
 
 
-def _reason(tracked: Tracked, page: Page | None, now: float) -> str:
+def _reason(tracked: TrackedJob, page: Page | None, now: float) -> str:
     if tracked.urgent:
         return "there is a reason to look now"
-    if FLYING in (tracked.rung, page.rung if page else tracked.rung):
+    if IN_FLIGHT in (tracked.level, page.level if page else tracked.level):
         return "a look is on the wire"
     judged = f"judging by {tracked.source.words}"
     if tracked.weight < 1.0:
@@ -112,9 +112,9 @@ def _reason(tracked: Tracked, page: Page | None, now: float) -> str:
     return _reason_alone(tracked, judged, now)
 
 
-def _reason_alone(tracked: Tracked, judged: str, now: float) -> str:
+def _reason_alone(tracked: TrackedJob, judged: str, now: float) -> str:
     """Tell why a job that no page answers for is polled when it is."""
-    if tracked.rung >= 0 or tracked.due_at <= now:
+    if tracked.level >= 0 or tracked.due_at <= now:
         return "it is due and waits for the budget"
     if tracked.is_unpolled:
         return f"its first poll goes as soon as tokens are idle; else it waits, {judged}"

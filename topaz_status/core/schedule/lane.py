@@ -12,12 +12,12 @@ from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
-from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
+from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import GoingRate
 from .page import Page
-from .poll_queue import Agenda
-from .sweep import Walk
-from .tracked_job import Tracked
+from .poll_queue import PollQueue
+from .sweep import Sweep
+from .tracked_job import TrackedJob
 
 CALM: Final = 0.05
 """Seconds since the latest job came after which a page is worth reading for the sake of new ones."""
@@ -35,23 +35,23 @@ class Lane:
         self.kind = kind
         self.is_bare = kind in BARE_LISTS
         self._policy = policy
-        self.queue = Agenda(policy.price, self._last_at)
+        self.queue = PollQueue(policy.price, self._last_at)
         """The jobs that are polled by themselves."""
-        self.sweep = None if page_size is None else Walk(kind, page_size, policy, bare=self.is_bare, gets=gets)
+        self.sweep = None if page_size is None else Sweep(kind, page_size, policy, bare=self.is_bare, gets=gets)
         self.served_worth = GoingRate(policy.price)
-        self._unpolled: deque[Tracked] = deque()
+        self._unpolled: deque[TrackedJob] = deque()
         """Jobs in the order in which they came; what has been polled since is passed over when its turn comes."""
         self._came_at = -math.inf
         """When the latest job came."""
 
     @property
-    def queues(self) -> tuple[Agenda, ...]:
+    def queues(self) -> tuple[PollQueue, ...]:
         """The queue of the jobs, and that of the pages."""
-        return (self.queue,) if self.sweep is None else (self.queue, self.sweep.agenda)
+        return (self.queue,) if self.sweep is None else (self.queue, self.sweep.queue)
 
     # -- jobs come, change and go -------------------------------------------------------------------------------------
 
-    def add(self, tracked: Tracked, now: float) -> None:
+    def add(self, tracked: TrackedJob, now: float) -> None:
         """Plan the polls of a new job."""
         if self.sweep is not None:
             self.sweep.presume(tracked, now)
@@ -59,36 +59,36 @@ class Lane:
         self._unpolled.append(tracked)
         self._came_at = now
 
-    def replan(self, tracked: Tracked, now: float) -> None:
+    def replan(self, tracked: TrackedJob, now: float) -> None:
         """Plan the polls of a job anew: it was seen, or its polls are worth more or less than before."""
         self._plan(tracked, now)
         if self.sweep is not None:
-            self.sweep.looked(tracked)
+            self.sweep.polled(tracked)
 
-    def saw(self, tracked: Tracked, now: float) -> None:
+    def saw(self, tracked: TrackedJob, now: float) -> None:
         """Plan the polls of a job that its own poll found alive."""
         self.replan(tracked, now)
         if self.sweep is not None:
             self.sweep.retry(now)
 
-    def nudge(self, tracked: Tracked, now: float) -> None:
+    def nudge(self, tracked: TrackedJob, now: float) -> None:
         """Poll a job before all others, no sooner than ``min_interval`` after its last poll."""
         if not tracked.urgent:
             tracked.urgent = True
             self._plan(tracked, now)
 
-    def missed(self, tracked: Tracked, now: float, retry_at: float) -> None:
+    def missed(self, tracked: TrackedJob, now: float, retry_at: float) -> None:
         """Poll a job again at ``retry_at``: the poll in flight had no usable answer."""
-        if tracked.rung == FLYING:
+        if tracked.level == IN_FLIGHT:
             tracked.not_before = now + self._policy.min_interval
             at = max(retry_at, now)
             if now < tracked.last_at < at:  # the last poll before a timeout waits for no backoff
                 at = max(tracked.last_at, tracked.not_before)
             self.queue.put(tracked, at)
 
-    def forget(self, tracked: Tracked) -> None:
+    def forget(self, tracked: TrackedJob) -> None:
         """Let a job go."""
-        self.queue.remove(tracked, GONE)
+        self.queue.remove(tracked, REMOVED)
         if self.sweep is not None:
             self.sweep.leave(tracked)
 
@@ -96,38 +96,38 @@ class Lane:
 
     def read_page(
         self,
-        look: PageLook,
-        alive: Collection[Tracked],
-        ended: Collection[Tracked],
+        poll: PagePoll,
+        alive: Collection[TrackedJob],
+        ended: Collection[TrackedJob],
         next_cursor: str | None,
         now: float,
     ) -> None:
         """Plan anew after a page that showed jobs alive and ended; a list that is not bare lets the ended go."""
         if self.sweep is None:
             return
-        loose = self.sweep.read(look, alive, ended, next_cursor, now)
+        unassigned = self.sweep.read(poll, alive, ended, next_cursor, now)
         if self.is_bare:
             for tracked in ended:
                 self.nudge(tracked, now)
         else:
             for tracked in alive:
-                if tracked.rung > PARKED and not tracked.urgent:
+                if tracked.level > COVERED and not tracked.urgent:
                     self.queue.remove(tracked)
             for tracked in ended:
                 self.forget(tracked)
-        for tracked in loose:
-            if tracked.rung == PARKED:
+        for tracked in unassigned:
+            if tracked.level == COVERED:
                 self._plan(tracked, now)
 
-    def missed_page(self, look: PageLook, now: float, retry_at: float) -> None:
+    def missed_page(self, poll: PagePoll, now: float, retry_at: float) -> None:
         """Do without a page for a while."""
         if self.sweep is not None:
-            self._plan_all(self.sweep.missed(look, now, retry_at), now)
+            self._plan_all(self.sweep.missed(poll, now, retry_at), now)
 
-    def refused_page(self, look: PageLook, now: float) -> None:
+    def refused_page(self, poll: PagePoll, now: float) -> None:
         """Give up a cursor that the service does not take."""
         if self.sweep is not None:
-            self._plan_all(self.sweep.refused(look, now), now)
+            self._plan_all(self.sweep.refused(poll, now), now)
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -136,18 +136,18 @@ class Lane:
         if self.sweep is None:
             return
         for tracked in self.sweep.settle(now):
-            if tracked.rung == PARKED and not self.is_bare:
+            if tracked.level == COVERED and not self.is_bare:
                 self._plan_alone(tracked, now)
 
-    def due(self, now: float) -> list[Agenda]:
+    def due(self, now: float) -> list[PollQueue]:
         """Give the queues in which something is due, that of the pages first; none while a long sweep goes first."""
-        due: list[Agenda] = []
+        due: list[PollQueue] = []
         if self.sweep is not None:
             self.settle(now)
-            if self.sweep.gives_way_at(now) > now:
+            if self.sweep.yields_until(now) > now:
                 return due
-            if self.sweep.agenda.due_by(now):
-                due.append(self.sweep.agenda)
+            if self.sweep.queue.due_by(now):
+                due.append(self.sweep.queue)
         if self.queue.due_by(now):
             due.append(self.queue)
         return due
@@ -157,26 +157,26 @@ class Lane:
         if self.sweep is None:
             return max(self.queue.next_at(), now)
         self.settle(now)
-        return self.sweep.gives_way_at(max(min(self.sweep.agenda.next_at(), self.queue.next_at()), now))
+        return self.sweep.yields_until(max(min(self.sweep.queue.next_at(), self.queue.next_at()), now))
 
-    def send(self, entry: Entry, now: float) -> Look:
+    def send(self, entry: Entry, now: float) -> Poll:
         """Note that an entry is polled, and give the poll."""
         if self.sweep is not None and isinstance(entry, Page):
-            self.sweep.agenda.remove(entry, FLYING)
+            self.sweep.queue.remove(entry, IN_FLIGHT)
             self.sweep.sent(entry, now)
-        elif isinstance(entry, Tracked):
-            self.queue.remove(entry, FLYING)
+        elif isinstance(entry, TrackedJob):
+            self.queue.remove(entry, IN_FLIGHT)
             if entry.last_at <= now:
                 entry.last_at = math.inf
             if self.sweep is not None:
-                self.sweep.looked(entry)
+                self.sweep.polled(entry)
         return entry.send()
 
     def expected_due(self) -> float:
         """Count the polls that are due, where a page counts once for all the jobs that it should show."""
         due = float(len(self.queue))
         if self.sweep is not None:
-            due += len(self.sweep.agenda) - min(self.sweep.to_be_met(), due) * (1.0 - 1.0 / self.sweep.size)
+            due += len(self.sweep.queue) - min(self.sweep.to_be_met(), due) * (1.0 - 1.0 / self.sweep.size)
         return due
 
     # -- first polls --------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Lane:
             return tracked
         self.settle(now)
         page = tracked.group.page
-        return page if page.rung > PARKED else None
+        return page if page.level > COVERED else None
 
     def goes_at(self, first: Entry) -> float:
         """Give the time from which a first poll may go: a page waits until no more jobs are coming in."""
@@ -208,28 +208,28 @@ class Lane:
 
     def _last_at(self, entry: Entry) -> float:
         """Give the time by which a job that is due is to be polled: its longest gap ends, or its watch times out."""
-        if not isinstance(entry, Tracked):
+        if not isinstance(entry, TrackedJob):
             return math.inf
         at = entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
         return at if at < entry.last_at else entry.last_at
 
-    def _plan_all(self, jobs: Collection[Tracked], now: float) -> None:
+    def _plan_all(self, jobs: Collection[TrackedJob], now: float) -> None:
         for tracked in jobs:
             self._plan(tracked, now)
 
-    def _plan(self, tracked: Tracked, now: float) -> None:
+    def _plan(self, tracked: TrackedJob, now: float) -> None:
         """Work out when a job's next poll is due, unless a page answers for it or one is on the wire."""
-        if tracked.rung == FLYING:
+        if tracked.level == IN_FLIGHT:
             return
         if tracked.urgent:
             shortest = self._policy.min_interval if tracked.known else 0.0
             self.queue.put(tracked, max(now, tracked.seen_at + shortest, tracked.not_before))
-        elif tracked.group is not None and tracked.group.placed and not self.is_bare:
+        elif tracked.group is not None and tracked.group.known and not self.is_bare:
             self.queue.remove(tracked)
         else:
             self._plan_alone(tracked, now)
 
-    def _plan_alone(self, tracked: Tracked, now: float) -> None:
+    def _plan_alone(self, tracked: TrackedJob, now: float) -> None:
         """Work out when a poll of a job by itself is due."""
         policy = self._policy
         gap = tracked.gap_worth(policy.price, policy.longest_gap(now - tracked.born_at))
@@ -241,7 +241,7 @@ class Lane:
         self.queue.put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
 
 
-def is_covered(tracked: Tracked) -> bool:
+def is_covered(tracked: TrackedJob) -> bool:
     """Tell whether a page is on the wire that may show the job."""
     group = tracked.group
-    return group is not None and group.page.rung == FLYING and group is not group.page.drifting
+    return group is not None and group.page.level == IN_FLIGHT and group is not group.page.expected

@@ -20,9 +20,9 @@ from operator import attrgetter
 from typing import Final
 
 from ...models.job import JobKind
-from .entry import FLYING, PARKED, Entry, PageLook
+from .entry import COVERED, IN_FLIGHT, Entry, PagePoll
 from .power_law import CLOSE, STRIDE, UNKNOWN, PowerLaw
-from .tracked_job import Tracked
+from .tracked_job import TrackedJob
 
 GETS: Final = 3.5
 """A page is about as much work as so many looks at one job: a query of a list, and dozens of statuses on the wire. It
@@ -49,17 +49,17 @@ _BORN_AT: Final = attrgetter("born_at")
 class Group:
     """Jobs of one page, in the order in which they came."""
 
-    __slots__ = ("chance", "members", "page", "placed", "walked")
+    __slots__ = ("chance", "known", "members", "page", "walked")
 
-    def __init__(self, page: Page, *, placed: bool, chance: float = 1.0) -> None:
+    def __init__(self, page: Page, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
-        self.placed = placed
+        self.known = known
         self.chance = chance
-        self.members: dict[Tracked, None] = {}
+        self.members: dict[TrackedJob, None] = {}
         self.walked: set[str | None] = set()
         """The cursors at which these jobs were looked for in vain: a walk meets none twice."""
 
-    def add(self, job: Tracked) -> None:
+    def add(self, job: TrackedJob) -> None:
         """Take a job out of its group into this one."""
         if job.group is not self:
             if job.group is not None:
@@ -70,9 +70,9 @@ class Group:
     @property
     def is_crowded(self) -> bool:
         """True for jobs expected on a page that is likely to show them, and so many that its poll costs less."""
-        return not self.placed and self.chance >= LIKELY and len(self.members) > self.page.gets
+        return not self.known and self.chance >= LIKELY and len(self.members) > self.page.gets
 
-    def discard(self, job: Tracked) -> None:
+    def discard(self, job: TrackedJob) -> None:
         """Let a job go."""
         del self.members[job]
         job.group = None
@@ -85,17 +85,17 @@ class Page(Entry):
         "_kind",
         "asked",
         "cursor",
-        "drifting",
+        "expected",
         "failures",
-        "follower",
         "gets",
         "is_stale",
         "keeps",
+        "known",
         "last_at",
         "law",
+        "next_page",
         "not_before",
         "place",
-        "placed",
         "planned_for",
         "price",
         "read",
@@ -110,7 +110,7 @@ class Page(Entry):
     ) -> None:
         self.due_at = now
         self.remind_at = now
-        self.rung = PARKED
+        self.level = COVERED
         self.urgent = False
         self._kind = kind
         self.cursor = cursor
@@ -134,30 +134,30 @@ class Page(Entry):
         """True once it was read at its present cursor."""
         self.read = False
         """True once it was on the wire."""
-        self.follower: Page | None = None
+        self.next_page: Page | None = None
         self.keeps = 1.0
         """The share of the placed jobs that such a look meets again."""
-        self.placed = Group(self, placed=True)
-        self.drifting = Group(self, placed=False, chance=CHANCE)
-        self.asked = self.drifting
+        self.known = Group(self, known=True)
+        self.expected = Group(self, known=False, chance=CHANCE)
+        self.asked = self.expected
         """The drifting jobs that the look on the wire may meet: those that came while it flew are not among them."""
 
     def __bool__(self) -> bool:
-        return bool(self.placed.members or self.drifting.members or self.asked.members)
+        return bool(self.known.members or self.expected.members or self.asked.members)
 
     def __len__(self) -> int:
-        return len(self.placed.members) + len(self.drifting.members)
+        return len(self.known.members) + len(self.expected.members)
 
     @property
     def kind(self) -> JobKind:
         """See :attr:`Entry.kind`."""
         return self._kind
 
-    def send(self) -> PageLook:
+    def send(self) -> PagePoll:
         """See :meth:`Entry.send`."""
-        self.asked = self.drifting
-        self.drifting = Group(self, placed=False, chance=self.asked.chance)
-        return PageLook(self.kind, self.cursor, self.size)
+        self.asked = self.expected
+        self.expected = Group(self, known=False, chance=self.asked.chance)
+        return PagePoll(self.kind, self.cursor, self.size)
 
     @property
     def full(self) -> bool:
@@ -167,27 +167,27 @@ class Page(Entry):
     @property
     def room(self) -> int:
         """How many jobs it may show besides those that were on it; all, while it was not read at this cursor."""
-        return max(self.size - len(self.placed.members), 0) if self.settled else self.size
+        return max(self.size - len(self.known.members), 0) if self.settled else self.size
 
     @property
     def extra(self) -> float:
         """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
         return max(self.gets - len(self), 0.0) * self.price
 
-    def members(self) -> Iterable[Tracked]:
+    def members(self) -> Iterable[TrackedJob]:
         """Give all its jobs."""
-        return chain(self.placed.members, self.drifting.members)
+        return chain(self.known.members, self.expected.members)
 
-    def expected_drifting(self) -> Iterable[Tracked]:
+    def expected_members(self) -> Iterable[TrackedJob]:
         """Give the drifting jobs it should show: none, unless they are worth walking to.
 
         Of these no more than a page holds, first those who came first: thousands of new jobs drift at once, and each
         has a place of its own in the agenda beside.
         """
-        drifting = self.drifting
-        if drifting.chance * min(len(drifting.members), self.room) < SLIM:
+        expected = self.expected
+        if expected.chance * min(len(expected.members), self.room) < SLIM:
             return ()
-        return islice(drifting.members, self.size)
+        return islice(expected.members, self.size)
 
     def first_late_at(self, now: float, longest_gap: Callable[[float], float]) -> float:
         """Give the time at which, at the earliest, the longest gap of a job that it should show ends.
@@ -196,10 +196,10 @@ class Page(Entry):
         the few that were polled since: the gap of the youngest is the first to end.
         """
         at = math.inf
-        if placed := self.placed.members:
-            at = min(map(_SEEN_AT, placed)) + longest_gap(now - max(map(_BORN_AT, placed)))
-            at = min(at, *map(_LAST_AT, placed))
-        for job in self.expected_drifting():
+        if known := self.known.members:
+            at = min(map(_SEEN_AT, known)) + longest_gap(now - max(map(_BORN_AT, known)))
+            at = min(at, *map(_LAST_AT, known))
+        for job in self.expected_members():
             at = min(at, job.seen_at + longest_gap(now - job.born_at), job.last_at)
         return at
 
@@ -214,7 +214,7 @@ class Page(Entry):
         as theirs grows, so does the worth, smoothly.
         """
         self.is_stale = True
-        if self.drifting.members or self.extra:
+        if self.expected.members or self.extra:
             self.place = 0.0
         self.planned_for = len(self)
 
@@ -272,20 +272,20 @@ class Page(Entry):
     def _worth_after(self, gap: float) -> float:
         """Sum the looks at the members, as far as they are likely to be met."""
         now = self.seen_at + gap
-        placed = self.placed.members
-        value = self.keeps * _news_worth(islice(placed, self.size), now)
-        drifting = self.drifting.members
+        known = self.known.members
+        value = self.keeps * _news_worth(islice(known, self.size), now)
+        expected = self.expected.members
         room = self.room
-        if drifting and room > 0:
-            value += self.drifting.chance * _news_worth(islice(reversed(drifting), room), now)
+        if expected and room > 0:
+            value += self.expected.chance * _news_worth(islice(reversed(expected), room), now)
         return max(value * self.weight - self.extra, NOTHING)
 
 
-def _news_worth(jobs: Iterable[Tracked], now: float) -> float:
+def _news_worth(jobs: Iterable[TrackedJob], now: float) -> float:
     """Sum what news of jobs is worth, but for those that are polled just now, or were seen after ``now``."""
-    return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.rung != FLYING)
+    return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
 
 
-def page_of(tracked: Tracked) -> Page | None:
+def page_of(tracked: TrackedJob) -> Page | None:
     """Give the page that answers for a job in its place."""
-    return tracked.group.page if tracked.rung == PARKED and tracked.group is not None else None
+    return tracked.group.page if tracked.level == COVERED and tracked.group is not None else None

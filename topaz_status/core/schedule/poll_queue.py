@@ -1,6 +1,6 @@
 """Who waits and who is due, so that the look most worth a token is found without asking everybody.
 
-Entries wait in a :class:`~.timer_wheel.Wheel`. What is due stands on a *ladder*: a rung for each octave of worth,
+Entries wait in a :class:`~.timer_wheel.TimerWheel`. What is due stands on a *ladder*: a rung for each octave of worth,
 served from the top, first come first served within a rung. An entry climbs when its worth has grown to the rung that is
 being served, at a time that is worked out when it steps on, so a decision touches the head of one rung and an entry
 moves once or twice between two looks, however long it waits. Serving by worth alone would starve the rest; therefore
@@ -18,8 +18,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from .entry import PARKED, WAITING, Entry
-from .timer_wheel import Wheel
+from .entry import COVERED, WAITING, Entry
+from .timer_wheel import TimerWheel
 
 TOP: Final = 63
 """The rung of those that go before everybody else."""
@@ -32,11 +32,11 @@ REMINDED: Final = 256
 GRAIN: Final = 0.005
 """Seconds: while something is due, what else has become so is looked into so often at most."""
 _BELOW_TOP: Final = (1 << TOP) - 1
-SOONEST_CLIMB: Final = 0.05
+SOONEST_PROMOTION: Final = 0.05
 """Seconds until an entry climbs again, at least."""
 
 
-class Agenda:
+class PollQueue:
     """The entries of one kind of job."""
 
     __slots__ = (
@@ -49,11 +49,11 @@ class Agenda:
         "_hurried",
         "_last_at",
         "_late",
+        "_levels",
+        "_levels_an_octave",
         "_price",
         "_reminded",
         "_reminders",
-        "_rungs",
-        "_rungs_an_octave",
         "_waiting",
         "_worths",
     )
@@ -65,22 +65,22 @@ class Agenda:
         few entries of great worth: it has two rungs an octave, not one, and entries take each of them.
         """
         self._exact = exact
-        self._rungs_an_octave = 2.0 if exact else 1.0
-        self._worths = [price * 2.0 ** (rung / self._rungs_an_octave) for rung in range(TOP)]
+        self._levels_an_octave = 2.0 if exact else 1.0
+        self._worths = [price * 2.0 ** (level / self._levels_an_octave) for level in range(TOP)]
         """From which worth on an entry belongs on a rung; on the lowest, whatever its worth."""
         self._price = price
         self._last_at = last_at
-        self._waiting: Wheel[Entry] = Wheel(attrgetter("due_at"), _waits)
+        self._waiting: TimerWheel[Entry] = TimerWheel(attrgetter("due_at"), _waits)
         self._hurried: list[tuple[float, int, Entry]] = []
         """The urgent ones that wait: nobody's burst is before them."""
-        self._rungs: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
+        self._levels: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
         self._admits_at = -math.inf
         """Until then whatever is due is on the ladder, but for what has become so within a grain."""
         self._filled = 0
         """A bit for each rung that somebody stands on."""
         self._late: OrderedDict[Entry, float] = OrderedDict()
         """Those that are due and should have been looked at, and by when, in the order in which they were found."""
-        self._reminders: Wheel[Entry] = Wheel(attrgetter("remind_at"), _is_due)
+        self._reminders: TimerWheel[Entry] = TimerWheel(attrgetter("remind_at"), _is_due)
         """When those that are due will climb, or be late."""
         self._reminded = 0
         """How many were put in since it was rid of the stale ones."""
@@ -94,9 +94,9 @@ class Agenda:
 
     def put(self, entry: Entry, at: float) -> None:
         """Have an entry become due at ``at``, whatever it was before."""
-        if entry.rung >= 0:
-            self._leave_ladder(entry)
-        entry.rung = WAITING
+        if entry.level >= 0:
+            self._leave_levels(entry)
+        entry.level = WAITING
         entry.due_at = at
         if entry.urgent:
             self._count += 1
@@ -105,11 +105,11 @@ class Agenda:
             return
         self._waiting.put(at, entry)
 
-    def remove(self, entry: Entry, state: int = PARKED) -> None:
+    def remove(self, entry: Entry, state: int = COVERED) -> None:
         """Take an entry out. What is left of it in the wheels goes when its tick comes."""
-        if entry.rung >= 0:
-            self._leave_ladder(entry)
-        entry.rung = state
+        if entry.level >= 0:
+            self._leave_levels(entry)
+        entry.level = state
 
     def next_at(self) -> float:
         """Give the time at which something is due, at the earliest; minus infinity when something is."""
@@ -132,7 +132,7 @@ class Agenda:
         self._admits_at = -math.inf if is_burst else now + GRAIN
         if self._reminders:
             for entry in islice(self._reminders.due(now), REMINDED):
-                self._climb(entry, now)
+                self._promote(entry, now)
                 self._remind(entry, now)
         return self._due > 0
 
@@ -146,7 +146,7 @@ class Agenda:
         if not self._fresh:
             return
         for entry in self._fresh:
-            if entry.rung >= 0:
+            if entry.level >= 0:
                 self._remind(entry, now)
         self._fresh.clear()
         if self._reminded > 2 * self._due + LEFT_OVER:
@@ -155,7 +155,7 @@ class Agenda:
 
     def best(self) -> Entry:
         """Give the entry that has stood longest on the highest rung; something is due."""
-        return next(iter(self._rungs[self._filled.bit_length() - 1]))
+        return next(iter(self._levels[self._filled.bit_length() - 1]))
 
     def first_late(self) -> tuple[float, Entry | None]:
         """Give what was first found late, and by when it should have been looked at; infinite where nothing is late."""
@@ -170,22 +170,22 @@ class Agenda:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _step_on(self, entry: Entry, now: float) -> None:
-        self._stand_on(TOP if entry.urgent else self._rung_of(entry, now), entry)
+        self._stand_on(TOP if entry.urgent else self._level_of(entry, now), entry)
 
-    def _rung_of(self, entry: Entry, now: float) -> int:
+    def _level_of(self, entry: Entry, now: float) -> int:
         worth = entry.worth_at(now) / self._price
         if worth <= 1.0:
             return 0
-        rung = int(math.log2(worth) * self._rungs_an_octave)
-        return rung if rung < TOP else TOP - 1
+        level = int(math.log2(worth) * self._levels_an_octave)
+        return level if level < TOP else TOP - 1
 
-    def _stand_on(self, rung: int, entry: Entry) -> None:
-        entry.rung = rung
-        self._rungs[rung][entry] = None
-        self._filled |= 1 << rung
+    def _stand_on(self, level: int, entry: Entry) -> None:
+        entry.level = level
+        self._levels[level][entry] = None
+        self._filled |= 1 << level
 
-    def _leave_ladder(self, entry: Entry) -> None:
-        self._leave_rung(entry)
+    def _leave_levels(self, entry: Entry) -> None:
+        self._leave_level(entry)
         self._due -= 1
         if self._late.pop(entry, None) is not None and not self._late:
             self._late.clear()
@@ -193,23 +193,23 @@ class Agenda:
             self._reminders.clear()
             self._reminded = 0
 
-    def _leave_rung(self, entry: Entry) -> None:
-        rung = self._rungs[entry.rung]
-        del rung[entry]
-        if not rung:
-            rung.clear()  # else it would keep the table of the most that ever stood on it
-            self._filled &= ~(1 << entry.rung)
+    def _leave_level(self, entry: Entry) -> None:
+        level = self._levels[entry.level]
+        del level[entry]
+        if not level:
+            level.clear()  # else it would keep the table of the most that ever stood on it
+            self._filled &= ~(1 << entry.level)
 
-    def _climb(self, entry: Entry, now: float) -> None:
-        if entry.rung < TOP - 1:
-            rung = self._rung_of(entry, now)
-            if rung > entry.rung:
-                self._leave_rung(entry)
-                self._stand_on(rung, entry)
+    def _promote(self, entry: Entry, now: float) -> None:
+        if entry.level < TOP - 1:
+            level = self._level_of(entry, now)
+            if level > entry.level:
+                self._leave_level(entry)
+                self._stand_on(level, entry)
 
     def _remind(self, entry: Entry, now: float) -> None:
         """Come back to an entry that is due when it climbs, or is late; it may be so now."""
-        at, last_at = self._climbs_at(entry, now), self._last_at(entry)
+        at, last_at = self._promoted_at(entry, now), self._last_at(entry)
         if last_at <= now:
             self._late[entry] = last_at
         elif last_at < at:
@@ -219,32 +219,32 @@ class Agenda:
             self._reminders.put(at, entry)
             self._reminded += 1
 
-    def _climbs_at(self, entry: Entry, now: float) -> float:
+    def _promoted_at(self, entry: Entry, now: float) -> float:
         """Give about the time at which an entry is worth the next rung, or the one that is served: it may be later."""
-        rung = entry.rung + 1
-        if rung >= TOP:
+        level = entry.level + 1
+        if level >= TOP:
             return math.inf
         if not self._exact:
             served = (self._filled & _BELOW_TOP).bit_length() - 1
-            rung = rung if rung > served else served
-        at = entry.reaches_at(self._worths[rung], now)
-        soonest = now + SOONEST_CLIMB
+            level = level if level > served else served
+        at = entry.reaches_at(self._worths[level], now)
+        soonest = now + SOONEST_PROMOTION
         return at if at > soonest else soonest
 
 
 def _waits(at: float, entry: Entry) -> bool:
-    return entry.rung == WAITING and entry.due_at == at
+    return entry.level == WAITING and entry.due_at == at
 
 
 def _is_due(at: float, entry: Entry) -> bool:
-    return entry.rung >= 0 and entry.remind_at == at
+    return entry.level >= 0 and entry.remind_at == at
 
 
 def _first_at(heap: list[tuple[float, int, Entry]]) -> float:
     """Give the time at which the first on a heap becomes due, rid of what no longer waits before it."""
     while heap:
         at, _, entry = heap[0]
-        if entry.rung == WAITING and entry.due_at == at:
+        if entry.level == WAITING and entry.due_at == at:
             return at
         heapq.heappop(heap)
     return math.inf

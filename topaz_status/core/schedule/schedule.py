@@ -26,18 +26,18 @@ from operator import itemgetter
 from typing import Final
 
 from ...models.job import JobKind, JobRef
-from ..observation import Sighting
+from ..observation import Observation
 from ..policy import PollPolicy
 from ..prediction.life_tables import Lifetimes
 from ..prediction.sources import FARTHEST, SOONEST, Source
 from ..wire.list_page import PAGE_SIZES
-from .entry import FLYING, GONE, PARKED, Entry, Look, PageLook
+from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import SAMPLE, Queue, mean_lag, present_gap, prospect
 from .explanation import Explanation, explain
 from .lane import Lane, is_covered
 from .page import GETS, LIKELY, page_of
-from .poll_queue import TOP, Agenda
-from .tracked_job import LEAD, UNNOTICED, Tracked
+from .poll_queue import TOP, PollQueue
+from .tracked_job import LEAD, UNNOTICED, TrackedJob
 
 GUARD: Final = 8
 """When more is due than can be served, one token in so many goes to what was first found late."""
@@ -66,7 +66,7 @@ class Schedule:
     ) -> None:
         self._policy = policy
         self._guard = guard
-        self._jobs: dict[JobRef, Tracked] = {}
+        self._jobs: dict[JobRef, TrackedJob] = {}
         self._lanes = {kind: Lane(kind, policy, pages.get(kind), gets) for kind in JobKind}
         self._lifetimes = lifetimes or Lifetimes()
         self._turn = 0
@@ -91,7 +91,7 @@ class Schedule:
         Nothing is known of its last ``unseen`` seconds: it may have ended. At ``deadline`` its watch times out.
         """
         self.drop(job)
-        tracked = self._jobs[job] = Tracked(job, now - age if age else now, now)
+        tracked = self._jobs[job] = TrackedJob(job, now - age if age else now, now)
         if unseen:
             tracked.seen_at = now - min(unseen, age, self._policy.longest_gap(age))
             tracked.teaches = unseen <= UNNOTED
@@ -133,7 +133,7 @@ class Schedule:
 
     # -- looks --------------------------------------------------------------------------------------------------------
 
-    def pick(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+    def pick(self, now: float, kinds: Collection[JobKind]) -> Poll | None:
         """Give the look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
         queues = [queue for kind in kinds for queue in self._lanes[kind].due(now)]
         if not queues:
@@ -150,7 +150,7 @@ class Schedule:
         entry = lane.first(now)
         return math.inf if entry is None else max(lane.goes_at(entry), now)
 
-    def pick_first(self, now: float, kinds: Collection[JobKind]) -> Look | None:
+    def pick_first(self, now: float, kinds: Collection[JobKind]) -> Poll | None:
         """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
 
         This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
@@ -166,32 +166,34 @@ class Schedule:
         """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
         return min((self._lanes[kind].next_at(now) for kind in kinds), default=math.inf)
 
-    def saw(self, look: Look, now: float, sightings: Collection[Sighting], *, next_cursor: str | None = None) -> None:
+    def saw(
+        self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
+    ) -> None:
         """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
-        if isinstance(look, PageLook):
-            self._saw_page(look, now, sightings, next_cursor)
+        if isinstance(poll, PagePoll):
+            self._saw_page(poll, now, observations, next_cursor)
             return
-        sent_for = look.entry if isinstance(look.entry, Tracked) else self._jobs.get(look.job)
-        if sent_for is not None and sent_for.rung == FLYING:
-            sent_for.rung = PARKED
-        for sighting in sightings:
-            about = sent_for if sighting.job is look.job else None
-            if about is None or about.rung == GONE:
-                about = self._jobs.get(sighting.job)
+        sent_for = poll.entry if isinstance(poll.entry, TrackedJob) else self._jobs.get(poll.job)
+        if sent_for is not None and sent_for.level == IN_FLIGHT:
+            sent_for.level = COVERED
+        for observation in observations:
+            about = sent_for if observation.job is poll.job else None
+            if about is None or about.level == REMOVED:
+                about = self._jobs.get(observation.job)
             if about is not None:
-                self._saw_one(about, sighting, now)
+                self._saw_one(about, observation, now)
 
-    def missed(self, look: Look, now: float, retry_at: float) -> None:
+    def missed(self, poll: Poll, now: float, retry_at: float) -> None:
         """Note that no usable answer came: the same look is due again at ``retry_at``."""
-        lane = self._lanes[look.kind]
-        if isinstance(look, PageLook):
-            lane.missed_page(look, now, retry_at)
-        elif tracked := self._jobs.get(look.job):
+        lane = self._lanes[poll.kind]
+        if isinstance(poll, PagePoll):
+            lane.missed_page(poll, now, retry_at)
+        elif tracked := self._jobs.get(poll.job):
             lane.missed(tracked, now, retry_at)
 
-    def refused(self, look: PageLook, now: float) -> None:
+    def refused(self, poll: PagePoll, now: float) -> None:
         """Note that the service does not take a cursor: its jobs go back to the first page."""
-        self._lanes[look.kind].refused_page(look, now)
+        self._lanes[poll.kind].refused_page(poll, now)
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 
@@ -243,7 +245,7 @@ class Schedule:
             queue.settle(now)
         return max(now - min((queue.late_since() for queue in queues), default=math.inf), 0.0)
 
-    def _queues_at(self, now: float, kinds: Collection[JobKind]) -> list[Agenda]:
+    def _queues_at(self, now: float, kinds: Collection[JobKind]) -> list[PollQueue]:
         """Give all queues of ``kinds``, in which what is due by ``now`` has become so."""
         for kind in kinds:
             self._lanes[kind].due(now)
@@ -255,12 +257,12 @@ class Schedule:
         if tracked is None:
             return math.inf
         entry: Entry = page_of(tracked) or tracked
-        return math.inf if entry.rung in {FLYING, PARKED} else entry.due_at
+        return math.inf if entry.level in {IN_FLIGHT, COVERED} else entry.due_at
 
     def was_due_at(self, job: JobRef) -> float:
         """Give the time at which the look at a job that flies came due; infinite where none does."""
         tracked = self._jobs.get(job)
-        return tracked.due_at if tracked is not None and tracked.rung == FLYING else math.inf
+        return tracked.due_at if tracked is not None and tracked.level == IN_FLIGHT else math.inf
 
     def polls_by(self, job: JobRef, by: float) -> bool:
         """Tell whether the last poll of a job before its watch times out is on the wire, or due until ``by``."""
@@ -268,7 +270,7 @@ class Schedule:
         if tracked is None:
             return False
         entry: Entry = page_of(tracked) or tracked
-        if entry.rung == FLYING or is_covered(tracked):
+        if entry.level == IN_FLIGHT or is_covered(tracked):
             return True
         return (tracked.urgent or tracked.last_at < math.inf) and entry.due_at <= by
 
@@ -279,7 +281,7 @@ class Schedule:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _choose(self, queues: list[Agenda], now: float) -> Entry:
+    def _choose(self, queues: list[PollQueue], now: float) -> Entry:
         """Take the greatest worth, and when there is a choice every so often what was first found late."""
         self._turn += 1
         if self._turn % self._guard == 0 and (late := self._latest(queues)):
@@ -289,20 +291,20 @@ class Schedule:
             entry = max((queue.best() for queue in queues), key=lambda best: _rank(best, now))
         elif self._turn % SAMPLED:
             return entry
-        if entry.rung < TOP:
+        if entry.level < TOP:
             self._lanes[entry.kind].served_worth.served(entry.worth_at(now))
         return entry
 
-    def _latest(self, queues: list[Agenda]) -> Entry | None:
+    def _latest(self, queues: list[PollQueue]) -> Entry | None:
         """Give the entry that was first found late, or the page on which such a job is likely to be met."""
         _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
-        if isinstance(entry, Tracked) and entry.group is not None and entry.group.chance >= LIKELY:
+        if isinstance(entry, TrackedJob) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
-            if page.rung >= 0 and page.weight == 1.0:
+            if page.level >= 0 and page.weight == 1.0:
                 return page
         return entry
 
-    def _saw_one(self, tracked: Tracked, seen: Sighting, now: float) -> None:
+    def _saw_one(self, tracked: TrackedJob, seen: Observation, now: float) -> None:
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
             self.drop(tracked.job)
@@ -310,19 +312,23 @@ class Schedule:
             tracked.saw_alive(seen, now, self._lifetimes)
             self._lanes[tracked.job.kind].saw(tracked, now)
 
-    def _saw_page(self, look: PageLook, now: float, sightings: Collection[Sighting], next_cursor: str | None) -> None:
-        alive, ended = self._learn_page(sightings, now)
-        lane = self._lanes[look.kind]
-        lane.read_page(look, alive, ended, next_cursor, now)
+    def _saw_page(
+        self, poll: PagePoll, now: float, observations: Collection[Observation], next_cursor: str | None
+    ) -> None:
+        alive, ended = self._learn_page(observations, now)
+        lane = self._lanes[poll.kind]
+        lane.read_page(poll, alive, ended, next_cursor, now)
         if not lane.is_bare:
             for tracked in ended:
                 self._jobs.pop(tracked.job, None)
 
-    def _learn_page(self, sightings: Collection[Sighting], now: float) -> tuple[list[Tracked], list[Tracked]]:
+    def _learn_page(
+        self, observations: Collection[Observation], now: float
+    ) -> tuple[list[TrackedJob], list[TrackedJob]]:
         """Give the watched jobs that a page showed alive, and those that it showed over."""
         alive, ended = [], []
         jobs, lifetimes = self._jobs, self._lifetimes
-        for seen in sightings:
+        for seen in observations:
             tracked = jobs.get(seen.job)
             if tracked is None:
                 continue
@@ -337,4 +343,4 @@ class Schedule:
 
 def _rank(entry: Entry, now: float) -> tuple[bool, float]:
     """Compare by worth: rungs are of another height in each agenda."""
-    return entry.rung == TOP, entry.worth_at(now)
+    return entry.level == TOP, entry.worth_at(now)

@@ -21,7 +21,7 @@ TICKS: Final = 16.0
 """Ticks in a second: a power of two, so that the edges of ticks are exact."""
 
 
-class Wheel(Generic[T]):
+class TimerWheel(Generic[T]):
     """Items of one sort."""
 
     __slots__ = ("_at_hand", "_ats", "_count", "_early", "_is_live", "_tick", "_ticks", "_time_of", "_waiting")

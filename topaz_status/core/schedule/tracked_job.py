@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ...models.job import JobKind, JobRef
-from ..observation import Sighting
+from ..observation import Observation
 from ..prediction.life_tables import (
     BINS_AN_OCTAVE,
     EDGES,
@@ -21,8 +21,8 @@ from ..prediction.life_tables import (
 from ..prediction.sources import Source, predict
 from ..prediction.worth import gap_worth
 from ..prediction.worth import worth as worth_of
-from .entry import FLYING, PARKED, Entry, JobLook
-from .poll_queue import SOONEST_CLIMB
+from .entry import COVERED, IN_FLIGHT, Entry, JobPoll
+from .poll_queue import SOONEST_PROMOTION
 
 if TYPE_CHECKING:
     from .page import Group
@@ -31,7 +31,7 @@ NO_PROGRESS: Final = 2.0
 """Stands for the progress at the first running look while there was none."""
 WHOLE_SECONDS: Final = 4.0
 """Up to this gap the middle of it tells a job's end better than the service's whole seconds do."""
-FARTHEST_CLIMB: Final = 16.0
+FARTHEST_PROMOTION: Final = 16.0
 """How many times the present gap ahead an entry climbs, at most: the rung that is served may be another by then."""
 PROBABLY: Final = 0.5
 DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
@@ -51,7 +51,7 @@ _ETA: Final = Source.ETA
 _QUEUE: Final = Source.QUEUE
 
 
-class Tracked(Entry):
+class TrackedJob(Entry):
     """One job: when it was seen, what is predicted of it, and in which group of a page it is."""
 
     __slots__ = (
@@ -63,6 +63,7 @@ class Tracked(Entry):
         "job",
         "known",
         "last_at",
+        "misses",
         "not_before",
         "over",
         "progress0",
@@ -74,14 +75,13 @@ class Tracked(Entry):
         "table",
         "teaches",
         "unit",
-        "vain",
         "weight",
     )
 
     def __init__(self, job: JobRef, born_at: float, now: float) -> None:
         self.due_at = now
         self.remind_at = NOTHING
-        self.rung = PARKED
+        self.level = COVERED
         self.urgent = False
         self.job = job
         self.born_at = born_at
@@ -103,7 +103,7 @@ class Tracked(Entry):
         """The seconds about which predictions have spoken since ``said_at``."""
         self.said_at = NOTHING
         self.group: Group | None = None
-        self.vain = 0
+        self.misses = 0
         """How often in a row it was looked for in a list and not found."""
         self.weight = 1.0
         """The chance that its next change comes without a notice: looks at it are worth so much."""
@@ -132,15 +132,15 @@ class Tracked(Entry):
         """Whose budget a look comes out of."""
         return self.job.kind
 
-    def send(self) -> JobLook:
+    def send(self) -> JobPoll:
         """See :meth:`Entry.send`."""
         self.urgent = False
-        return JobLook(self.job, self)
+        return JobPoll(self.job, self)
 
     @property
     def is_unpolled(self) -> bool:
         """True until its first poll is sent: by itself, or as one of a page that showed it."""
-        return not self.known and self.rung > FLYING and self.not_before == NOTHING
+        return not self.known and self.level > IN_FLIGHT and self.not_before == NOTHING
 
     @property
     def predicted_end_at(self) -> float:
@@ -174,7 +174,7 @@ class Tracked(Entry):
         """See :meth:`Entry.reaches_at`: no farther than a few times the present gap, and than ``last_at``."""
         seen_at, basis_at, unit = self.seen_at, self.basis_at, self.unit
         gap = now - seen_at
-        most = (gap if gap > SOONEST_CLIMB else SOONEST_CLIMB) * FARTHEST_CLIMB
+        most = (gap if gap > SOONEST_PROMOTION else SOONEST_PROMOTION) * FARTHEST_PROMOTION
         start = (seen_at - basis_at) / unit
         at = seen_at + gap_worth(worth / self.weight, self.curve, start, self.before, unit, most=most)
         return self.last_at if now < self.last_at < at else at
@@ -186,14 +186,14 @@ class Tracked(Entry):
 
     # -- what a look tells --------------------------------------------------------------------------------------------
 
-    def saw_alive(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+    def saw_alive(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
         """Learn from a look that found the job alive, and predict anew."""
         self.over = False
         basis_at, table = self.basis_at, self.table
         table.lived((self.seen_at - basis_at) / self.unit, (now - basis_at) / self.unit)
         if not self.known:
             self.known = True
-            lifetimes.first_look(self.job.kind, 0.0)
+            lifetimes.first_poll(self.job.kind, 0.0)
             self.born_at = _birth(self.born_at, seen, now)
         self.seen_at = now
         if seen.progress is not None and seen.running and not self.progress0 <= seen.progress:
@@ -211,7 +211,7 @@ class Tracked(Entry):
         else:
             self._predict(seen, now, lifetimes)
 
-    def _predict(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+    def _predict(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
         """Predict anew, by the best source there is."""
         age = now - self.born_at
         source, remaining = predict(seen, age, now - self.running_at, self.progress0)
@@ -237,14 +237,14 @@ class Tracked(Entry):
             return 0.0
         return stuck
 
-    def saw_end(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> None:
+    def saw_end(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
         """Learn, once, from a look that found the job over."""
         if self.over:
             return
         self.over = True
         if not self.known:
             chance = self._over_before(seen, now, lifetimes)
-            lifetimes.first_look(self.job.kind, chance)
+            lifetimes.first_poll(self.job.kind, chance)
             if chance > PROBABLY or not (self.teaches or seen.ended_ago is not None):
                 return
         gap = now - self.seen_at
@@ -254,7 +254,7 @@ class Tracked(Entry):
         basis_at = self.basis_at
         self.table.died((self.seen_at - basis_at) / self.unit, (end_at - basis_at) / self.unit)
 
-    def _over_before(self, seen: Sighting, now: float, lifetimes: Lifetimes) -> float:
+    def _over_before(self, seen: Observation, now: float, lifetimes: Lifetimes) -> float:
         """Give the chance that a job which its first look found over was so when its watch began."""
         gap = now - self.seen_at
         if seen.ended_ago is not None and abs(seen.ended_ago - gap) > 1.0:
@@ -263,7 +263,7 @@ class Tracked(Entry):
         return before / max(-math.expm1(-self.spent_by(now)), before)
 
 
-def _birth(born_at: float, seen: Sighting, now: float) -> float:
+def _birth(born_at: float, seen: Observation, now: float) -> float:
     """Correct what was thought of a job's birth by what the service tells in whole seconds."""
     if seen.age is None or abs(now - seen.age - born_at) <= 1.0:
         return born_at

@@ -23,26 +23,26 @@ from ...models import (
     TryOnStatus,
     VideoStatus,
 )
-from ...models.fields import ABSENT, Fact, Unit
+from ...models.fields import ABSENT, ServiceObject, Unit
 from ...models.redact import without_urls
 from .coerce import LENIENT, STRICT, MisshapenError, Problem, UnreadableError, described
 from .list_page import listed, pagination, read_items, usable_cursor
 
 if TYPE_CHECKING:
     from ...models import VideoHistoryPage, VideoRecord
-    from .structure import Shape
+    from .structure import Structurer
 
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=ServiceObject)
 
 _BOM: Final = b"\xef\xbb\xbf"
 _QUOTED: Final = 40
 _OTHER: Final = "names another job"
 
 
-_SHAPES: Final[dict[type[Fact], Shape[Any]]] = {}
+_SHAPES: Final[dict[type[ServiceObject], Structurer[Any]]] = {}
 
 
-def _shape_of(cls: type[F]) -> Shape[F]:
+def _shape_of(cls: type[F]) -> Structurer[F]:
     """How a class is read, worked out when it is first needed: about 1 ms, and 8 ms once in a process for cattrs."""
     shape = _SHAPES.get(cls)
     if shape is None:
@@ -158,7 +158,7 @@ def _read(cls: type[F], data: object, job: JobRef | None, **own: object) -> F:
         raise DecodeError([("$", f"{described(data)}, not an object")], job=job) from None
 
 
-def _problems(cls: type[Fact], data: object, **own: object) -> Sequence[Problem]:
+def _problems(cls: type[ServiceObject], data: object, **own: object) -> Sequence[Problem]:
     try:
         _shape_of(cls).read(data, **own)
     except MisshapenError as error:

@@ -4,7 +4,7 @@ Most answers say that an image job is still at work, and nobody reads their othe
 comes. So a :class:`LazyStatus` keeps the bytes, and decodes them when somebody asks. :func:`peek` reads only what the
 schedule and the readers of changes need. It refuses an answer in which one of these fields is not as the documents
 promise, and every answer that tells an end: such an answer is decoded at once. What :func:`peek` accepts can be
-decoded, and :func:`.observe.sight` of the decoded status is the same observation.
+decoded, and :func:`.observe.observe_status` of the decoded status is the same observation.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import attrs
 from ...models import JobStatus
 from ...models.job import JobKind, JobRef, JobState
 from ...models.status_words import IMAGE_WORDS, state_of
-from ..observation import Sighting
+from ..observation import Observation
 from ..policy import WEEK
 from .coerce import LATEST
 from .decode import decode_image, decode_record, decode_status, pack, parse_json
-from .list_page import SweptPage, read_sweep
-from .observe import sight, sight_record, since, until
+from .list_page import ListPage, decode_list_page
+from .observe import observe_record, observe_status, since, until
 
 MOST_SHARED: Final = 1_024
 """Bytes for each watched job that goes on up to which a page is kept in one piece: a status has about 600."""
@@ -58,7 +58,7 @@ class LazyPage:
         """Parse one item."""
         held = self._held
         if isinstance(held, bytes):
-            items = read_sweep(_IMAGE, parse_json(held)).items
+            items = decode_list_page(_IMAGE, parse_json(held)).items
             held = self._held = [_packed(item) or item for item in items]
         item = held[index]
         return parse_json(item) if isinstance(item, bytes) else item
@@ -121,11 +121,11 @@ class LazyStatus:
         self._held = _packed(item) or decode_image(item)
 
 
-Reading: TypeAlias = tuple[Sighting, LazyStatus | None]
+Reading: TypeAlias = tuple[Observation, LazyStatus | None]
 """What a list says of a job; an entry of the video history has no status."""
 
 
-def read_answer(job: JobRef, body: bytes, service_now: float) -> tuple[Sighting, LazyStatus]:
+def read_answer(job: JobRef, body: bytes, service_now: float) -> tuple[Observation, LazyStatus]:
     """Read the answer to the poll of one job, as of ``service_now`` (Unix seconds, the service's clock).
 
     Raises:
@@ -141,7 +141,7 @@ def read_answer(job: JobRef, body: bytes, service_now: float) -> tuple[Sighting,
 class PageReader:
     """Reads the items of one page that are of interest."""
 
-    _page: SweptPage
+    _page: ListPage
     _body: bytes
     _service_now: float
     """Unix seconds, the service's clock."""
@@ -161,7 +161,7 @@ class PageReader:
             self._peeked.append(peeked[1])
             return peeked
         if job.kind is JobKind.VIDEO:
-            return sight_record(decode_record(item), job=job, service_now=self._service_now), None
+            return observe_record(decode_record(item), job=job, service_now=self._service_now), None
         return _decoded(job, item, self._service_now)
 
     def unshare(self) -> None:
@@ -171,14 +171,14 @@ class PageReader:
                 status.keep_apart(self._page.items)
 
 
-def _decoded(job: JobRef, data: object, service_now: float) -> tuple[Sighting, LazyStatus]:
+def _decoded(job: JobRef, data: object, service_now: float) -> tuple[Observation, LazyStatus]:
     status = decode_status(job, data)
-    return sight(status, job=job, service_now=service_now), LazyStatus.of(status)
+    return observe_status(status, job=job, service_now=service_now), LazyStatus.of(status)
 
 
 def peek(
     data: Any, job: JobRef, service_now: float, held: _Unread, index: int = 0
-) -> tuple[Sighting, LazyStatus] | None:
+) -> tuple[Observation, LazyStatus] | None:
     """Read what a parsed answer, or an item of a page, says of ``job``; ``None`` when it must be decoded at once.
 
     Numbers are whole and times near, as a rule: others are examined more closely. ``held`` and ``index`` are what the
@@ -201,7 +201,7 @@ def peek(
         remaining, age = until(eta, service_now), since(made_at, service_now)
     word, running = known
     percent, share = percents
-    seen = Sighting(job, False, running, share, remaining, None, age)  # noqa: FBT003  # faster
+    seen = Observation(job, False, running, share, remaining, None, age)  # noqa: FBT003  # faster
     return seen, LazyStatus(word, percent, held, index)
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from ...errors import DecodeError
-from ...models.fields import Fact, Unit
+from ...models.fields import ServiceObject, Unit
 from ...models.job import JobKind
 from .coerce import LENIENT, UnreadableError, described
 
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=ServiceObject)
 
 PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
 """Statuses a page holds at most, of the kinds that have a list (Image API 1.2.0, Video API 1.0.0)."""
@@ -85,7 +85,7 @@ def pagination(raw: object) -> tuple[bool, str | None]:
 
 
 @attrs.frozen
-class SweptPage:
+class ListPage:
     """Items with the ids they name; whatever names none is left out."""
 
     kind: JobKind
@@ -100,7 +100,7 @@ class SweptPage:
                 yield index, job_id, item
 
 
-def read_sweep(kind: JobKind, data: object) -> SweptPage:
+def decode_list_page(kind: JobKind, data: object) -> ListPage:
     """Find the items of a page of ``kind``.
 
     Raises:
@@ -109,6 +109,6 @@ def read_sweep(kind: JobKind, data: object) -> SweptPage:
     body = data if type(data) is dict else {}
     if kind is JobKind.IMAGE:
         items, _ = listed(data, "data")
-        return SweptPage(kind, items, pagination(body.get("pagination"))[1])
+        return ListPage(kind, items, pagination(body.get("pagination"))[1])
     items, _ = listed(data, "result")
-    return SweptPage(kind, items, usable_cursor(body.get("nextCursor")))
+    return ListPage(kind, items, usable_cursor(body.get("nextCursor")))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...models import ImageStatus, JobRef, JobState, JobStatus, VideoEstimates, VideoStatus
-from ..observation import Sighting
+from ..observation import Observation
 from ..policy import WEEK
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CLOCK_SLACK: Final = 60.0
 """How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
 
 
-def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
+def observe_status(status: JobStatus, *, job: JobRef, service_now: float) -> Observation:
     """Tell what one status says of ``job``, in spans of seconds as of ``service_now`` (Unix seconds, its clock)."""
     state = status.state
     terminal = state.is_terminal
@@ -29,8 +29,8 @@ def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
     running = _running(state)
     if not isinstance(status, ImageStatus):
         estimate = _middle(status.estimates) if isinstance(status, VideoStatus) else None
-        return Sighting(job, terminal, running, share, None, estimate)
-    return Sighting(
+        return Observation(job, terminal, running, share, None, estimate)
+    return Observation(
         job,
         terminal,
         running,
@@ -42,12 +42,12 @@ def sight(status: JobStatus, *, job: JobRef, service_now: float) -> Sighting:
     )
 
 
-def sight_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Sighting:
+def observe_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Observation:
     """Tell what one entry of the video history says of ``job``, in spans of seconds as of ``service_now``."""
     state = record.state
     made_at = record.ts.get("requested", record.ts.get("accepted"))
     ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
-    return Sighting(
+    return Observation(
         job=job,
         terminal=state.is_terminal,
         running=_running(state),

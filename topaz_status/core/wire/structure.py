@@ -1,4 +1,4 @@
-"""Objects: one :class:`Shape` per fact reads a body the fast way, and mends it first where that fails.
+"""Objects: one :class:`Structurer` per fact reads a body the fast way, and mends it first where that fails.
 
 The fast way is what cattrs generates: the service's names, strict values, no fuss about paths. A body that drifted
 is mended (near values made exact, unreadable ones and unknown fields set aside in ``extra``) and read the same way.
@@ -14,10 +14,10 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from ...models.fields import Fact, Unit, Wire
+from ...models.fields import ServiceObject, Unit, Wire
 from .coerce import LENIENT, STRICT, MisshapenError, UnreadableError, described
 
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=ServiceObject)
 
 _CONVERTER: Final = cattrs.Converter(detailed_validation=False)
 _SEVERAL: Final = frozenset({Unit.URLS, Unit.NUMBERS, Unit.OBJECTS, Unit.MOMENTS})
@@ -58,7 +58,7 @@ class Field:
 
 
 @attrs.frozen
-class Shape(Generic[F]):
+class Structurer(Generic[F]):
     """Reads bodies into facts of one class."""
 
     cls: type[F]
@@ -127,7 +127,7 @@ def _keyed(own: Mapping[str, object]) -> dict[str, object]:
     return {_own(name): value for name, value in own.items()}
 
 
-def shape_of(cls: type[F]) -> Shape[F]:
+def shape_of(cls: type[F]) -> Structurer[F]:
     """Make the shape of a class, and of those it holds, from the metadata of its fields."""
     fields = {key: Field(wire.unit, _strict(wire), wire.required) for _, key, wire in cls.wires}
     sent = {name: override(rename=key, struct_hook=fields[key].strict) for name, key, _ in cls.wires}
@@ -135,7 +135,7 @@ def shape_of(cls: type[F]) -> Shape[F]:
     own = {name: override(rename=_own(name), struct_hook=_as_is) for name in others}
     hooks: dict[str, Any] = {**sent, **own}
     build = make_dict_structure_fn(cls, _CONVERTER, _cattrs_detailed_validation=False, **hooks)
-    return Shape(cls, fields, build)
+    return Structurer(cls, fields, build)
 
 
 def _as_is(raw: Any, _type: object) -> Any:
@@ -149,12 +149,12 @@ def _strict(wire: Wire) -> Callable[..., Any]:
     return functools.partial(_objects if wire.unit is Unit.OBJECTS else _object, inner)
 
 
-def _object(inner: Shape[Any], raw: object, _type: object = None) -> Fact:
-    fact: Fact = inner.read(raw)
+def _object(inner: Structurer[Any], raw: object, _type: object = None) -> ServiceObject:
+    fact: ServiceObject = inner.read(raw)
     return fact
 
 
-def _objects(inner: Shape[Any], raw: object, _type: object = None) -> tuple[Fact, ...]:
+def _objects(inner: Structurer[Any], raw: object, _type: object = None) -> tuple[ServiceObject, ...]:
     if type(raw) is list and raw:
         return tuple(map(inner.read, raw))
     raise UnreadableError

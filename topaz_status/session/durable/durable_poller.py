@@ -11,15 +11,15 @@ from ...models.job import JobState
 from ...store.base import End
 from ...store.json_codec import write_error, write_status
 from ..polling.poller import Ending, Poller
-from .store_writer import Keeper, Kept
+from .store_writer import StoredRow, StoreWriter
 
 
 @attrs.define(eq=False)
-class KeptPoller(Poller):
+class DurablePoller(Poller):
     """One stream of looks, and the row that outlives it."""
 
-    keeper: Keeper = attrs.field(kw_only=True)
-    kept: Kept = attrs.field(kw_only=True)
+    store_writer: StoreWriter = attrs.field(kw_only=True)
+    kept: StoredRow = attrs.field(kw_only=True)
     _state: JobState | None = attrs.field(default=None, init=False)
     """The state in the store."""
     _over: bool = attrs.field(default=False, init=False)
@@ -46,7 +46,7 @@ class KeptPoller(Poller):
         self._over = status is not None and status.is_terminal
         if status is not None and not self._over and status.state is not self._state:
             self._state = status.state
-            self.keeper.put(self.kept, attrs.evolve(self.kept.row, status=write_status(status)), flush=False)
+            self.store_writer.put(self.kept, attrs.evolve(self.kept.row, status=write_status(status)), flush=False)
 
     def end(self, ending: Ending) -> None:
         """Let the coroutine finish: at once when only the wait is over, else once the outcome is on disk."""
@@ -66,7 +66,7 @@ class KeptPoller(Poller):
         error = None if ending.status is not None and ending.status.is_terminal else write_error(ending.error)
         end = End(self.polls, max(0.0, ending.at - self.started_at), ending.detected_at, error)
         before = self.kept.row
-        self.keeper.put(
+        self.store_writer.put(
             self.kept, attrs.evolve(before, status=status, end=end), lambda error: self._written(error, ending)
         )
 

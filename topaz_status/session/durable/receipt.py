@@ -10,15 +10,15 @@ import attrs
 from ...errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from .store_writer import Keeper, Kept
+    from .store_writer import StoredRow, StoreWriter
 
 
 @attrs.define(eq=False)
 class Receipt:
     """Who was given an outcome says with it that it has been given, and later that it is no longer needed."""
 
-    _keeper: Keeper
-    kept: Kept
+    _store_writer: StoreWriter
+    kept: StoredRow
     _given: bool = False
 
     @property
@@ -35,7 +35,7 @@ class Receipt:
         if self._given or self.kept.gone or end is None:
             return None
         row = attrs.evolve(self.kept.row, end=attrs.evolve(end, handed_out=True))
-        noted = self._keeper.saved(self.kept, row, flush=False)
+        noted = self._store_writer.saved(self.kept, row, flush=False)
         noted.add_done_callback(self._noted)
         return noted
 
@@ -48,9 +48,9 @@ class Receipt:
         Raises:
             ConfigurationError: the client is closed, or runs on another loop.
         """
-        if self._keeper.closed or not self._keeper.clock.is_running_here():
+        if self._store_writer.closed or not self._store_writer.clock.is_running_here():
             raise ConfigurationError("an outcome is acknowledged while its client is open, and on its event loop")
-        return self._keeper.dropped(self.kept)
+        return self._store_writer.dropped(self.kept)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _nothing, ()

@@ -19,7 +19,7 @@ import attrs
 
 from ...errors import StoreError
 from ...store.base import Row, WatchStore
-from ..telemetry import Journal
+from ..telemetry import Telemetry
 from ..timing.clock import Clock
 
 MOST_AT_ONCE: Final = 500
@@ -29,7 +29,7 @@ Told = Callable[[StoreError | None], None]
 
 
 @attrs.define(eq=False)
-class Kept:
+class StoredRow:
     """A row as this client knows it: in the store, or on its way there."""
 
     row: Row
@@ -41,23 +41,23 @@ class Kept:
 
 @attrs.define(eq=False)
 class _Write:
-    kept: Kept
+    kept: StoredRow
     told: list[Told] = attrs.field(factory=list)
     flush: bool = False
 
 
 @attrs.define(eq=False)
-class Keeper:
+class StoreWriter:
     """The rows of one client. Made by :meth:`open`; at most one of the store's methods runs at a time."""
 
     clock: Clock
     _store: WatchStore
-    _journal: Journal
+    _telemetry: Telemetry
     _written: Callable[[], object] = attrs.field(default=lambda: None, init=False)
     _thread: ThreadPoolExecutor = attrs.field(init=False)
     _queue: dict[int, _Write] = attrs.field(factory=dict, init=False)
     _commit: asyncio.Future[None] | None = attrs.field(default=None, init=False)
-    _known: WeakValueDictionary[int, Kept] = attrs.field(factory=WeakValueDictionary, init=False)
+    _known: WeakValueDictionary[int, StoredRow] = attrs.field(factory=WeakValueDictionary, init=False)
     _last_number: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
     _closing: asyncio.Future[None] | None = attrs.field(default=None, init=False)
@@ -71,28 +71,28 @@ class Keeper:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, clock: Clock, store: WatchStore, journal: Journal) -> Self:
+    async def open(cls, clock: Clock, store: WatchStore, telemetry: Telemetry) -> Self:
         """Open the store.
 
         Raises:
             StoreError: it cannot be used.
         """
-        keeper = cls(clock, store, journal)
-        opening = clock.loop.run_in_executor(keeper._thread, store.open, clock.wall())
+        store_writer = cls(clock, store, telemetry)
+        opening = clock.loop.run_in_executor(store_writer._thread, store.open, clock.wall())
         try:
             found = await asyncio.shield(opening)
         except BaseException as error:
             opening.add_done_callback(_retrieve)
-            keeper._let_go()
+            store_writer._let_go()
             if isinstance(error, Exception) and not isinstance(error, StoreError):
                 raise _strange(error) from error
             raise
-        keeper._last_number = found.last_number
+        store_writer._last_number = found.last_number
         if found.purged:
-            journal.warn_once(
+            telemetry.warn_once(
                 "purged", f"{found.purged} rows of watches were too old and have been removed from {store!r}"
             )
-        return keeper
+        return store_writer
 
     def serve(self, written: Callable[[], object]) -> None:
         """Call ``written`` after each commit."""
@@ -112,7 +112,7 @@ class Keeper:
         try:
             await asyncio.shield(self._closing)
         except Exception as error:  # noqa: BLE001  # all is written; whatever closing says comes from the store
-            self._journal.warn_once("store", f"the store did not close as it should: {error}")
+            self._telemetry.warn_once("store", f"the store did not close as it should: {error}")
 
     def _let_go(self) -> asyncio.Future[None]:
         closing = self.clock.loop.run_in_executor(self._thread, self._store.close)
@@ -132,7 +132,7 @@ class Keeper:
         """The highest number of any row so far."""
         return self._last_number
 
-    def put(self, kept: Kept, row: Row, told: Told | None = None, *, flush: bool = True) -> None:
+    def put(self, kept: StoredRow, row: Row, told: Told | None = None, *, flush: bool = True) -> None:
         """Bring a row up to date, and say when that is safe: with ``flush`` even from the power going.
 
         Whoever acknowledged or forgot it meanwhile has the last word.
@@ -141,18 +141,18 @@ class Keeper:
         self._known[row.number] = kept
         self._enqueue(kept, told, flush=flush)
 
-    def drop(self, kept: Kept, told: Told | None = None) -> None:
+    def drop(self, kept: StoredRow, told: Told | None = None) -> None:
         """Take a row out."""
         kept.gone = True
         self._enqueue(kept, told, flush=False)
 
-    def saved(self, kept: Kept, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
+    def saved(self, kept: StoredRow, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
         """Do as :meth:`put` does; what is given can be awaited, and need not be: it raises :class:`StoreError`."""
         safe = self._promise()
         self.put(kept, row, lambda error: _resolve(safe, error), flush=flush)
         return safe
 
-    def dropped(self, kept: Kept) -> asyncio.Future[None]:
+    def dropped(self, kept: StoredRow) -> asyncio.Future[None]:
         """Do as :meth:`drop` does; what is given is as for :meth:`saved`."""
         safe = self._promise()
         self.drop(kept, lambda error: _resolve(safe, error))
@@ -163,7 +163,7 @@ class Keeper:
         promise.add_done_callback(_retrieve)
         return promise
 
-    async def rows(self, last_number: int) -> list[Kept]:
+    async def rows(self, last_number: int) -> list[StoredRow]:
         """Give all rows up to a number, as they are: those in the store, and those on their way there.
 
         Raises:
@@ -182,15 +182,15 @@ class Keeper:
         found = [kept for kept in known.values() if kept.row.number <= last_number and not kept.gone]
         return sorted(found, key=lambda kept: kept.row.number)
 
-    def _adopt(self, row: Row) -> Kept:
+    def _adopt(self, row: Row) -> StoredRow:
         kept = self._known.get(row.number)
         if kept is None:
-            kept = self._known[row.number] = Kept(row, stored=True)
+            kept = self._known[row.number] = StoredRow(row, stored=True)
         return kept
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def _enqueue(self, kept: Kept, told: Told | None, *, flush: bool) -> None:
+    def _enqueue(self, kept: StoredRow, told: Told | None, *, flush: bool) -> None:
         if self.closed:
             if told is not None:
                 told(StoreError("the client is closed"))
@@ -217,7 +217,7 @@ class Keeper:
         """Tell whoever waited, and go on."""
         error = _error_of(commit)
         if error is not None:
-            self._journal.warn_once("store", f"durable watches could not be written: {error}")
+            self._telemetry.warn_once("store", f"durable watches could not be written: {error}")
         self._commit = None
         self._begin()
         for write in batch:

@@ -12,9 +12,9 @@ from ...core.wire.responses import OK, Response, check
 from ...errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
 from ...models.job import JobKind
 from ..polling.gate import Gate
-from ..telemetry import Journal
-from ..timing.backoff_delays import Jitter, pause
-from ..timing.cancel_scope import Interrupt
+from ..telemetry import Telemetry
+from ..timing.backoff_delays import Backoff, pause
+from ..timing.cancel_scope import CancelScope
 from ..timing.clock import Clock
 from .transport import Transport
 
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 
 @attrs.define(eq=False)
-class Exchange:
+class Calls:
     """Sends what the gate has admitted, and lets the budget know what the service thinks of our pace."""
 
     _clock: Clock
     _gate: Gate
     _transport: Transport
-    _journal: Journal
-    _jitter: Jitter
+    _telemetry: Telemetry
+    _jitter: Backoff
     _on_answer: Callable[[JobKind], None]
     """Told of each good answer to a direct call."""
-    _calls: set[Interrupt] = attrs.field(factory=set, init=False)
+    _calls: set[CancelScope] = attrs.field(factory=set, init=False)
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """To be awaited: send one request that has its slot and token. The answer is to be :meth:`checked`.
@@ -66,7 +66,7 @@ class Exchange:
             ConfigurationError: there is no key for this kind of job.
         """
         self._transport.check_key(request.kind)
-        with Interrupt(_closed) as interrupt:
+        with CancelScope(_closed) as interrupt:
             self._calls.add(interrupt)
             try:
                 return await self._persist(request, read)
@@ -107,7 +107,7 @@ class Exchange:
         now = self._clock.now()
         if isinstance(error, RateLimitedError):
             self._gate.budget.limited(request.kind, now)
-            self._journal.warn_once(
+            self._telemetry.warn_once(
                 f"429 {request.kind}",
                 f"{request.kind.value} service answers 429 (too many requests): its rate is lowered, and raised slowly",
             )

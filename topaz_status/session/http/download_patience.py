@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from ..timing.backoff_delays import CALL_TRIES, Jitter
+from ..timing.backoff_delays import CALL_TRIES, Backoff
 
 MOST_RESTARTS: Final = CALL_TRIES - 1
 """How often one file is begun anew, at most, bytes of it being there."""
@@ -28,7 +28,7 @@ class Patience:
 
     lags: Iterator[float]
     """Seconds before a link or file is asked for again that is not there, and should be."""
-    _jitter: Jitter
+    _jitter: Backoff
     _delays: Iterator[float]
     _furthest: int = 0
     _refused: bool = False
@@ -37,7 +37,7 @@ class Patience:
     @classmethod
     def new(cls) -> Patience:
         """For one file."""
-        jitter = Jitter()
+        jitter = Backoff()
         return cls(jitter.lag_delays(), jitter, jitter.call_delays())
 
     def after(self, status: int | None, at: int, restarts: int) -> float | None:

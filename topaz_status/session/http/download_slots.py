@@ -11,7 +11,7 @@ import attrs
 
 from ...errors import ClientClosedError
 from ..timing.backoff_delays import pause
-from ..timing.cancel_scope import Interrupt
+from ..timing.cancel_scope import CancelScope
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Downloads:
     """The line of those that gave their slot back to wait for something: they go first, because they came first."""
     _holders: set[asyncio.Task[object] | None] = attrs.field(factory=set, init=False)
     """The tasks that have a slot."""
-    _under_way: set[Interrupt] = attrs.field(factory=set, init=False)
+    _under_way: set[CancelScope] = attrs.field(factory=set, init=False)
     """Of all that run or wait."""
     _closed: bool = attrs.field(default=False, init=False)
     _ended: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -40,7 +40,7 @@ class Downloads:
         """
         if self._closed:
             raise _error()
-        with Interrupt(_error) as interrupt:
+        with CancelScope(_error) as interrupt:
             self._under_way.add(interrupt)
             try:
                 await self._take(self._line)

@@ -9,9 +9,9 @@ import attrs
 
 from ...core.budget.budget import Budget
 from ...core.health.certificates import CertificateTrust
-from ...core.health.circuit_breaker import Circuit
+from ...core.health.circuit_breaker import CircuitBreaker
 from ...core.health.ending import is_about_job
-from ...core.schedule.entry import Look
+from ...core.schedule.entry import Poll
 from ...core.schedule.explanation import Explanation
 from ...errors import (
     CertificateError,
@@ -23,22 +23,22 @@ from ...errors import (
 )
 from ...errors_base import bare
 from ...models.job import JobKind
-from ..telemetry import Journal
-from ..timing.backoff_delays import Jitter
+from ..telemetry import Telemetry
+from ..timing.backoff_delays import Backoff
 
 
 @attrs.define(eq=False)
-class Circuits:
+class CircuitBreakers:
     """The circuits of one client, by kind of job: two kinds on one host fail separately.
 
     See :mod:`...core.health.circuit_breaker`.
     """
 
     _budget: Budget
-    _journal: Journal
-    _jitter: Jitter
+    _telemetry: Telemetry
+    _jitter: Backoff
     _patience: float
-    _circuits: dict[JobKind, Circuit] = attrs.field(init=False)
+    _circuits: dict[JobKind, CircuitBreaker] = attrs.field(init=False)
     _trust: dict[JobKind, CertificateTrust] = attrs.field(init=False)
     _distrusted: set[JobKind] = attrs.field(factory=set, init=False)
     """Services whose certificate the latest poll found wrong, for certain."""
@@ -50,7 +50,7 @@ class Circuits:
     """True while what an outage left undone may still be made up for; whoever finds it done says so."""
 
     def __attrs_post_init__(self) -> None:
-        self._circuits = {kind: Circuit(self._patience) for kind in JobKind}
+        self._circuits = {kind: CircuitBreaker(self._patience) for kind in JobKind}
         self._trust = {kind: CertificateTrust() for kind in JobKind}
 
     # -- who may go ---------------------------------------------------------------------------------------------------
@@ -73,14 +73,14 @@ class Circuits:
 
     # -- what looks meet ----------------------------------------------------------------------------------------------
 
-    def sent(self, look: Look, now: float) -> None:
+    def sent(self, poll: Poll, now: float) -> None:
         """A look goes out; its token is not spent yet."""
-        circuit = self._circuits[look.kind]
-        circuit.sent(look, now, self._budget.ready_at(look.kind) if circuit.about is not None else now)
+        circuit = self._circuits[poll.kind]
+        circuit.sent(poll, now, self._budget.ready_at(poll.kind) if circuit.about is not None else now)
 
-    def unsent(self, look: Look) -> None:
+    def unsent(self, poll: Poll) -> None:
         """A look was canceled before it told anything."""
-        self._circuits[look.kind].unsent(look)
+        self._circuits[poll.kind].unsent(poll)
 
     def hurry(self, kind: JobKind) -> None:
         """A direct call was answered: if the service was down, it may be back."""
@@ -94,21 +94,21 @@ class Circuits:
         if (was_down := self._circuits[kind].used(now)) is not None:
             self._back(kind, was_down, now)
 
-    def missed(self, look: Look, error: TopazStatusError, *, sent_at: float, now: float) -> None:
+    def missed(self, poll: Poll, error: TopazStatusError, *, sent_at: float, now: float) -> None:
         """A look got no usable answer."""
-        circuit = self._circuits[look.kind]
-        self._judge_certificate(look.kind, error, sent_at, now)
+        circuit = self._circuits[poll.kind]
+        self._judge_certificate(poll.kind, error, sent_at, now)
         if isinstance(error, ConfigurationError):
-            circuit.unsent(look)
+            circuit.unsent(poll)
         elif isinstance(error, RateLimitedError):
-            self._troubles[look.kind] = bare(error)
-            if (was_down := circuit.limited(look, sent_at=sent_at, now=now)) is not None:
-                self._back(look.kind, was_down, now)
+            self._troubles[poll.kind] = bare(error)
+            if (was_down := circuit.limited(poll, sent_at=sent_at, now=now)) is not None:
+                self._back(poll.kind, was_down, now)
         elif is_about_job(error):
-            self.used(look.kind, now)
+            self.used(poll.kind, now)
         else:
-            self._troubles[look.kind] = bare(error)
-            self._failed(circuit, look, error, sent_at, now)
+            self._troubles[poll.kind] = bare(error)
+            self._failed(circuit, poll, error, sent_at, now)
 
     def _judge_certificate(self, kind: JobKind, error: TopazStatusError, sent_at: float, now: float) -> None:
         """Learn whether the service's certificate is wrong for certain; an answer, even an error, clears it."""
@@ -117,14 +117,14 @@ class Circuits:
             self._trust[kind].accepted()
         elif isinstance(error, CertificateError) and self._trust[kind].refused(sent_at=sent_at, now=now):
             self._distrusted.add(kind)
-            self._journal.warn_once(f"certificate {kind}", f"watches of {kind.value} jobs end: {error.args[0]}")
+            self._telemetry.warn_once(f"certificate {kind}", f"watches of {kind.value} jobs end: {error.args[0]}")
 
-    def _failed(self, circuit: Circuit, look: Look, error: TopazStatusError, sent_at: float, now: float) -> None:
+    def _failed(self, circuit: CircuitBreaker, poll: Poll, error: TopazStatusError, sent_at: float, now: float) -> None:
         probes = circuit.probes
-        if circuit.failed(look, sent_at=sent_at, now=now):
-            self.down.add(look.kind)
+        if circuit.failed(poll, sent_at=sent_at, now=now):
+            self.down.add(poll.kind)
             if not isinstance(error, CertificateError):  # of which the log hears once it is certain
-                self._journal.down(look.kind, error)
+                self._telemetry.down(poll.kind, error)
         elif circuit.down_since is None or circuit.probes == probes:
             return
         circuit.probe_at(now + self._jitter.probe_delay(circuit.probes))
@@ -134,7 +134,7 @@ class Circuits:
         self.down.discard(kind)
         self.recovering = True
         self._budget.hold(kind, now, 0.0)
-        self._journal.back(kind, was_down)
+        self._telemetry.back(kind, was_down)
 
     # -- what can be told of it ---------------------------------------------------------------------------------------
 

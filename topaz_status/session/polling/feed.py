@@ -1,4 +1,4 @@
-"""The feed: spends tokens on the looks the schedule asks for, and hands what they bring to :class:`Findings`."""
+"""The feed: spends tokens on the looks the schedule asks for, and hands what they bring to :class:`PollResults`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from ...core.schedule.entry import JobLook, Look, PageLook
+from ...core.schedule.entry import JobPoll, PagePoll, Poll
 from ...core.schedule.schedule import Schedule
-from ...core.webhook_claim import Claim
+from ...core.webhook_claim import WebhookClaim
 from ...core.wire.requests import Request, get_status, image_page, video_history
 from ...errors import TopazStatusError, TransportError
 from ...models.job import JobKind, JobRef
-from ..http.calls import Exchange
+from ..http.calls import Calls
 from ..settings import Settings
-from ..telemetry import Journal
+from ..telemetry import Telemetry
 from ..timing.clock import Clock
-from .circuit_breakers import Circuits
+from .circuit_breakers import CircuitBreakers
 from .gate import Gate
-from .poll_results import Findings
+from .poll_results import PollResults
 from .poller import Poller
-from .registry import Roster
+from .registry import PollerRegistry
 
 KEPT: Final = 8
 """One slot in so many is kept for each other service that is watched."""
@@ -37,7 +37,7 @@ _EXCEEDED: Final = (
 )
 
 
-_Picked: TypeAlias = tuple[Look, Poller | None, float]
+_Picked: TypeAlias = tuple[Poll, Poller | None, float]
 """A poll that has its slot and its token, the poller that it is for, and when it was picked."""
 
 
@@ -45,7 +45,7 @@ _Picked: TypeAlias = tuple[Look, Poller | None, float]
 class _Worker:
     """What a task does: one poll, and when it is answered the next, if that may go at once."""
 
-    poll: _Picked | None
+    picked: _Picked | None
     """``None`` between two polls, and after the last."""
 
 
@@ -56,25 +56,25 @@ class Feed:
     _clock: Clock
     _settings: Settings
     _gate: Gate
-    _journal: Journal
+    _telemetry: Telemetry
     _schedule: Schedule
-    _roster: Roster
-    _circuits: Circuits
-    _exchange: Exchange
-    _findings: Findings
+    _registry: PollerRegistry
+    _circuits: CircuitBreakers
+    _calls: Calls
+    _results: PollResults
     _workers: dict[asyncio.Task[None], _Worker] = attrs.field(factory=dict, init=False)
     _picked: deque[_Picked] = attrs.field(factory=deque, init=False)
     """Polls that no worker has yet: for as long as the gate grants them."""
-    _flying: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
+    _on_the_wire: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
     """Looks on the wire."""
     _minded_at: float = attrs.field(default=-math.inf, init=False)
 
     def notify(self, job: JobRef, word: str | None = None) -> None:
         """There is a reason to look at a job now: somebody says something of it, perhaps the service's word."""
-        if (poller := self._roster.find(job)) is not None:
+        if (poller := self._registry.find(job)) is not None:
             now = self._clock.now()
             if word is not None:
-                poller.claim = Claim(word, now)
+                poller.claim = WebhookClaim(word, now)
             self._schedule.nudge(poller.job, now)
             self._gate.wake()
 
@@ -88,7 +88,7 @@ class Feed:
         job, now = poller.job, self._clock.now()
         if self._gate.budget.held_for(job.kind, now) > 0.0:
             return deadline
-        by = deadline + max(LAST_ANSWER, SLOW_ANSWER * self._journal.answer_times[job.kind])
+        by = deadline + max(LAST_ANSWER, SLOW_ANSWER * self._telemetry.answer_times[job.kind])
         if job.kind in self._circuits.down:
             self._circuits.hurry(job.kind)
             self._gate.wake()
@@ -98,26 +98,26 @@ class Feed:
 
     def deleted(self, job: JobRef | None) -> None:
         """The record of an image job, or of all, was deleted by a direct call."""
-        self._findings.deleted(job)
+        self._results.deleted(job)
         if job is not None:
             self.notify(job)
 
     async def close(self) -> None:
-        """End every watch and every look, and wait until their tasks are gone."""
+        """End every watch and every poll, and wait until their tasks are gone."""
         for task in self._workers:
             task.cancel()
-        await self._roster.close()
+        await self._registry.close()
         while self._workers:
             await asyncio.wait(self._workers)
 
     @property
     def kinds(self) -> Collection[JobKind]:
         """See :class:`~.gate.Polls`."""
-        return self._roster.kinds
+        return self._registry.kinds
 
     def next_at(self, now: float, kind: JobKind) -> float:
         """See :class:`~.gate.Polls`."""
-        if kind not in self._roster.kinds or not self._with_room((kind,)):
+        if kind not in self._registry.kinds or not self._with_room((kind,)):
             return math.inf
         at = self._schedule.next_at(now, (kind,))
         if at > now and (first_at := self._schedule.first_at(kind, now)) < at:
@@ -129,20 +129,20 @@ class Feed:
         if self._circuits.down:
             kinds = self._circuits.open_to(kinds, now)
         kinds = self._with_room(kinds)
-        look = self._schedule.pick(now, kinds)
-        if look is None:
-            look = self._schedule.pick_first(
+        poll = self._schedule.pick(now, kinds)
+        if poll is None:
+            poll = self._schedule.pick_first(
                 now, [kind for kind in kinds if self._gate.budget.idle_at(kind, now) <= now]
             )
-            if look is None:
+            if poll is None:
                 return None
-        kind = look.kind
-        self._circuits.sent(look, now)
+        kind = poll.kind
+        self._circuits.sent(poll, now)
         if now >= self._minded_at + 1.0:
             self._mind_the_budget(now)
-        asked_by = self._roster.find(look.job) if isinstance(look, JobLook) else None
-        self._flying[kind] += 1
-        self._picked.append((look, asked_by, now))
+        asked_by = self._registry.find(poll.job) if isinstance(poll, JobPoll) else None
+        self._on_the_wire[kind] += 1
+        self._picked.append((poll, asked_by, now))
         return kind
 
     def send_picked(self) -> None:
@@ -155,7 +155,7 @@ class Feed:
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
         """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
-        watched = self._roster.kinds
+        watched = self._registry.kinds
         if len(watched) <= 1:
             return watched if watched and watched[0] in kinds else ()
         gate = self._gate
@@ -163,7 +163,7 @@ class Feed:
         free = gate.slots - gate.in_flight
         if free > len(watched) * kept:
             return kinds
-        lacking = {kind: max(0, kept - self._flying[kind]) for kind in watched}
+        lacking = {kind: max(0, kept - self._on_the_wire[kind]) for kind in watched}
         wanted = sum(lacking.values())
         found = [kind for kind in kinds if free > wanted - lacking.get(kind, 0)]
         gate.crowded = gate.crowded or len(found) < len(kinds)
@@ -175,39 +175,39 @@ class Feed:
         What goes wrong with a poll is an observation, whatever it is. The worker takes the first poll that its slot
         lets go: a task costs as much as the decoding of an answer.
         """
-        findings, exchange, picked = self._findings, self._exchange, self._picked
-        while (poll := worker.poll) is not None:
-            look, asked_by, sent_at = poll
+        results, calls, waiting = self._results, self._calls, self._picked
+        while (picked := worker.picked) is not None:
+            poll, asked_by, sent_at = picked
             try:
-                request = get_status(look.job) if isinstance(look, JobLook) else _page(look)
-                findings.saw(look, asked_by, exchange.checked(request, await exchange.send(request)), sent_at)
+                request = get_status(poll.job) if isinstance(poll, JobPoll) else _page(poll)
+                results.saw(poll, asked_by, calls.checked(request, await calls.send(request)), sent_at)
             except TopazStatusError as error:
-                self._missed(look, asked_by, error, sent_at)
+                self._missed(poll, asked_by, error, sent_at)
             except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
-                self._journal.bug(look, error)
-                self._missed(look, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
-            kind = look.kind
-            worker.poll = None
-            self._flying[kind] -= 1
+                self._telemetry.bug(poll, error)
+                self._missed(poll, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
+            kind = poll.kind
+            worker.picked = None
+            self._on_the_wire[kind] -= 1
             try:
                 self._gate.pass_on(kind)
             finally:
-                if picked:
-                    worker.poll = picked.popleft()
+                if waiting:
+                    worker.picked = waiting.popleft()
                     self.send_picked()
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
         """Give back the slot of a look that was canceled, perhaps before it began: it is as good as never sent."""
-        poll = self._workers.pop(task).poll
-        if poll is None:
+        picked = self._workers.pop(task).picked
+        if picked is None:
             return
-        look, asked_by, _ = poll
-        self._flying[look.kind] -= 1
-        self._circuits.unsent(look)
-        if not isinstance(look, JobLook) or self._roster.is_watched(asked_by):
+        poll, asked_by, _ = picked
+        self._on_the_wire[poll.kind] -= 1
+        self._circuits.unsent(poll)
+        if not isinstance(poll, JobPoll) or self._registry.is_watched(asked_by):
             now = self._clock.now()
-            self._schedule.missed(look, now, now)
-        self._gate.release(look.kind)
+            self._schedule.missed(poll, now, now)
+        self._gate.release(poll.kind)
 
     def _mind_the_budget(self, now: float) -> None:
         """Say so, once, when the budget is too small; this is looked into once a second."""
@@ -217,19 +217,19 @@ class Feed:
         if late <= 1.0 or kind is None:
             self._circuits.recovering = False
         elif not self._circuits.recovering:
-            self._journal.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
+            self._telemetry.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
 
     def _shortage(self, kind: JobKind, now: float) -> str:
         """Say whose requests are too few: of the service, where less is allowed for it, or of all."""
         rate = self._gate.budget.rate(kind, now)
         if rate < self._settings.rate:
-            return f"{rate:g} requests/s are too few for {self._roster.count(kind)} {kind.value} jobs"
-        return f"{self._settings.rate:g} requests/s are too few for {len(self._roster)} jobs"
+            return f"{rate:g} requests/s are too few for {self._registry.count(kind)} {kind.value} jobs"
+        return f"{self._settings.rate:g} requests/s are too few for {len(self._registry)} jobs"
 
-    def _missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
-        self._findings.missed(look, asked_by, error, sent_at)
+    def _missed(self, poll: Poll, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
+        self._results.missed(poll, asked_by, error, sent_at)
         self._gate.wake()  # it may have been a reason to look elsewhere
 
 
-def _page(look: PageLook) -> Request:
-    return image_page(look.cursor, look.limit) if look.kind is JobKind.IMAGE else video_history(look.cursor)
+def _page(poll: PagePoll) -> Request:
+    return image_page(poll.cursor, poll.limit) if poll.kind is JobKind.IMAGE else video_history(poll.cursor)

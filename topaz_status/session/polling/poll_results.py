@@ -11,11 +11,11 @@ import attrs
 
 from ...core.health.ending import GONE_TWICE_APART, KeyTrust, about, failure, never_heals, proves_key
 from ...core.health.wave import MANY, Wave
-from ...core.schedule.entry import JobLook, Look, PageLook
+from ...core.schedule.entry import JobPoll, PagePoll, Poll
 from ...core.schedule.schedule import Schedule
 from ...core.wire.decode import parse_json
 from ...core.wire.lazy import LazyStatus, PageReader, Reading, read_answer
-from ...core.wire.list_page import SweptPage, read_sweep
+from ...core.wire.list_page import ListPage, decode_list_page
 from ...core.wire.responses import Response, service_time
 from ...errors import (
     AuthenticationError,
@@ -28,12 +28,12 @@ from ...errors import (
 )
 from ...models.job import JobKind, JobRef
 from ..settings import ACCOUNTS, Account, Settings
-from ..telemetry import Journal
-from ..timing.backoff_delays import Jitter
+from ..telemetry import Telemetry
+from ..timing.backoff_delays import Backoff
 from ..timing.clock import Clock
-from .circuit_breakers import Circuits
+from .circuit_breakers import CircuitBreakers
 from .poller import Poller
-from .registry import Roster
+from .registry import PollerRegistry
 
 LONGEST_DOUBT: Final = 4.0
 """Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
@@ -44,16 +44,16 @@ LONGEST_LIST_PAUSE: Final = 300.0
 
 
 @attrs.define(eq=False)
-class Findings:
+class PollResults:
     """Acts on each answer in one synchronous step."""
 
     _clock: Clock
     _settings: Settings
-    _roster: Roster
+    _registry: PollerRegistry
     _schedule: Schedule
-    _journal: Journal
-    _jitter: Jitter
-    _circuits: Circuits
+    _telemetry: Telemetry
+    _jitter: Backoff
+    _circuits: CircuitBreakers
     _trust: dict[Account, KeyTrust] = attrs.field(init=False)
     _list_failures: dict[JobKind, int] = attrs.field(init=False)
     _waves: dict[JobKind, Wave] = attrs.field(init=False)
@@ -68,48 +68,48 @@ class Findings:
 
     # -- answers of use -----------------------------------------------------------------------------------------------
 
-    def saw(self, look: Look, asked_by: Poller | None, response: Response, sent_at: float) -> None:
+    def saw(self, poll: Poll, asked_by: Poller | None, response: Response, sent_at: float) -> None:
         """Take in a 200.
 
         Raises:
             DecodeError: it is not what was asked for.
         """
-        if isinstance(look, PageLook):
-            self._saw_page(look, response, sent_at)
-        elif self._roster.is_watched(asked_by):
-            self._saw_job(look, asked_by, response, sent_at)
+        if isinstance(poll, PagePoll):
+            self._saw_page(poll, response, sent_at)
+        elif self._registry.is_watched(asked_by):
+            self._saw_job(poll, asked_by, response, sent_at)
         else:
             parse_json(response.body)
-        kind, now = look.kind, self._clock.now()
+        kind, now = poll.kind, self._clock.now()
         self._trust[ACCOUNTS[kind]].accepted()
         self._circuits.used(kind, now)
-        self._journal.took(kind, now - sent_at)
+        self._telemetry.took(kind, now - sent_at)
 
-    def _saw_job(self, look: JobLook, poller: Poller, response: Response, sent_at: float) -> None:
-        job, clock = look.job, self._clock
+    def _saw_job(self, poll: JobPoll, poller: Poller, response: Response, sent_at: float) -> None:
+        job, clock = poll.job, self._clock
         reading = read_answer(job, response.body, service_time(response.headers, wall=clock.wall()))
         seen, status = reading
         now = clock.now()
-        self._journal.looked(job, status.word, now - sent_at)
-        self._schedule.saw(look, now, (seen,))
+        self._telemetry.polled(job, status.word, now - sent_at)
+        self._schedule.saw(poll, now, (seen,))
         for wave in self._listening(job.kind):
             wave.answered()
             wave.saw(job, now)
-        self._deal(look, poller, reading, sent_at)
+        self._deal(poll, poller, reading, sent_at)
 
-    def _saw_page(self, look: PageLook, response: Response, sent_at: float) -> None:
+    def _saw_page(self, poll: PagePoll, response: Response, sent_at: float) -> None:
         """Deal out what a page says of watched jobs. What it does not say means nothing."""
         service_now = service_time(response.headers, wall=self._clock.wall())
-        page = read_sweep(look.kind, parse_json(response.body))
+        page = decode_list_page(poll.kind, parse_json(response.body))
         readings = self._watched_on(page, response.body, service_now, sent_at)
         now = self._clock.now()
-        self._journal.swept(look, len(page.items), len(readings), now - sent_at)
-        self._list_failures[look.kind] = 0
-        self._schedule.saw(look, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
-        for wave in self._listening(look.kind) if readings else ():
+        self._telemetry.swept(poll, len(page.items), len(readings), now - sent_at)
+        self._list_failures[poll.kind] = 0
+        self._schedule.saw(poll, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
+        for wave in self._listening(poll.kind) if readings else ():
             self._shown(wave, readings, now)
         for poller, reading in readings.items():
-            self._deal(look, poller, reading, sent_at)
+            self._deal(poll, poller, reading, sent_at)
 
     def _listening(self, kind: JobKind) -> Iterable[Wave]:
         """The waves to which it matters that a job of this kind is shown: mostly there is none."""
@@ -126,7 +126,7 @@ class Findings:
             if not (seen.terminal and poller.job.kind is JobKind.VIDEO):
                 wave.saw(poller.job, now)
 
-    def _deal(self, look: Look, poller: Poller, reading: Reading, sent_at: float) -> None:
+    def _deal(self, poll: Poll, poller: Poller, reading: Reading, sent_at: float) -> None:
         """Give a poller what was seen of its job, which the schedule knows already and may have dropped as over.
 
         Where that fails, which is a bug of ours or of a handler of the log, it must not be the end of looking.
@@ -143,15 +143,15 @@ class Findings:
                     self._note_word(poller, status, sent_at)
                 poller.take(status, sent_at)
         except Exception as error:  # noqa: BLE001  # as it says
-            self._journal.bug(look, error)
-            if self._roster.is_watched(poller):
+            self._telemetry.bug(poll, error)
+            if self._registry.is_watched(poller):
                 self._schedule.add(poller.job, self._clock.now())
 
-    def _watched_on(self, page: SweptPage, body: bytes, service_now: float, sent_at: float) -> dict[Poller, Reading]:
+    def _watched_on(self, page: ListPage, body: bytes, service_now: float, sent_at: float) -> dict[Poller, Reading]:
         """Read what a page says of jobs that were watched when it was asked for."""
         readings: dict[Poller, Reading] = {}
         reader = PageReader(page, body, service_now)
-        read, find = reader.read, self._roster.listed_as(page.kind)
+        read, find = reader.read, self._registry.listed_as(page.kind)
         for index, job_id, item in page:
             poller = find(job_id) or find(job_id.lower())
             if poller is None or poller in readings or poller.started_at > sent_at:
@@ -167,7 +167,7 @@ class Findings:
         """Note a change that a look, sent at ``sent_at``, found in a job; a notice may have said so before."""
         known, word, claim = poller.word, status.word, poller.claim
         if word != known:
-            self._journal.told(poller.job, known, word, status.state)
+            self._telemetry.told(poller.job, known, word, status.state)
             if known is not None:
                 noticed = claim is not None and claim.is_borne_out(word, sent_at)
                 self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
@@ -177,53 +177,53 @@ class Findings:
     def _end(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
         """End a watch with its job's terminal status."""
         self._note_word(poller, status, sent_at)
-        lag = None if poller.looked_at is None else self._clock.now() - poller.looked_at
+        lag = None if poller.polled_at is None else self._clock.now() - poller.polled_at
         poller.take(status, sent_at)
         error = failure(status.get())
-        self._journal.ended(poller.job, error, lag)
-        self._roster.end(poller, error)
+        self._telemetry.ended(poller.job, error, lag)
+        self._registry.end(poller, error)
 
     # -- answers of none ----------------------------------------------------------------------------------------------
 
-    def missed(self, look: Look, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
+    def missed(self, poll: Poll, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         """Take in that no usable answer came."""
         now = self._clock.now()
         sent_at = max(sent_at, now - self._settings.request_timeout)  # where it seems longer, it is we who stood still
-        self._journal.looked(look.job if isinstance(look, JobLook) else look.kind, error, now - sent_at)
-        self._circuits.missed(look, error, sent_at=sent_at, now=now)
+        self._telemetry.polled(poll.job if isinstance(poll, JobPoll) else poll.kind, error, now - sent_at)
+        self._circuits.missed(poll, error, sent_at=sent_at, now=now)
         if proves_key(error):
-            self._trust[ACCOUNTS[look.kind]].accepted()
-        if isinstance(look, PageLook):
-            self._missed_page(look, error, now)
-        elif self._roster.is_watched(asked_by):
-            self._missed_job(look, asked_by, error, sent_at, now)
-        self._end_the_hopeless(look.kind, error)
+            self._trust[ACCOUNTS[poll.kind]].accepted()
+        if isinstance(poll, PagePoll):
+            self._missed_page(poll, error, now)
+        elif self._registry.is_watched(asked_by):
+            self._missed_job(poll, asked_by, error, sent_at, now)
+        self._end_the_hopeless(poll.kind, error)
 
-    def _missed_job(self, look: JobLook, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
-        if isinstance(error, AuthenticationError) and self._key_refused(look.job, error, now):
+    def _missed_job(self, poll: JobPoll, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
+        if isinstance(error, AuthenticationError) and self._key_refused(poll.job, error, now):
             return
         if isinstance(error, ConfigurationError):
             self._give_up(poller, error)
             return
         policy = self._settings.policy
-        due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(look.job)
-        withheld = self._circuits.trouble_since(look.kind, due_at)
+        due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(poll.job)
+        withheld = self._circuits.trouble_since(poll.kind, due_at)
         is_missing = isinstance(error, NotFoundError)
         wave = self._missing(poller, now) if is_missing else self._refused(poller, error, now)
-        in_company = poller.is_known and len(self._roster) >= MANY
+        in_company = poller.is_known and len(self._registry) >= MANY
         verdict = poller.fail(
             error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
         )
         if verdict is not None:
             self._give_up(poller, about(verdict, poller.job))
             return
-        delay = min(self._jitter.look_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
+        delay = min(self._jitter.poll_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
         if is_missing or isinstance(error, AuthenticationError):
             longest = LONGEST_DOUBT if wave is None or not wave.goes_on else math.inf
             delay = max(GONE_TWICE_APART, min(delay, longest))
         retry_at = max(now + delay, sent_at + policy.min_interval)
         poller.case.retry_at = retry_at
-        self._schedule.missed(look, now, retry_at)
+        self._schedule.missed(poll, now, retry_at)
         if wave is not None and is_missing and in_company and poller.case.misses:
             self._ask_others(poller, wave, now)
 
@@ -231,9 +231,9 @@ class Findings:
         """A job is answered 404: give what is known of the others of its kind, and of all, that are."""
         kind = poller.job.kind
         wave = self._waves[kind]
-        wave.few = self._roster.count(kind) < MANY
+        wave.few = self._registry.count(kind) < MANY
         if poller.is_known and not poller.case.is_deleted and wave.missed(poller.job, now):
-            self._journal.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
+            self._telemetry.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
         return wave
 
     def _refused(self, poller: Poller, error: TopazStatusError, now: float) -> Wave | None:
@@ -245,7 +245,7 @@ class Findings:
         if not (poller.is_known and never_heals(error)):
             return None
         if self._refusals.missed(poller.job, now):
-            self._journal.warn_once(
+            self._telemetry.warn_once(
                 "refusals", f"{self._refusals.extent} jobs are refused at once ({error}): this is taken for an outage"
             )
         return self._refusals
@@ -256,13 +256,13 @@ class Findings:
         They are of the kind or, where few of it are watched, of any.
         """
         kind, absent = missing.job.kind, wave.witness.missing
-        others = (one.job for one in self._roster if (wave.few or one.job.kind is kind) and one.job not in absent)
+        others = (one.job for one in self._registry if (wave.few or one.job.kind is kind) and one.job not in absent)
         for job in itertools.islice(others, wave.lacks(missing.case.misses + 1)):
             self._schedule.nudge(job, now)
 
     def deleted(self, job: JobRef | None) -> None:
         """The record of an image job, or of all (``None``), was deleted through this client: it will be missing."""
-        for poller in self._roster if job is None else filter(None, (self._roster.find(job),)):
+        for poller in self._registry if job is None else filter(None, (self._registry.find(job),)):
             if poller.job.kind is JobKind.IMAGE:
                 poller.case.is_deleted = True
 
@@ -271,7 +271,7 @@ class Findings:
         since = self._circuits.hopeless_at(kind)
         if since == -math.inf:
             return
-        for poller in [poller for poller in self._roster if poller.job.kind is kind]:
+        for poller in [poller for poller in self._registry if poller.job.kind is kind]:
             due_at = self._schedule.due_at(poller.job)
             if due_at <= since or (due_at < math.inf and self._has_waited_enough(poller, due_at)):
                 self._give_up(poller, about(error, poller.job))
@@ -281,19 +281,19 @@ class Findings:
         withheld = self._circuits.trouble_since(poller.job.kind, due_at) if poller.outage else 0.0
         return withheld > 0.0 and poller.outage + withheld >= self._settings.policy.give_up_after
 
-    def _missed_page(self, look: PageLook, error: TopazStatusError, now: float) -> None:
+    def _missed_page(self, poll: PagePoll, error: TopazStatusError, now: float) -> None:
         """Do without the list for a while; its jobs are looked at by themselves."""
-        if isinstance(error, BadRequestError) and look.cursor is not None:
-            self._schedule.refused(look, now)
+        if isinstance(error, BadRequestError) and poll.cursor is not None:
+            self._schedule.refused(poll, now)
             return
-        self._list_failures[look.kind] += 1
-        delay = self._jitter.look_delay(self._list_failures[look.kind])
+        self._list_failures[poll.kind] += 1
+        delay = self._jitter.poll_delay(self._list_failures[poll.kind])
         if isinstance(error, ServiceError) and not error.is_transient:
-            delay = min(LIST_PAUSE * 2.0 ** (min(self._list_failures[look.kind], 6) - 1), LONGEST_LIST_PAUSE)
-            self._journal.refused(look.kind, error)
-        self._schedule.missed(look, now, now + delay)
+            delay = min(LIST_PAUSE * 2.0 ** (min(self._list_failures[poll.kind], 6) - 1), LONGEST_LIST_PAUSE)
+            self._telemetry.refused(poll.kind, error)
+        self._schedule.missed(poll, now, now + delay)
         if isinstance(error, AuthenticationError):
-            self._doubt(ACCOUNTS[look.kind], None, now)
+            self._doubt(ACCOUNTS[poll.kind], None, now)
 
     def _key_refused(self, job: JobRef, error: AuthenticationError, now: float) -> bool:
         """A 401 came: have another job of that key confirm it; True when this was the confirmation."""
@@ -302,7 +302,7 @@ class Findings:
         if not self._trust[account].refused(job, now, alone=alone):
             self._doubt(account, job, now)
             return False
-        self._journal.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
+        self._telemetry.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
         for poller in list(self._of(account)):
             self._give_up(poller, about(error, poller.job))
         return True
@@ -314,8 +314,8 @@ class Findings:
             self._schedule.nudge(other, now)
 
     def _of(self, account: Account) -> Iterator[Poller]:
-        return (poller for poller in self._roster if ACCOUNTS[poller.job.kind] is account)
+        return (poller for poller in self._registry if ACCOUNTS[poller.job.kind] is account)
 
     def _give_up(self, poller: Poller, error: TopazStatusError) -> None:
-        self._journal.ended(poller.job, error, None)
-        self._roster.end(poller, error)
+        self._telemetry.ended(poller.job, error, None)
+        self._registry.end(poller, error)

@@ -15,10 +15,10 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from ...core.health.ending import Case
+from ...core.health.ending import FailureRecord
 from ...core.health.wave import Wave
 from ...core.policy import PollPolicy
-from ...core.webhook_claim import Claim
+from ...core.webhook_claim import WebhookClaim
 from ...core.wire.lazy import LazyStatus
 from ...errors import TopazStatusError, WatchError
 from ...models import JobStatus
@@ -76,11 +76,11 @@ class Poller:
     """What the last usable look saw."""
     polls: int = 0
     """Looks that were answered, with or without use."""
-    looked_at: float | None = None
+    polled_at: float | None = None
     """When the last usable look was sent, by the loop's clock."""
-    claim: Claim | None = None
+    claim: WebhookClaim | None = None
     """What the latest notice of it said, until a look has answered."""
-    _case: Case | None = None
+    _case: FailureRecord | None = None
     """The evidence, while there is something wrong."""
     _on_poll: tuple[Callable[[], None], ...] = ()
     """To be called, once, when a poll has been answered."""
@@ -115,10 +115,10 @@ class Poller:
                 handle.settle(ending)
 
     @property
-    def case(self) -> Case:
+    def case(self) -> FailureRecord:
         """The evidence against the job."""
         if self._case is None:
-            self._case = Case(self.started_at)
+            self._case = FailureRecord(self.started_at)
         return self._case
 
     @property
@@ -214,7 +214,7 @@ class Poller:
         """
         self._answered()
         self._case = None
-        last, self.last, self.looked_at = self.last, status, sent_at
+        last, self.last, self.polled_at = self.last, status, sent_at
         if last is not None and not status.differs(last):
             return
         if isinstance(self._handles, dict):
@@ -231,12 +231,12 @@ class Poller:
         self._answered()
         if not ended:
             self._case = None
-            self.looked_at = sent_at
+            self.polled_at = sent_at
 
     @property
     def is_known(self) -> bool:
         """True once the service has shown the job, to this client or to an earlier one that kept its status."""
-        return self.word is not None or self.looked_at is not None
+        return self.word is not None or self.polled_at is not None
 
     def fail(
         self,

@@ -14,26 +14,26 @@ import attrs
 from ...core.schedule.schedule import Schedule
 from ...core.wire.lazy import LazyStatus
 from ...errors import ClientClosedError, StoreError, TopazStatusError
-from ...models.job import JobKind, JobRef, key_of
+from ...models.job import JobKind, JobRef, canonical_id
 from ..timing.backoff_delays import pause
 from ..timing.clock import Clock
 from .poller import Handle, Poller
 
 if TYPE_CHECKING:
-    from ..durable.durable_poller import KeptPoller
-    from ..durable.store_writer import Keeper, Kept
+    from ..durable.durable_poller import DurablePoller
+    from ..durable.store_writer import StoredRow, StoreWriter
 
 AT_ONCE: Final = 500
 """Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
 
 
 @attrs.define(eq=False)
-class Roster:
+class PollerRegistry:
     """All pollers of one client. The schedule knows the same jobs."""
 
     _clock: Clock
     _schedule: Schedule
-    _keeper: Keeper | None = None
+    _store_writer: StoreWriter | None = None
     """Who keeps the rows of durable watches."""
     kinds: tuple[JobKind, ...] = attrs.field(default=(), init=False)
     """Those of which there are jobs."""
@@ -65,7 +65,7 @@ class Roster:
     def find(self, job: JobRef) -> Poller | None:
         """The poller of a job."""
         pollers = self._pollers[job.kind]
-        return pollers.get(job.id) or pollers.get(key_of(job))
+        return pollers.get(job.id) or pollers.get(canonical_id(job))
 
     def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
         """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
@@ -85,7 +85,7 @@ class Roster:
         remaining: float | None = None,
         deadline: float | None = None,
         since: float = 0.0,
-        kept: Kept | None = None,
+        kept: StoredRow | None = None,
     ) -> Poller:
         """Give a handle the poller of its job: the one at work, or a new one with a fresh look.
 
@@ -148,19 +148,19 @@ class Roster:
                 text = f"the client was closed while {poller.job} was watched"
                 self.end(poller, ClientClosedError(text, job=poller.job))
 
-    def _new(self, job: JobRef, started_at: float, kept: Kept | None) -> Poller:
+    def _new(self, job: JobRef, started_at: float, kept: StoredRow | None) -> Poller:
         over = self._clock.loop.create_future()
-        if kept is None or self._keeper is None:
+        if kept is None or self._store_writer is None:
             return Poller(job, started_at, over)
         from ...store.json_codec import read_status  # noqa: PLC0415  # loaded by clients with a store
-        from ..durable.durable_poller import KeptPoller  # noqa: PLC0415
+        from ..durable.durable_poller import DurablePoller  # noqa: PLC0415
 
         status = read_status(job, kept.row.status)
         last = None if status is None else LazyStatus.of(status)
-        return KeptPoller(job, started_at, over, last=last, keeper=self._keeper, kept=kept)
+        return DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, kept=kept)
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
-        self._pollers[poller.job.kind][key_of(poller.job)] = poller
+        self._pollers[poller.job.kind][canonical_id(poller.job)] = poller
         self._note_kinds(poller.job.kind)
         self._beginning.append(poller)
         if len(self._beginning) == 1:
@@ -168,14 +168,14 @@ class Roster:
         if type(poller) is Poller:
             self._plan(poller, now, age, remaining, unseen=age)
         else:
-            self._start_kept(cast("KeptPoller", poller), now, age, remaining)
+            self._start_kept(cast("DurablePoller", poller), now, age, remaining)
 
-    def _start_kept(self, poller: KeptPoller, now: float, age: float, remaining: float | None) -> None:
+    def _start_kept(self, poller: DurablePoller, now: float, age: float, remaining: float | None) -> None:
         if poller.kept.stored:
             self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
         else:
             told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
-            poller.keeper.put(poller.kept, poller.kept.row, told)
+            poller.store_writer.put(poller.kept, poller.kept.row, told)
 
     def _begin(self, begun: Iterable[Poller] = ()) -> None:
         """Give some pollers their coroutines, and the others in the next turn of the loop.
@@ -227,7 +227,7 @@ class Roster:
 
     def _forget(self, poller: Poller) -> None:
         if self.find(poller.job) is poller:
-            del self._pollers[poller.job.kind][key_of(poller.job)]
+            del self._pollers[poller.job.kind][canonical_id(poller.job)]
             self._note_kinds(poller.job.kind)
             self._schedule.drop(poller.job)
 

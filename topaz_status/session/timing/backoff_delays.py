@@ -9,14 +9,14 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-LOOK_FACTOR: Final = 0.5
+POLL_FACTOR: Final = 0.5
 """Seconds before the second look at a job whose first one failed; it doubles with each failure."""
-LOOK_CEILING: Final = 30.0
+POLL_CEILING: Final = 30.0
 """Seconds between looks at a job that keeps failing, at most."""
 PROBE_FACTOR: Final = 1.0
 """Seconds before the first probe of a service that is down; it doubles with each that fails."""
 PROBE_CEILING: Final = 15.0
-"""Seconds between probes, at most: below :data:`LOOK_CEILING`, so that no job is asked about twice in a row."""
+"""Seconds between probes, at most: below :data:`POLL_CEILING`, so that no job is asked about twice in a row."""
 CALL_TRIES: Final = 6
 """Attempts of one direct GET."""
 LAG: Final = 30.0
@@ -39,7 +39,7 @@ def _first(count: int, factor: float, ceiling: float) -> tuple[float, ...]:
     return tuple(itertools.islice(_expo(factor, ceiling), count))
 
 
-class Jitter:
+class Backoff:
     """Delays that no two clients share: the upper half of each step of the exponential, evenly spread.
 
     A ``Retry-After`` is never shortened: jitter is added above it.
@@ -47,12 +47,12 @@ class Jitter:
 
     def __init__(self, seed: int | None = None) -> None:
         self._random = random.Random(seed)
-        self._look_delays = _first(8, LOOK_FACTOR, LOOK_CEILING)
+        self._poll_delays = _first(8, POLL_FACTOR, POLL_CEILING)
         self._probe_delays = _first(6, PROBE_FACTOR, PROBE_CEILING)
 
-    def look_delay(self, failures: int) -> float:
+    def poll_delay(self, failures: int) -> float:
         """Seconds until the next look at a job after ``failures`` failed ones in a row (1 or more)."""
-        return self._spread(self._look_delays[min(failures, len(self._look_delays)) - 1])
+        return self._spread(self._poll_delays[min(failures, len(self._poll_delays)) - 1])
 
     def probe_delay(self, probes: int) -> float:
         """Seconds until a service that is down is probed, after ``probes`` in a row that failed."""
@@ -60,13 +60,13 @@ class Jitter:
 
     def call_delays(self) -> Iterator[float]:
         """Seconds before each further attempt of a direct call; ends when it has been tried often enough."""
-        delays = _expo(LOOK_FACTOR, LOOK_CEILING)
+        delays = _expo(POLL_FACTOR, POLL_CEILING)
         return (self._spread(delay) for delay in itertools.islice(delays, CALL_TRIES - 1))
 
     def lag_delays(self) -> Iterator[float]:
         """Seconds before each further request for a result that lags; together they are :data:`LAG`."""
         left = LAG
-        for delay in _expo(LOOK_FACTOR, LAG_CEILING):
+        for delay in _expo(POLL_FACTOR, LAG_CEILING):
             step = min(self._spread(delay), left)
             left -= step
             yield step

@@ -11,8 +11,8 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Interrupt:
-    """``with Interrupt(SomeError) as interrupt:`` where :meth:`ring` ends what is inside with ``SomeError()``.
+class CancelScope:
+    """``with CancelScope(SomeError) as interrupt:`` where :meth:`ring` ends what is inside with ``SomeError()``.
 
     As with ``asyncio.timeout``, a cancellation that came from elsewhere stays one.
     """

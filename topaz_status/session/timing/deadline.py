@@ -9,7 +9,7 @@ from typing import Self
 
 import attrs
 
-from .cancel_scope import Interrupt
+from .cancel_scope import CancelScope
 from .clock import Clock
 from .timers import GRAIN
 
@@ -51,7 +51,7 @@ class Deadlines:
 
 
 @attrs.define(eq=False)
-class Deadline(Interrupt):
+class Deadline(CancelScope):
     """``with Deadline(TimeoutError, deadlines):`` ends what is inside with ``TimeoutError()`` when its time is up."""
 
     _deadlines: Deadlines

@@ -23,52 +23,52 @@ class Sleeper(Protocol):
 
 
 @attrs.define(eq=False, weakref_slot=False)
-class Alarm:
+class Timer:
     """One timeout: rings for whom it is set at ``at``, unless that is nobody by then."""
 
     at: float
     sleeper: Sleeper | None
 
-    def __lt__(self, other: Alarm) -> bool:
+    def __lt__(self, other: Timer) -> bool:
         return self.at < other.at
 
 
 @attrs.define(eq=False)
-class Alarms:
+class Timers:
     """A heap of alarms. Those switched off are swept out once they are the majority."""
 
     _clock: Clock
-    _heap: list[Alarm] = attrs.field(factory=list, init=False)
+    _heap: list[Timer] = attrs.field(factory=list, init=False)
     _off: int = attrs.field(default=0, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    def set(self, at: float, sleeper: Sleeper) -> Alarm:
+    def set(self, at: float, sleeper: Sleeper) -> Timer:
         """Ring at ``at``, seconds of the loop's clock."""
-        alarm = Alarm(at, sleeper)
-        heapq.heappush(self._heap, alarm)
-        if self._heap[0] is alarm:
+        timer = Timer(at, sleeper)
+        heapq.heappush(self._heap, timer)
+        if self._heap[0] is timer:
             self._arm()
-        return alarm
+        return timer
 
-    def after(self, delay: float, sleeper: Sleeper) -> Alarm:
+    def after(self, delay: float, sleeper: Sleeper) -> Timer:
         """Ring in ``delay`` seconds."""
         return self.set(self._clock.now() + delay, sleeper)
 
-    def switch_off(self, alarm: Alarm) -> None:
+    def switch_off(self, timer: Timer) -> None:
         """Let an alarm not ring; what it would have called is let go at once."""
-        if alarm.sleeper is None:
+        if timer.sleeper is None:
             return
-        alarm.sleeper = None
+        timer.sleeper = None
         self._off += 1
         if self._off > max(_FEW, len(self._heap) // 2):
-            self._heap = [alarm for alarm in self._heap if alarm.sleeper is not None]
+            self._heap = [timer for timer in self._heap if timer.sleeper is not None]
             heapq.heapify(self._heap)
             self._off = 0
 
     def close(self) -> None:
         """Ring nothing any more."""
-        for alarm in self._heap:
-            self.switch_off(alarm)
+        for timer in self._heap:
+            self.switch_off(timer)
         self._heap.clear()
         self._disarm()
 
@@ -81,8 +81,8 @@ class Alarms:
     def _fire(self) -> None:
         now = self._clock.now()
         while self._heap and self._heap[0].at <= now:
-            alarm = heapq.heappop(self._heap)
-            sleeper, alarm.sleeper = alarm.sleeper, None
+            timer = heapq.heappop(self._heap)
+            sleeper, timer.sleeper = timer.sleeper, None
             if sleeper is None:
                 self._off -= 1
             else:

@@ -22,7 +22,7 @@ class CursorError(ValueError):
     """A cursor that this service never gave out."""
 
 
-def key_of(life: Life, order: str) -> Key:
+def canonical_id(life: Life, order: str) -> Key:
     """A life's place in a list: lists show ascending keys."""
     if order == "newest":
         return (-life.submitted_at, life.ref.id)
@@ -76,19 +76,19 @@ class Listing:
         """Put one life in its place."""
         if life.ref.id not in self._lives:
             self._lives[life.ref.id] = life
-            bisect.insort(self._keys, key_of(life, self.order))
+            bisect.insort(self._keys, canonical_id(life, self.order))
 
     def extend(self, lives: Iterable[Life]) -> None:
         """Put many in their places at once."""
         fresh = [life for life in lives if life.ref.id not in self._lives]
         self._lives.update((life.ref.id, life) for life in fresh)
-        self._keys += [key_of(life, self.order) for life in fresh]
+        self._keys += [canonical_id(life, self.order) for life in fresh]
         self._keys.sort()
 
     def remove(self, life: Life) -> None:
         """Take one out, if it is there."""
         if self._lives.pop(life.ref.id, None) is not None:
-            del self._keys[bisect.bisect_left(self._keys, key_of(life, self.order))]
+            del self._keys[bisect.bisect_left(self._keys, canonical_id(life, self.order))]
 
     def clear(self) -> None:
         """Take all out."""
