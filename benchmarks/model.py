@@ -18,8 +18,8 @@ from traces import Trace
 
 from topaz_status import JobKind, JobRef, JobState
 from topaz_status.core.budget.token_bucket import TokenBucket
-from topaz_status.testing.simulator.account import Account
-from topaz_status.testing.simulator.clock import Clock
+from topaz_status.testing.simulator.account import SimulatedAccount
+from topaz_status.testing.simulator.clock import SimulatedClock
 from topaz_status.testing.simulator.job_life import Life
 
 RTT: Final = 0.1
@@ -101,7 +101,7 @@ class Policy(Protocol):
 
 
 @attrs.define
-class Stopwatch(Clock):
+class Stopwatch(SimulatedClock):
     """The services' clock, set by hand."""
 
     moment: float = 0.0
@@ -116,13 +116,13 @@ class Services:
     """The three services, and the jobs of a trace."""
 
     trace: Trace
-    account: Account
+    account: SimulatedAccount
     watched: list[Life]
 
     @classmethod
     def of(cls, trace: Trace, seed: int) -> Services:
         """Submit a trace's jobs."""
-        account = Account(Stopwatch(), seed, trace.order)
+        account = SimulatedAccount(Stopwatch(), seed, trace.order)
         refs = account.add(trace.population)
         return cls(trace, account, [account.lives[ref.kind][ref.id] for ref in refs])
 

@@ -10,11 +10,11 @@ import pytest
 
 from topaz_status import JobRef, JobState, Outcome
 from topaz_status.cli.demo.fleet import counts, plans, shuffled, simulator_options
-from topaz_status.cli.demo.report import Report, Settings, in_turn, make_report
+from topaz_status.cli.demo.report import DemoSettings, Report, in_turn, make_report
 
 from .driver import Cli, child, ended, line_of
 
-SETTINGS = Settings(jobs=2, rate=80.0, burst=10.0, max_in_flight=32, seed=1)
+SETTINGS = DemoSettings(jobs=2, rate=80.0, burst=10.0, max_in_flight=32, seed=1)
 
 
 def _outcome(job: str, state: JobState | None, detected_at: float = 101.0) -> Outcome:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topaz_status.core.schedule.entry import COVERED, Entry, JobPoll
-from topaz_status.core.schedule.poll_queue import ADMITTED, GRAIN, PollQueue
+from topaz_status.core.schedule.poll_queue import ADMITTED, DUE_GRAIN, PollQueue
 from topaz_status.models.job import JobKind, JobRef
 
 LOOK = JobPoll(JobRef(JobKind.IMAGE, "a"))
@@ -85,11 +85,11 @@ def test_while_something_is_due_what_else_becomes_so_is_noticed_within_a_grain()
     queue = new_agenda()
     first, better = Item(1.0), Item(100.0)
     queue.put(first, 5.0)
-    queue.put(better, 5.0 + GRAIN / 2.0)
+    queue.put(better, 5.0 + DUE_GRAIN / 2.0)
     assert queue.due_by(5.0)
-    assert queue.due_by(5.0 + GRAIN * 0.9)
+    assert queue.due_by(5.0 + DUE_GRAIN * 0.9)
     assert queue.best() is first
-    assert queue.due_by(5.0 + GRAIN)
+    assert queue.due_by(5.0 + DUE_GRAIN)
     assert queue.best() is better
 
 
@@ -120,9 +120,9 @@ def test_a_burst_does_not_wait_for_a_grain_that_began_before_it() -> None:
     queue.put(Item(), 5.0)
     assert len(served(queue, 5.0)) == 1
     for _ in range(3 * ADMITTED):
-        queue.put(Item(), 5.0 + GRAIN / 4.0)
+        queue.put(Item(), 5.0 + DUE_GRAIN / 4.0)
     for step in range(1, 4):
-        assert queue.due_by(5.0 + GRAIN / 2.0)
+        assert queue.due_by(5.0 + DUE_GRAIN / 2.0)
         assert len(queue) == step * ADMITTED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from topaz_status.core.health.circuit_breaker import FAILURES, LONGEST_SILENCE, CircuitBreaker
+from topaz_status.core.health.circuit_breaker import FAILURES_TO_OPEN, LONGEST_SILENCE, CircuitBreaker
 from topaz_status.core.schedule.entry import JobPoll
 from topaz_status.models import JobKind, JobRef
 
@@ -22,8 +22,8 @@ def fail(
 def found_down(patience: float = 600.0, poll: JobPoll = OTHER) -> CircuitBreaker:
     """A circuit that was found down at 4 s by looks since 0 s."""
     circuit = CircuitBreaker(patience)
-    found = [fail(circuit, float(at), poll if at % 2 else ONE) for at in range(FAILURES)]
-    assert found == [False] * (FAILURES - 1) + [True]
+    found = [fail(circuit, float(at), poll if at % 2 else ONE) for at in range(FAILURES_TO_OPEN)]
+    assert found == [False] * (FAILURES_TO_OPEN - 1) + [True]
     return circuit
 
 

@@ -10,7 +10,7 @@ from harness import settle, virtual
 
 from topaz_status import JobKind, JobRef, JobState
 from topaz_status.fastapi.conflating_queue import ConflatingQueue
-from topaz_status.fastapi.sse_events import Told
+from topaz_status.fastapi.sse_events import DeliveredMarks
 from topaz_status.overview import View
 
 A, B = JobRef(JobKind.IMAGE, "a"), JobRef(JobKind.VIDEO, "b")
@@ -22,14 +22,14 @@ ENDED = attrs.evolve(RUNNING, state=JobState.COMPLETED, status="Completed", ende
 
 def test_an_id_says_what_was_told_of_each_job() -> None:
     """Whoever reads it, in this process or another, goes on from there."""
-    told = Told.read([A, B], None)
+    told = DeliveredMarks.read([A, B], None)
     assert told.open == [A, B]
     first = told.tell(RUNNING)
-    again = Told.read([A, B], first)
+    again = DeliveredMarks.read([A, B], first)
     assert again.tell(attrs.evolve(RUNNING, updated_at=2.0, expected_end=9.0)) is None
     assert again.tell(attrs.evolve(RUNNING, job=B)) is not None
     last = again.tell(ENDED)
-    assert Told.read([A, B], last).open == [B]
+    assert DeliveredMarks.read([A, B], last).open == [B]
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_an_id_says_what_was_told_of_each_job() -> None:
 )
 def test_an_id_that_is_none_tells_nothing(event_id: str) -> None:
     """It comes from outside: everything is told anew then."""
-    assert Told.read([A, B], event_id).open == [A, B]
-    assert Told.read([A, B], event_id).tell(RUNNING) == Told.read([A, B], None).tell(RUNNING)
+    assert DeliveredMarks.read([A, B], event_id).open == [A, B]
+    assert DeliveredMarks.read([A, B], event_id).tell(RUNNING) == DeliveredMarks.read([A, B], None).tell(RUNNING)
 
 
 @virtual

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from topaz_status import ConfigurationError, JobRef, JobState, PollPolicy, StatusClient
 from topaz_status.fastapi.lifespan import ClientDep, get_client, status_lifespan
-from topaz_status.fastapi.webhooks import LARGEST_BODY, PATIENCE, webhook_router
+from topaz_status.fastapi.webhooks import BODY_PATIENCE, LARGEST_BODY, webhook_router
 from topaz_status.testing import Simulator, run_virtual
 
 SECRET = "s3cret-_.~abcdefghij"
@@ -176,10 +176,10 @@ async def test_a_body_that_does_not_come() -> None:
 
     async with client_of(Simulator()) as client:
         assert await post(app_of(client), receive) == 204
-        assert now() == pytest.approx(PATIENCE)
+        assert now() == pytest.approx(BODY_PATIENCE)
         messages.append({"type": "http.disconnect"})
         assert await post(app_of(client), receive) == 204
-        assert now() == pytest.approx(PATIENCE)
+        assert now() == pytest.approx(BODY_PATIENCE)
 
 
 @virtual

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.testing.simulator.rate_limit import Bucket, Limits, RetryAfter
+from topaz_status.testing.simulator.rate_limit import Bucket, RateLimits, RetryAfter
 
 
 @given(st.lists(st.floats(0.0, 0.5), max_size=60), st.sampled_from([1.0, 3.0, 10.0]), st.sampled_from([1.0, 4.0]))
 def test_no_window_lets_more_through_than_burst_and_rate(gaps: list[float], rate: float, burst: float) -> None:
     """In any t seconds at most burst + rate × t requests pass."""
-    limits, now, passed = Limits(Bucket(rate, burst)), 0.0, []
+    limits, now, passed = RateLimits(Bucket(rate, burst)), 0.0, []
     for gap in gaps:
         now += gap
         if limits.admit("image", now) is None:
@@ -24,7 +24,7 @@ def test_no_window_lets_more_through_than_burst_and_rate(gaps: list[float], rate
 
 def test_waiting_as_long_as_told_always_succeeds() -> None:
     """After the delay that a refusal names there is a token."""
-    limits, now = Limits(Bucket(7.0, 1.0)), 0.0
+    limits, now = RateLimits(Bucket(7.0, 1.0)), 0.0
     for _ in range(100):
         delay = limits.admit("image", now)
         if delay is not None:
@@ -34,7 +34,7 @@ def test_waiting_as_long_as_told_always_succeeds() -> None:
 
 def test_services_have_limits_of_their_own() -> None:
     """A service's bucket refuses that service alone, and a refusal takes no shared token."""
-    limits = Limits(Bucket(1.0, 3.0), {"try-on": Bucket(1.0, 1.0)})
+    limits = RateLimits(Bucket(1.0, 3.0), {"try-on": Bucket(1.0, 1.0)})
     assert limits.admit("try-on", 0.0) is None
     assert limits.admit("try-on", 0.0) is not None
     assert limits.admit("image", 0.0) is None
@@ -57,4 +57,4 @@ def test_services_have_limits_of_their_own() -> None:
 )
 def test_retry_after_is_said_as_asked(said: RetryAfter, sent: str | None) -> None:
     """Every form of Retry-After can be sent: here 2.5 s before a token, at Unix time 1000."""
-    assert Limits(retry_after=said).header(2.5, 1000.0) == sent
+    assert RateLimits(retry_after=said).header(2.5, 1000.0) == sent

@@ -15,7 +15,7 @@ import pytest
 from harness import SINGLY, now, options, settle, virtual
 
 from topaz_status import CertificateError, JobState, MemoryStore, PollPolicy, StatusClient, TransportError
-from topaz_status.core.health.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_SUSPICION, CertificateTrust
+from topaz_status.core.health.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_CERTIFICATE_DOUBT, CertificateTrust
 from topaz_status.testing import MEMORY_URL, JobPlan, MemoryConnector, Simulator
 
 SOON = 10.0
@@ -220,5 +220,5 @@ def test_an_answer_clears_the_suspicion() -> None:
         trust.refused(sent_at=at, now=at)
     trust.accepted()
     assert not any(trust.refused(sent_at=at, now=at) for at in times[:-1])
-    late = times[-1] + LONGEST_SUSPICION
+    late = times[-1] + LONGEST_CERTIFICATE_DOUBT
     assert not trust.refused(sent_at=late, now=late)

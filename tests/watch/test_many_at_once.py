@@ -11,10 +11,10 @@ import pytest
 from harness import client_of, virtual
 
 from topaz_status import ClientClosedError, JobLostError, JobState, StatusClient, Watch, WatchCanceledError
-from topaz_status.session.polling.registry import AT_ONCE
+from topaz_status.session.polling.registry import WATCHES_AT_ONCE
 from topaz_status.testing import Simulator, run_virtual
 
-MANY = 4 * AT_ONCE + 1
+MANY = 4 * WATCHES_AT_ONCE + 1
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +39,7 @@ async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() ->
         while before < MANY:
             await asyncio.sleep(0)
             begun = pollers()
-            assert 0 < begun - before <= AT_ONCE
+            assert 0 < begun - before <= WATCHES_AT_ONCE
             before = begun
 
 
@@ -92,7 +92,7 @@ def test_coroutines_that_are_canceled_from_outside(turns: int, closing: bool) ->
 
     async def scenario() -> None:
         simulator = Simulator()
-        jobs = [simulator.add_image(duration=1000) for _ in range(AT_ONCE + 20)]
+        jobs = [simulator.add_image(duration=1000) for _ in range(WATCHES_AT_ONCE + 20)]
         async with client_of(simulator) as client:
             waiting = [asyncio.create_task(client.watch(job).outcome()) for job in jobs]
             await asyncio.sleep(0)
@@ -151,7 +151,7 @@ async def test_closing_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> N
         while not closing.done():
             await asyncio.sleep(0)
             ended = sum(watch.done() for watch in watches)
-            assert ended - before <= AT_ONCE
+            assert ended - before <= WATCHES_AT_ONCE
             before = ended
         assert before == MANY
 

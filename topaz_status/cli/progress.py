@@ -26,7 +26,7 @@ LOST: Final = "lost"
 
 
 @attrs.define(eq=False)
-class Board:
+class Progress:
     """Handles on all open jobs, beside those of whoever collects their outcomes: same jobs, same looks."""
 
     client: StatusClient

@@ -10,7 +10,7 @@ from ..models.fields import Unit
 from ..models.redact import legible, scrubbed, shown, without_urls
 from .formatting import json_line, moment, percent
 
-Told = ImageStatus | VideoStatus | TryOnStatus | VideoRecord
+AnyStatus = ImageStatus | VideoStatus | TryOnStatus | VideoRecord
 
 _TIMES: Final = frozenset({Unit.SECONDS, Unit.MILLISECONDS})
 _URLS: Final = frozenset({Unit.URL, Unit.URLS})
@@ -19,7 +19,7 @@ _UNIX: Final = 1e9
 """A number of seconds beyond this is a time, below it a span."""
 
 
-def as_object(status: Told, *, urls: bool) -> dict[str, Any]:
+def as_object(status: AnyStatus, *, urls: bool) -> dict[str, Any]:
     """A status for programs; under ``fields`` what the service sent, in its names and units."""
     told: dict[str, Any] = {
         "job": str(status.job),
@@ -32,7 +32,7 @@ def as_object(status: Told, *, urls: bool) -> dict[str, Any]:
     return told | ({"result_url": status.result_url} if urls else {})
 
 
-def as_lines(status: Told, *, urls: bool) -> Iterator[str]:
+def as_lines(status: AnyStatus, *, urls: bool) -> Iterator[str]:
     """A status for people, a field a line."""
     pairs = [("state", f"{status.state.value} ({shown(status.status)})"), *_facts(status, urls=urls)]
     width = max(len(name) for name, _ in pairs)
@@ -41,7 +41,7 @@ def as_lines(status: Told, *, urls: bool) -> Iterator[str]:
         yield f"  {name:<{width}}  {legible(text)}".rstrip()
 
 
-def _facts(status: Told, *, urls: bool) -> Iterator[tuple[str, str]]:
+def _facts(status: AnyStatus, *, urls: bool) -> Iterator[tuple[str, str]]:
     if (progress := getattr(status, "progress", None)) is not None:
         yield "progress", percent(progress)
     if status.reason:

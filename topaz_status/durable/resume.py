@@ -28,7 +28,7 @@ from ..store.base import End, Row
 from ..store.json_codec import read_error, read_status, read_tag, write_tag
 from ..watch import S, Watch
 
-AT_ONCE: Final = 100
+ROWS_AT_ONCE: Final = 100
 """Rows that are taken up in one step of the loop."""
 
 
@@ -141,7 +141,7 @@ class Durable:
         for place, kept in enumerate(await self._store_writer.rows(last_number), 1):
             if not kept.gone:
                 self._take_up_one(run, kept)
-            if place % AT_ONCE == 0:
+            if place % ROWS_AT_ONCE == 0:
                 await pause(0.0)
 
     def _take_up_one(self, run: Batch, kept: StoredRow) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from ..client import StatusClient
-from .broadcaster import Board
+from .broadcaster import OverviewBroadcaster
 from .operators import Operator
 from .problems import RETRY_AFTER, Problem
 
@@ -22,7 +22,7 @@ class AppState:
 
     client: StatusClient
     _ends: dict[object, Callable[[], None]] = attrs.field(factory=dict, init=False)
-    boards: dict[int, Board] = attrs.field(factory=dict, init=False)
+    boards: dict[int, OverviewBroadcaster] = attrs.field(factory=dict, init=False)
     """The whole fleet, by how much of it is shown."""
     operator: Operator = attrs.field(factory=Operator, init=False)
     closing: bool = attrs.field(default=False, init=False)

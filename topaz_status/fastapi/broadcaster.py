@@ -17,14 +17,14 @@ from ..session.timing.backoff_delays import pause
 from .conflating_queue import ConflatingQueue
 from .sse_events import as_json, status_event
 
-STEP: Final = 0.5
+OVERVIEW_STEP: Final = 0.5
 """Seconds between two looks over the fleet; a job that came and went in between is not told."""
 STATS_EVERY: Final = 4
 """Looks over the fleet between two reports of the numbers: every 2 s."""
 
 
 @attrs.define(eq=False)
-class Board:
+class OverviewBroadcaster:
     """Tells its viewers each change of each job, and the numbers; it works only while somebody looks on.
 
     A viewer hears of all jobs at first, and then of what changes.
@@ -61,7 +61,7 @@ class Board:
     async def _run(self, fleet: Fleet) -> None:
         step = 0
         while True:
-            await pause(STEP)
+            await pause(OVERVIEW_STEP)
             step += 1
             self._tell(fleet.changes())
             if step % STATS_EVERY == 0:

@@ -30,7 +30,7 @@ from ..session.statistics import Stats
 from .lifespan import AppStateDep
 from .live_page import add_page
 from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
-from .sse_streams import Limits, fleet_stream, job_stream
+from .sse_streams import StreamLimits, fleet_stream, job_stream
 from .waiting import Cut, attend, going_away
 
 AnyStatus = ImageStatus | VideoStatus | TryOnStatus
@@ -77,7 +77,7 @@ def status_router(
     Raises:
         ConfigurationError: an argument is unusable.
     """
-    limits = Limits(max_jobs, max_fleet, max_waiting, max_wait, max_stream, heartbeat)
+    limits = StreamLimits(max_jobs, max_fleet, max_waiting, max_wait, max_stream, heartbeat)
     for name, value in (("max_jobs", max_jobs), ("max_fleet", max_fleet), ("max_waiting", max_waiting)):
         if not isinstance(value, int) or value < 1:
             raise ConfigurationError(f"{name} is a whole number above 0, not {value!r}")
@@ -103,7 +103,7 @@ def _dependency(authorize: Callable[..., Any] | params.Depends) -> Any:
     return Depends(authorize)
 
 
-def _add_status(router: APIRouter, limits: Limits) -> None:
+def _add_status(router: APIRouter, limits: StreamLimits) -> None:
     @router.get("/jobs/{kind}/{id}", response_model=AnyStatus, responses=_LOOK)
     async def status_now(kind: JobKind, id: JobId, request: Request, app_state: AppStateDep) -> Any:  # noqa: A002
         """How a job fares now."""
@@ -145,7 +145,7 @@ def _add_status(router: APIRouter, limits: Limits) -> None:
         return found.status
 
 
-def _add_events(router: APIRouter, limits: Limits) -> None:
+def _add_events(router: APIRouter, limits: StreamLimits) -> None:
     async def of_one(
         kind: JobKind,
         id: JobId,  # noqa: A002

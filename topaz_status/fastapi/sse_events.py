@@ -55,7 +55,7 @@ def status_event(view: View, *, event_id: str | None = None) -> ServerSentEvent:
 
 
 @attrs.define
-class Told:
+class DeliveredMarks:
     """What has been told of each job of one stream, in the order in which they were asked for."""
 
     _marks: dict[JobRef, str]

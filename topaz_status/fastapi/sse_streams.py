@@ -16,17 +16,17 @@ from ..models.job import JobRef
 from ..overview import View
 from ..watch import Watch
 from .app_state import AppState
-from .broadcaster import Board
+from .broadcaster import OverviewBroadcaster
 from .conflating_queue import ConflatingQueue
 from .operators import Operator
-from .sse_events import Told, status_event
+from .sse_events import DeliveredMarks, status_event
 
 COME_BACK: Final = 1000
 """Milliseconds after which a browser is to connect again, to another process, when the server has gone away."""
 
 
 @attrs.frozen
-class Limits:
+class StreamLimits:
     """What one router lets its clients do."""
 
     jobs: int
@@ -45,7 +45,7 @@ class Limits:
 
 @contextlib.asynccontextmanager
 async def job_stream(
-    app_state: AppState, limits: Limits, jobs: list[JobRef], last_event_id: str | None
+    app_state: AppState, limits: StreamLimits, jobs: list[JobRef], last_event_id: str | None
 ) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Open a stream of some jobs: of those whose end ``last_event_id`` does not say has been told.
 
@@ -54,7 +54,7 @@ async def job_stream(
         Problem: 503, there are too many.
         ConfigurationError: one of the jobs cannot be watched.
     """
-    told, queue = Told.read(jobs, last_event_id), ConflatingQueue[View](limits.heartbeat)
+    told, queue = DeliveredMarks.read(jobs, last_event_id), ConflatingQueue[View](limits.heartbeat)
     if not told.open:
         raise HTTPException(204)
     with _seat(app_state, limits, queue):
@@ -63,20 +63,20 @@ async def job_stream(
 
 
 @contextlib.asynccontextmanager
-async def fleet_stream(app_state: AppState, limits: Limits) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
+async def fleet_stream(app_state: AppState, limits: StreamLimits) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Open a stream of all that is watched.
 
     Raises:
         Problem: 503, there are too many.
     """
     queue = ConflatingQueue[ServerSentEvent](limits.heartbeat)
-    board = app_state.boards.setdefault(limits.fleet, Board(app_state.client, limits.fleet))
+    board = app_state.boards.setdefault(limits.fleet, OverviewBroadcaster(app_state.client, limits.fleet))
     with _seat(app_state, limits, queue), board.show(queue):
         yield _events(app_state, queue, None)
 
 
 @contextlib.contextmanager
-def _seat(app_state: AppState, limits: Limits, queue: ConflatingQueue[Any]) -> Iterator[None]:
+def _seat(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[Any]) -> Iterator[None]:
     """A stream ends when the server goes away, and when its time is over."""
     with app_state.wait(queue.close, most=limits.waiting):
         timer = asyncio.get_running_loop().call_later(limits.stream, queue.close)
@@ -87,7 +87,7 @@ def _seat(app_state: AppState, limits: Limits, queue: ConflatingQueue[Any]) -> I
 
 
 async def _events(
-    app_state: AppState, queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent], told: Told | None
+    app_state: AppState, queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent], told: DeliveredMarks | None
 ) -> AsyncIterator[ServerSentEvent]:
     """Write letters as they are sent: an event's id speaks of what has been sent, not of what is still to be."""
     async for letter in queue.letters():

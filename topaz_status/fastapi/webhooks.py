@@ -20,7 +20,7 @@ from .lifespan import ClientDep
 
 LARGEST_BODY: Final = 1 << 16
 """Bytes; the services' notices are a few thousand, signed links and all. No more than this is ever kept of one."""
-PATIENCE: Final = 5.0
+BODY_PATIENCE: Final = 5.0
 """Seconds for a body to arrive."""
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
@@ -65,7 +65,7 @@ async def _body_of(request: Request) -> bytes | None:
     """Read the body; ``None`` for one that is too large, too slow, or cut short."""
     kept = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_PATIENCE):
             async for piece in request.stream():
                 if len(kept) + len(piece) > LARGEST_BODY:
                     return None

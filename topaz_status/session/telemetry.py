@@ -17,7 +17,7 @@ from ..models.redact import shown, without_urls
 from ..models.status_words import WORDS, state_of
 
 logger: Final = logging.getLogger("topaz_status")
-LATELY: Final = 0.2
+ANSWER_WEIGHT: Final = 0.2
 """The weight of the newest answer in how long answers take."""
 _MOST_CAUSES: Final = 1000
 _LAGS_KEPT: Final = 10_000
@@ -54,7 +54,7 @@ class Telemetry:
     def took(self, kind: JobKind, seconds: float) -> None:
         """Note how long a usable answer took."""
         known = self.answer_times[kind]
-        self.answer_times[kind] = known + LATELY * (seconds - known) if known else seconds
+        self.answer_times[kind] = known + ANSWER_WEIGHT * (seconds - known) if known else seconds
 
     def polled(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
         """Note one look, by the service's word or by what went wrong."""

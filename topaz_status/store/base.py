@@ -10,7 +10,7 @@ import attrs
 from ..core.policy import DAY
 from ..models.job import JobRef
 
-KEPT: Final = 30 * DAY
+RETENTION: Final = 30 * DAY
 """Seconds for which a row that nothing happens to is kept: the services themselves keep a job for seven days."""
 
 

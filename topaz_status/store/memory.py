@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import StoreError
 from ..models.job import JobKind, canonical_id
-from .base import KEPT, Opening, Row
+from .base import RETENTION, Opening, Row
 
 
 class MemoryStore:
@@ -16,7 +16,7 @@ class MemoryStore:
         keep: seconds for which a row that nothing happens to is kept; ``None`` for ever.
     """
 
-    def __init__(self, *, keep: float | None = KEPT) -> None:
+    def __init__(self, *, keep: float | None = RETENTION) -> None:
         self._keep = keep
         self._rows: dict[tuple[JobKind, str], Row] = {}
         self._last = 0

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from ..core.policy import optional_seconds
 from ..errors import ConfigurationError, StoreError
 from ..models.job import JobKind, JobRef, canonical_id
-from .base import KEPT, End, Opening, Row
+from .base import RETENTION, End, Opening, Row
 from .file_lock import FileLock
 from .sqlite_schema import VERSION, migrate, version_of
 
@@ -58,7 +58,7 @@ class SQLiteStore:
         ConfigurationError: an argument is unusable.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, keep: float | None = KEPT) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, keep: float | None = RETENTION) -> None:
         text = os.fspath(path)
         if not isinstance(text, str) or not text or text.startswith((":", "file:")):
             raise ConfigurationError(f"path names a file, not {path!r}; MemoryStore() keeps watches in memory")

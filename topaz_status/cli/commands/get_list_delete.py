@@ -15,7 +15,7 @@ from ..exit_codes import FAILED, OK, UNKNOWN, USAGE, CommandError, code_of, expl
 from ..formatting import job_column, json_line, moment, painted, percent, plural
 from ..job_arguments import all_jobs
 from ..screen import Screen
-from ..status_output import Told, as_lines, as_object
+from ..status_output import AnyStatus, as_lines, as_object
 from .watch import new_client
 
 _MOST_PER_PAGE: Final = 100
@@ -85,7 +85,7 @@ async def list_(arguments: argparse.Namespace, screen: Screen) -> int:
     require_keys([JobRef(kind, "any")])
     left = arguments.limit
     async with new_client(arguments) as client:
-        jobs: AsyncIterator[Told] = client.video.history()
+        jobs: AsyncIterator[AnyStatus] = client.video.history()
         if kind is JobKind.IMAGE:
             jobs = client.image.list(min(left or _MOST_PER_PAGE, _MOST_PER_PAGE))
         try:
@@ -100,7 +100,7 @@ async def list_(arguments: argparse.Namespace, screen: Screen) -> int:
     return OK
 
 
-def _row(status: Told) -> str:
+def _row(status: AnyStatus) -> str:
     """One line of a list: the job, its state, its progress, when something last happened to it, why it failed."""
     at = getattr(status, "modification_time", None) or getattr(status, "last_event_at", None)
     when = "" if at is None else moment(at)

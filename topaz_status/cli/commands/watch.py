@@ -22,7 +22,7 @@ from ..exit_codes import OK, UNKNOWN, USAGE, CommandError, code_of, explain, mes
 from ..formatting import job_column, json_line, painted, span
 from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
 from ..network import network_of
-from ..progress import Board
+from ..progress import Progress
 from ..screen import Screen, moving
 from .watch_view import WatchPicture, picture_of
 
@@ -69,7 +69,7 @@ async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
     require_keys(jobs)
     timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
     async with new_client(arguments) as client:
-        board = Board(client, timeout)
+        board = Progress(client, timeout)
         watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
         source = watching.stream(jobs, sys.stdin.fileno()) if piped else jobs
         async with client.as_completed(source, **timeout) as outcomes:
@@ -90,7 +90,7 @@ async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
     if not Path(arguments.store).exists():  # noqa: ASYNC240  # before anything waits
         raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
     async with new_client(arguments) as client:
-        board = Board(client)
+        board = Progress(client)
         watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
         async with client.resume() as outcomes:
             watching.resumed = outcomes
@@ -109,7 +109,7 @@ async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
 class Watching:
     """One run of the command."""
 
-    board: Board
+    board: Progress
     screen: Screen
     as_json: bool
     urls: bool

@@ -11,7 +11,7 @@ import attrs
 
 from ...models.redact import shown
 from ..formatting import clock, percent, plural
-from ..progress import Board, state_words
+from ..progress import Progress, state_words
 
 _MOST_BARS: Final = 8
 _CANDIDATES: Final = 64
@@ -76,7 +76,7 @@ def _eta(left: float | None) -> str:
     return f"ETA {clock(left)}" if left >= 1 else "any moment"
 
 
-def picture_of(board: Board, now: float, began_at: float, *, reading: bool) -> WatchPicture:
+def picture_of(board: Progress, now: float, began_at: float, *, reading: bool) -> WatchPicture:
     """Look at the board."""
     states: Counter[str] = Counter()
     for (_, word), count in board.states().items():
@@ -85,7 +85,7 @@ def picture_of(board: Board, now: float, began_at: float, *, reading: bool) -> W
     return WatchPicture(bars, len(board.open) - len(bars), states, board.pace(now), now - began_at, reading)
 
 
-def _bars(board: Board) -> Iterator[Bar]:
+def _bars(board: Progress) -> Iterator[Bar]:
     seen = ((job, watch, watch.status) for job, watch in board.open.items() if watch.status is not None)
     for job, watch, status in itertools.islice(seen, _CANDIDATES):
         yield Bar(str(job), shown(status.status)[:_WORD], status.progress, watch.explain().predicted_end_in)

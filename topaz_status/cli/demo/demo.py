@@ -16,10 +16,10 @@ from ...session.timing.clock import Clock
 from ...testing.process import SimulatorProcess
 from ..exit_codes import UNKNOWN, CommandError
 from ..formatting import json_line, plural
-from ..progress import Board
+from ..progress import Progress
 from ..screen import Screen, moving
 from .fleet import CEILINGS, burst_of, plans, shuffled, simulator_options
-from .report import Report, Settings, lag_of, make_report
+from .report import DemoSettings, Report, lag_of, make_report
 from .view import DemoPicture, picture_of
 
 _KEY: Final = "demo"
@@ -49,7 +49,7 @@ async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
 async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -> Demo:
     """Submit the jobs, and learn how they will end: the client is not told."""
     names = await asyncio.to_thread(simulator.add_jobs, plans(arguments.fleet, arguments.seconds))
-    settings = Settings(
+    settings = DemoSettings(
         jobs=len(names),
         rate=arguments.rate,
         burst=burst_of(arguments.rate),
@@ -64,7 +64,7 @@ async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -
 class Demo:
     """One run."""
 
-    settings: Settings
+    settings: DemoSettings
     jobs: list[Any]
     truths: Mapping[str, Mapping[str, Any]]
     outcomes: list[Outcome] = attrs.field(factory=list)
@@ -75,7 +75,7 @@ class Demo:
         clock = Clock.of(asyncio.get_running_loop())
         began_at, began_unix = clock.now(), clock.wall()
         async with self._client(url) as client:
-            board = Board(client)
+            board = Progress(client)
             async with client.as_completed(self.jobs) as outcomes:
                 board.take(self.jobs)
                 try:
@@ -103,14 +103,14 @@ class Demo:
             policy=PollPolicy(give_up_after=_GIVE_UP),
         )
 
-    def _end(self, board: Board, outcome: Outcome) -> None:
+    def _end(self, board: Progress, outcome: Outcome) -> None:
         board.end(outcome)
         self.outcomes.append(outcome)
         lag = lag_of(outcome, self.truths[str(outcome.job)])
         if lag is not None:
             self.lags.append(lag)
 
-    def _picture(self, board: Board, elapsed: float) -> DemoPicture:
+    def _picture(self, board: Progress, elapsed: float) -> DemoPicture:
         return picture_of(board, self.settings, self.lags, self.outcomes[-1:], elapsed)
 
 

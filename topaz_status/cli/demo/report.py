@@ -20,7 +20,7 @@ ALL: Final = "all"
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class DemoSettings:
     """What the demo was asked for."""
 
     jobs: int
@@ -34,7 +34,7 @@ class Settings:
 class Report:
     """The demo's result. Times are seconds, rates requests/s; keys of mappings are kinds of job, and ``"all"``."""
 
-    settings: Settings
+    settings: DemoSettings
     took: float
     jobs: Mapping[str, int]
     ends: Mapping[str, Mapping[str, int]]
@@ -150,7 +150,7 @@ def in_turn(ends: Sequence[float], rate: float) -> Lag | None:
 
 
 def make_report(
-    settings: Settings,
+    settings: DemoSettings,
     outcomes: Sequence[Outcome],
     truths: Mapping[str, Mapping[str, Any]],
     server: Mapping[str, Any],

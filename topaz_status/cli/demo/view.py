@@ -12,8 +12,8 @@ from ...models.job import JobKind, JobState
 from ...outcome import Outcome
 from ...session.statistics import Lag
 from ..formatting import clock, plural, span
-from ..progress import LOST, Board, state_words
-from .report import Settings
+from ..progress import LOST, Progress, state_words
+from .report import DemoSettings
 
 _ENDS: Final = (*(state.value for state in JobState if state.is_terminal), LOST)
 _STYLES: Final = {"completed": "green", "failed": "red", "canceled": "yellow", "expired": "yellow", LOST: "red"}
@@ -24,7 +24,7 @@ _NEVER_SHRINKS: Final = 7
 class DemoPicture:
     """A moment of the demo."""
 
-    settings: Settings
+    settings: DemoSettings
     elapsed: float
     states: Mapping[tuple[JobKind, str], int]
     pace: float
@@ -129,7 +129,7 @@ class DemoPicture:
 
 
 def picture_of(
-    board: Board, settings: Settings, lags: Sequence[float], latest: Sequence[Outcome], elapsed: float
+    board: Progress, settings: DemoSettings, lags: Sequence[float], latest: Sequence[Outcome], elapsed: float
 ) -> DemoPicture:
     """Look at the board."""
     stats = board.client.stats()

@@ -17,7 +17,7 @@ FEWEST: Final = 4
 """Polls in a row."""
 CONFIRMED_AFTER: Final = 4.0
 """Seconds from the first poll that failed so to the sending of the one that confirms it."""
-LONGEST_SUSPICION: Final = 300.0
+LONGEST_CERTIFICATE_DOUBT: Final = 300.0
 """Seconds without another such failure after which a suspicion is forgotten."""
 
 
@@ -32,7 +32,7 @@ class CertificateTrust:
 
     def refused(self, *, sent_at: float, now: float) -> bool:
         """A poll met a certificate that cannot be trusted: True when that is certain by now."""
-        if not self._refusals or now - self._latest > LONGEST_SUSPICION:
+        if not self._refusals or now - self._latest > LONGEST_CERTIFICATE_DOUBT:
             self._refusals, self._refused_at = 1, now
         elif sent_at > self._latest:
             self._refusals += 1

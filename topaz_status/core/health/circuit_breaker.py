@@ -4,8 +4,8 @@ A look fails here when it brings a transport error, a 3xx, 408, 425, 5xx, an und
 service's own (:mod:`.ending`). A 429 is a sign of life (the budget knows what to do about it), and so is any other
 answer.
 
-- *Found down*: ``FAILURES`` looks in a row failed, over ``SPAN`` seconds, and none brought a sign of life. A look that
-  was sent before the last sign of life proves nothing about what came after.
+- *Found down*: ``FAILURES_TO_OPEN`` polls in a row failed, over ``SPAN_TO_OPEN`` seconds, and none brought a sign of
+  life. A poll that was sent before the last sign of life proves nothing about what came after.
 - *Probed*: while it is down one look is on the wire at a time; after each that fails there is a pause, which grows. A
   job that alone fails is nobody else's business: as long as all failures are about one, nobody is held up.
 - *Back*: with the first sign of life.
@@ -29,10 +29,10 @@ import attrs
 
 from ..schedule.entry import Poll
 
-FAILURES: Final = 5
-SPAN: Final = 2.0
+FAILURES_TO_OPEN: Final = 5
+SPAN_TO_OPEN: Final = 2.0
 LONGEST_SILENCE: Final = 30.0
-GRAIN: Final = 0.01
+TROUBLE_GRAIN: Final = 0.01
 """How finely trouble is kept, as a share of ``patience``."""
 
 
@@ -140,7 +140,7 @@ class CircuitBreaker:
         self._count(poll, sent_at, now)
         self._failures += 1
         self._failing_since = min(self._failing_since, sent_at)
-        if self.down_since is not None or self._failures < FAILURES or now - self._failing_since < SPAN:
+        if self.down_since is not None or self._failures < FAILURES_TO_OPEN or now - self._failing_since < SPAN_TO_OPEN:
             return False
         self.down_since = self._failing_since
         self.probes = 0
@@ -167,7 +167,7 @@ class CircuitBreaker:
                 silence = max(0.0, sent_at - self._heard_at - starved)
                 self._trouble += max(0.0, sent_at - self._sent_at - starved - max(0.0, silence - LONGEST_SILENCE))
             self._sent_at, self._starved_then = sent_at, self._starved
-            if not self._marks or self._trouble - self._marks[-1][1] >= GRAIN * self.patience:
+            if not self._marks or self._trouble - self._marks[-1][1] >= TROUBLE_GRAIN * self.patience:
                 self._marks.append((sent_at, self._trouble))
                 past = bisect_right(self._marks, self._trouble - self.patience, key=itemgetter(1))
                 del self._marks[: max(0, past - 1)]

@@ -17,7 +17,7 @@ SOONEST: Final = 0.5
 """A prediction below this many seconds counts as this many."""
 FARTHEST: Final = WEEK
 """What is predicted beyond this is no prediction."""
-STEP: Final = 0.02
+LEAST_PROGRESS: Final = 0.02
 """The least progress between two looks from which a pace is taken."""
 CLASS: Final = 6.0
 """How many times longer the predictions of one size are than those of the size below."""
@@ -82,7 +82,7 @@ def predict(seen: Observation, age: float, since: float, progress0: float) -> tu
     if eta is not None and -age < eta <= FARTHEST:
         return (Source.ETA, eta) if eta >= SOONEST else (Source.OVERDUE, max(-eta, SOONEST))
     progress = seen.progress
-    if progress is not None and progress - progress0 >= STEP and progress < 1.0:
+    if progress is not None and progress - progress0 >= LEAST_PROGRESS and progress < 1.0:
         return Source.PACE, min(max(since * (1.0 - progress) / (progress - progress0), SOONEST), FARTHEST)
     if seen.estimate is not None and progress is not None and seen.running and progress < 1.0:
         left = seen.estimate * (1.0 - progress)

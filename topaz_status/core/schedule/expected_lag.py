@@ -34,12 +34,12 @@ from ..prediction.life_tables import Curve, Lifetimes
 from ..prediction.sources import SOONEST, Source
 from ..prediction.worth import gap_worth
 from .entry import IN_FLIGHT
-from .page import Page, page_of
+from .page import PageEntry, page_of
 from .tracked_job import TrackedJob
 
 SAMPLE: Final = 32
 """Jobs that speak for all, about."""
-STEPS: Final = 4
+GAP_STEPS: Final = 4
 """Moments of a gap that are looked at to sum it up."""
 UNLIKELY: Final = 1e-9
 """The hazard that goes for none: where nothing is likely, all moments are alike."""
@@ -93,7 +93,7 @@ class Outlook:
         def over(after: float) -> float:
             return -math.expm1(-spent(after) - UNLIKELY * after / gap)
 
-        waiting = math.fsum(over(gap * (step + 0.5) / STEPS) for step in range(STEPS)) * gap / STEPS
+        waiting = math.fsum(over(gap * (step + 0.5) / GAP_STEPS) for step in range(GAP_STEPS)) * gap / GAP_STEPS
         return cls(waiting, over(gap), gap)
 
     @property
@@ -124,7 +124,7 @@ def mean_lag(prospects: Iterable[Prospect]) -> float | None:
 
 def present_gap(tracked: TrackedJob, now: float, queue: Queue) -> Outlook:
     """Sum up the gap between the last look at a job and the next one, in its turn."""
-    entry: Page | TrackedJob = page_of(tracked) or tracked
+    entry: PageEntry | TrackedJob = page_of(tracked) or tracked
     at = now
     if entry.level != IN_FLIGHT:
         gap = entry.gap_worth(queue.going, max(entry.due_at + queue.wait - entry.seen_at, 0.0))

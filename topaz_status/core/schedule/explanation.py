@@ -12,7 +12,7 @@ from ..prediction.sources import Source
 from .entry import IN_FLIGHT, Entry
 
 if TYPE_CHECKING:  # a program that imports a watch, and starts none, does not load the schedule
-    from .page import Page
+    from .page import PageEntry
     from .tracked_job import TrackedJob
 
 
@@ -68,7 +68,7 @@ class Explanation:
 
 def explain(
     tracked: TrackedJob,
-    page: Page | None,
+    page: PageEntry | None,
     policy: PollPolicy,
     now: float,
     *,
@@ -99,7 +99,7 @@ def explain(
     )
 
 
-def _reason(tracked: TrackedJob, page: Page | None, now: float) -> str:
+def _reason(tracked: TrackedJob, page: PageEntry | None, now: float) -> str:
     if tracked.urgent:
         return "there is a reason to look now"
     if IN_FLIGHT in (tracked.level, page.level if page else tracked.level):

@@ -14,7 +14,7 @@ from ...models.job import JobKind
 from ..policy import PollPolicy
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import GoingRate
-from .page import Page
+from .page import PageEntry
 from .poll_queue import PollQueue
 from .sweep import Sweep
 from .tracked_job import TrackedJob
@@ -161,7 +161,7 @@ class Lane:
 
     def send(self, entry: Entry, now: float) -> Poll:
         """Note that an entry is polled, and give the poll."""
-        if self.sweep is not None and isinstance(entry, Page):
+        if self.sweep is not None and isinstance(entry, PageEntry):
             self.sweep.queue.remove(entry, IN_FLIGHT)
             self.sweep.sent(entry, now)
         elif isinstance(entry, TrackedJob):
@@ -200,7 +200,7 @@ class Lane:
 
     def goes_at(self, first: Entry) -> float:
         """Give the time from which a first poll may go: a page waits until no more jobs are coming in."""
-        if not isinstance(first, Page):
+        if not isinstance(first, PageEntry):
             return -math.inf
         return max(self._came_at + CALM, first.earliest(self._policy.min_interval))
 

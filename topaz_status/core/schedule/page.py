@@ -35,8 +35,8 @@ LIKELY: Final = 0.5
 """With this chance to meet a job on a page, the page will do in its place."""
 SLIM: Final = 0.5
 """A page expected to show fewer drifting jobs than this is not worth walking to."""
-SHORTEST: Final = 0.05
-NOTHING: Final = 1e-9
+SHORTEST_PAGE_GAP: Final = 0.05
+LEAST_WORTH: Final = 1e-9
 NEARLY: Final = 2.0
 """What is worth so many times the price is about worth it."""
 STRIDES: Final = 12
@@ -46,12 +46,12 @@ _LAST_AT: Final = attrgetter("last_at")
 _BORN_AT: Final = attrgetter("born_at")
 
 
-class Group:
+class PageMembers:
     """Jobs of one page, in the order in which they came."""
 
     __slots__ = ("chance", "known", "members", "page", "walked")
 
-    def __init__(self, page: Page, *, known: bool, chance: float = 1.0) -> None:
+    def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
         self.known = known
         self.chance = chance
@@ -78,7 +78,7 @@ class Group:
         job.group = None
 
 
-class Page(Entry):
+class PageEntry(Entry):
     """One place in the walk through a list."""
 
     __slots__ = (
@@ -134,11 +134,11 @@ class Page(Entry):
         """True once it was read at its present cursor."""
         self.read = False
         """True once it was on the wire."""
-        self.next_page: Page | None = None
+        self.next_page: PageEntry | None = None
         self.keeps = 1.0
         """The share of the placed jobs that such a look meets again."""
-        self.known = Group(self, known=True)
-        self.expected = Group(self, known=False, chance=CHANCE)
+        self.known = PageMembers(self, known=True)
+        self.expected = PageMembers(self, known=False, chance=CHANCE)
         self.asked = self.expected
         """The drifting jobs that the look on the wire may meet: those that came while it flew are not among them."""
 
@@ -156,7 +156,7 @@ class Page(Entry):
     def send(self) -> PagePoll:
         """See :meth:`Entry.send`."""
         self.asked = self.expected
-        self.expected = Group(self, known=False, chance=self.asked.chance)
+        self.expected = PageMembers(self, known=False, chance=self.asked.chance)
         return PagePoll(self.kind, self.cursor, self.size)
 
     @property
@@ -224,12 +224,12 @@ class Page(Entry):
 
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`: read off between two gaps at which it was worked out."""
-        gap = max(now - self.seen_at, SHORTEST)
+        gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         return self._law_for(gap).worth_at(gap)
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`; the worth is no less than the price."""
-        gap = max(now - self.seen_at, SHORTEST)
+        gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         law = self._law_for(gap)
         if law.worth_at(gap) < worth:
             for _ in range(STRIDES):
@@ -278,7 +278,7 @@ class Page(Entry):
         room = self.room
         if expected and room > 0:
             value += self.expected.chance * _news_worth(islice(reversed(expected), room), now)
-        return max(value * self.weight - self.extra, NOTHING)
+        return max(value * self.weight - self.extra, LEAST_WORTH)
 
 
 def _news_worth(jobs: Iterable[TrackedJob], now: float) -> float:
@@ -286,6 +286,6 @@ def _news_worth(jobs: Iterable[TrackedJob], now: float) -> float:
     return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
 
 
-def page_of(tracked: TrackedJob) -> Page | None:
+def page_of(tracked: TrackedJob) -> PageEntry | None:
     """Give the page that answers for a job in its place."""
     return tracked.group.page if tracked.level == COVERED and tracked.group is not None else None

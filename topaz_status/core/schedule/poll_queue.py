@@ -29,7 +29,7 @@ LEFT_OVER: Final = 4_096
 """Reminders beyond two for each entry that is due, after which those are looked for that are stale."""
 REMINDED: Final = 256
 """Entries that climb, or are found late, in one step at most."""
-GRAIN: Final = 0.005
+DUE_GRAIN: Final = 0.005
 """Seconds: while something is due, what else has become so is looked into so often at most."""
 _BELOW_TOP: Final = (1 << TOP) - 1
 SOONEST_PROMOTION: Final = 0.05
@@ -129,7 +129,7 @@ class PollQueue:
             self._step_on(entry, now)
             self._fresh.append(entry)
         is_burst = self._due - before == ADMITTED  # whose next part does not wait
-        self._admits_at = -math.inf if is_burst else now + GRAIN
+        self._admits_at = -math.inf if is_burst else now + DUE_GRAIN
         if self._reminders:
             for entry in islice(self._reminders.due(now), REMINDED):
                 self._promote(entry, now)

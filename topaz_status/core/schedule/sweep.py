@@ -11,7 +11,7 @@ from typing import Final
 from ...models.job import JobKind
 from ..policy import PollPolicy
 from .entry import COVERED, IN_FLIGHT, REMOVED, PagePoll
-from .page import CHANCE, GETS, LIKELY, SLIM, Group, Page
+from .page import CHANCE, GETS, LIKELY, SLIM, PageEntry, PageMembers
 from .poll_queue import PollQueue
 from .tracked_job import TrackedJob
 
@@ -25,7 +25,7 @@ FIRST_PAUSE: Final = 4.0
 """Seconds until a job is looked for again that the list did not show; each further time it is so many times longer."""
 HOPE: Final = 0.125
 """How far cursors are trusted, at least, when jobs are looked for again."""
-PATIENCE: Final = 0.05
+FRONTIER_PATIENCE: Final = 0.05
 """Seconds before and after the time at which the next cursor of a long walk should arrive: other looks wait for it."""
 
 
@@ -57,8 +57,8 @@ class Sweep:
         self._gets = gets
         self.queue = PollQueue(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
-        self._pages: dict[str | None, Page] = {}
-        self._changed: dict[Page, None] = {}
+        self._pages: dict[str | None, PageEntry] = {}
+        self._changed: dict[PageEntry, None] = {}
         self._chance = CHANCE
         """That a new job is met on the first page."""
         self._depth = 1.0
@@ -66,7 +66,7 @@ class Sweep:
         self._retries: list[tuple[float, int, list[TrackedJob]]] = []
         """Jobs that were not found, and when they are to be looked for again: lists lag, and fail for a while."""
         self._count = 0
-        self._frontier: Page | None = None
+        self._frontier: PageEntry | None = None
         """The page on the wire whose answer names the cursor that many more jobs wait for."""
         self._frontier_at = -math.inf
         """When it was sent."""
@@ -101,7 +101,7 @@ class Sweep:
         if job.group is not None and (job.group.known or job.group.page.extra):
             self._changed[job.group.page] = None
 
-    def sent(self, page: Page, now: float) -> None:
+    def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is about to be sent; it is the last poll of the jobs on it whose watches time out by now."""
         if page.last_at <= now:
             for job in page.members():
@@ -118,7 +118,7 @@ class Sweep:
         """
         if self._frontier is None or not self._flight:
             return at
-        patience = min(PATIENCE, self._flight / 2.0)
+        patience = min(FRONTIER_PATIENCE, self._flight / 2.0)
         arrives_at = self._frontier_at + self._flight
         return arrives_at + patience if arrives_at - patience <= at < arrives_at + patience else at
 
@@ -213,21 +213,21 @@ class Sweep:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _touch(self, page: Page) -> None:
+    def _touch(self, page: PageEntry) -> None:
         if page.level == COVERED or page.differs():
             self._changed[page] = None
 
-    def _first(self, now: float) -> Page:
+    def _first(self, now: float) -> PageEntry:
         page = self._pages.get(None)
         if page is None:
             page = self._pages[None] = self._new(None, now)
         return page
 
-    def _new(self, cursor: str | None, now: float) -> Page:
+    def _new(self, cursor: str | None, now: float) -> PageEntry:
         price = self._policy.price
-        return Page(self.kind, cursor, self.size, now, price=price, gets=self._gets, weight=self._weight)
+        return PageEntry(self.kind, cursor, self.size, now, price=price, gets=self._gets, weight=self._weight)
 
-    def _landed(self, poll: PagePoll, now: float) -> Page:
+    def _landed(self, poll: PagePoll, now: float) -> PageEntry:
         page = self._pages.get(poll.cursor)
         if page is None:
             page = self._pages[poll.cursor] = self._new(poll.cursor, now)
@@ -239,7 +239,9 @@ class Sweep:
             self.queue.remove(page)
         return page
 
-    def _move_on(self, page: Page, missing: list[TrackedJob], cursor: str | None, now: float, *, found: float) -> None:
+    def _move_on(
+        self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float, *, found: float
+    ) -> None:
         """What was not on the page is on the next one, if there is one worth going to."""
         drift = page.asked
         page.asked = page.expected
@@ -273,7 +275,7 @@ class Sweep:
         drift.page, next_page.expected = next_page, drift
         self._changed[next_page] = None
 
-    def _follow(self, page: Page, cursor: str | None, now: float, *, wanted: bool) -> Page | None:
+    def _follow(self, page: PageEntry, cursor: str | None, now: float, *, wanted: bool) -> PageEntry | None:
         """Give the page that comes after: the known one under its newest cursor, or a new one if it is wanted."""
         known = self._pages.get(cursor)
         if known is None:
@@ -296,7 +298,7 @@ class Sweep:
         page.next_page = known
         return known
 
-    def _dissolve(self, group: Group, now: float) -> None:
+    def _dissolve(self, group: PageMembers, now: float) -> None:
         """Leave those to themselves who were not found."""
         jobs = list(group.members)
         group.members = {}
@@ -314,13 +316,13 @@ class Sweep:
         self._count += 1
         heapq.heappush(self._retries, (now + pause, self._count, jobs))
 
-    def _remove(self, page: Page) -> None:
+    def _remove(self, page: PageEntry) -> None:
         self.queue.remove(page)
         page.next_page = None
         if page.cursor is not None and self._pages.get(page.cursor) is page:
             del self._pages[page.cursor]
 
-    def _plan(self, page: Page, now: float) -> None:
+    def _plan(self, page: PageEntry, now: float) -> None:
         if page.level == IN_FLIGHT:
             return
         earliest = page.earliest(self._policy.min_interval)
@@ -333,7 +335,7 @@ class Sweep:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
         self.queue.put(page, max(at, earliest))
 
-    def _with_room(self, page: Page) -> Page:
+    def _with_room(self, page: PageEntry) -> PageEntry:
         """Give the first page from here on that has room for more than the jobs that were on it.
 
         A page that was given up is still named by its predecessor until that is read anew: it leads nowhere.

@@ -25,7 +25,7 @@ from .entry import COVERED, IN_FLIGHT, Entry, JobPoll
 from .poll_queue import SOONEST_PROMOTION
 
 if TYPE_CHECKING:
-    from .page import Group
+    from .page import PageMembers
 
 NO_PROGRESS: Final = 2.0
 """Stands for the progress at the first running look while there was none."""
@@ -102,7 +102,7 @@ class TrackedJob(Entry):
         self.said = UNSAID
         """The seconds about which predictions have spoken since ``said_at``."""
         self.said_at = NOTHING
-        self.group: Group | None = None
+        self.group: PageMembers | None = None
         self.misses = 0
         """How often in a row it was looked for in a list and not found."""
         self.weight = 1.0

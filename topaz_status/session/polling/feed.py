@@ -26,7 +26,7 @@ from .poll_results import PollResults
 from .poller import Poller
 from .registry import PollerRegistry
 
-KEPT: Final = 8
+RESERVED_SHARE: Final = 8
 """One slot in so many is kept for each other service that is watched."""
 LAST_ANSWER: Final = 2.0
 """Seconds after its timeout for which a watch waits for the answer to its last poll, at least."""
@@ -159,7 +159,7 @@ class Feed:
         if len(watched) <= 1:
             return watched if watched and watched[0] in kinds else ()
         gate = self._gate
-        kept = gate.slots // KEPT or int(gate.slots >= len(watched))
+        kept = gate.slots // RESERVED_SHARE or int(gate.slots >= len(watched))
         free = gate.slots - gate.in_flight
         if free > len(watched) * kept:
             return kinds

@@ -27,7 +27,7 @@ EARLY: Final = 0.001
 """Seconds: a timer that fired early (uvloop's may, by up to this) is set again no closer than this."""
 
 
-GRAIN: Final = 0.005
+PUMP_GRAIN: Final = 0.005
 """Seconds: so often the gate looks at what may go, at most; what comes due in between goes together, from the burst."""
 
 
@@ -225,7 +225,7 @@ class Gate:
         self._disarm()
         if kind is not None and at < math.inf:
             self._armed_for = at
-            grain = min(GRAIN, max(EARLY, self.budget.slack(kind)))
+            grain = min(PUMP_GRAIN, max(EARLY, self.budget.slack(kind)))
             self._timer = self.clock.loop.call_at(max(at, now + grain), self._ring)
 
     def _ring(self) -> None:

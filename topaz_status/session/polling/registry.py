@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..durable.durable_poller import DurablePoller
     from ..durable.store_writer import StoredRow, StoreWriter
 
-AT_ONCE: Final = 500
+WATCHES_AT_ONCE: Final = 500
 """Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
 
 
@@ -132,7 +132,7 @@ class PollerRegistry:
         """End every watch, and wait until their coroutines are gone."""
         pollers = iter(list(self))
         try:
-            while some := list(itertools.islice(pollers, AT_ONCE)):
+            while some := list(itertools.islice(pollers, WATCHES_AT_ONCE)):
                 self._turn_away(some)
                 await pause(0.0)
         finally:
@@ -187,7 +187,7 @@ class PollerRegistry:
                 self._on_torn_down(poller)
         some: list[Poller] = []
         try:
-            while self._beginning and len(some) < AT_ONCE:
+            while self._beginning and len(some) < WATCHES_AT_ONCE:
                 poller = self._beginning.popleft()
                 if poller.is_at_work:
                     coroutine = poller.run(self._torn_down)

@@ -11,7 +11,7 @@ import attrs
 
 from .cancel_scope import CancelScope
 from .clock import Clock
-from .timers import GRAIN
+from .timers import TIMER_GRAIN
 
 
 @attrs.define(eq=False)
@@ -46,7 +46,7 @@ class Deadlines:
             del self.running[deadline]
             deadline.ring()
         for at in self.running.values():
-            self._timer = self.clock.loop.call_at(max(at, now + GRAIN), self._fire)
+            self._timer = self.clock.loop.call_at(max(at, now + TIMER_GRAIN), self._fire)
             break
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from .clock import Clock
 
-GRAIN: Final = 0.01
+TIMER_GRAIN: Final = 0.01
 """Seconds: alarms this close together ring together, and no timer spins on one that is a hair away."""
 _FEW: Final = 64
 
@@ -75,7 +75,7 @@ class Timers:
     def _arm(self) -> None:
         self._disarm()
         if self._heap:
-            at = max(self._heap[0].at, self._clock.now() + GRAIN)
+            at = max(self._heap[0].at, self._clock.now() + TIMER_GRAIN)
             self._timer = self._clock.loop.call_at(at, self._fire)
 
     def _fire(self) -> None:

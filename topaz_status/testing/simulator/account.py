@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from ...models.job import JobKind, JobRef, JobState
-from .clock import Clock
+from .clock import SimulatedClock
 from .job_life import Life, lay_down
 from .job_plan import JobPlan
 from .list_pages import Listing
@@ -52,7 +52,7 @@ class Truth:
 
 
 @attrs.define
-class Account:
+class SimulatedAccount:
     """Jobs by their names, lists by their order, and the events that put jobs on lists and take them off.
 
     Args:
@@ -62,7 +62,7 @@ class Account:
         retention: seconds after which a record is gone.
     """
 
-    clock: Clock
+    clock: SimulatedClock
     seed: int = 0
     order: str = "newest"
     retention: float = RETENTION

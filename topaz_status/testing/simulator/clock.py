@@ -10,7 +10,7 @@ import attrs
 
 
 @attrs.define
-class Clock:
+class SimulatedClock:
     """Follows the loop it is used on, in real or in virtual time; stands at zero until there is one.
 
     Args:

@@ -12,7 +12,7 @@ from aiohttp import web
 from ...errors import ConfigurationError
 from ...models.job import JobRef
 from .account import Truth
-from .clock import Clock
+from .clock import SimulatedClock
 from .faults.rules import Fault
 from .http_front import Front
 from .http_values import Answer
@@ -24,7 +24,7 @@ from .request_log import Exchange, ServerStats
 class Controlled(Protocol):
     """The simulator, as far as another process scripts it: see :class:`.Simulator`."""
 
-    clock: Clock
+    clock: SimulatedClock
     front: Front
 
     @property

@@ -21,7 +21,7 @@ from .faults import connections as wrecking
 from .faults.rules import BODIES, CONNECTIONS, INSTEAD, SILENCES, FaultDeck, Verdict
 from .http_values import KINDS, Answer, Call, read_call
 from .job_life import Life
-from .rate_limit import Limits
+from .rate_limit import RateLimits
 from .request_log import STORAGE, Exchange, Ledger
 from .services import Services
 
@@ -58,7 +58,7 @@ class Front:
 
     services: Services
     deck: FaultDeck
-    limits: Limits
+    limits: RateLimits
     ledger: Ledger
     control: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
     keys: frozenset[str] | None

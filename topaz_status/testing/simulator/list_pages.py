@@ -53,7 +53,7 @@ def decode_cursor(text: str) -> Key:
 
 
 @attrs.frozen
-class Page:
+class ListedPage:
     """Some lives in order, and the cursor of what follows, if anything does."""
 
     lives: list[Life]
@@ -95,7 +95,7 @@ class Listing:
         self._keys.clear()
         self._lives.clear()
 
-    def page(self, cursor: str | None, size: int) -> Page:
+    def page(self, cursor: str | None, size: int) -> ListedPage:
         """Up to ``size`` lives after the cursor.
 
         Raises:
@@ -109,7 +109,7 @@ class Listing:
                 raise CursorError("Invalid cursor") from None
         keys = self._keys[start : start + size]
         more = start + size < len(self._keys)
-        return Page([self._lives[key[1]] for key in keys], encode_cursor(keys[-1]) if more and keys else None)
+        return ListedPage([self._lives[key[1]] for key in keys], encode_cursor(keys[-1]) if more and keys else None)
 
     def __iter__(self) -> Iterator[Life]:
         return (self._lives[key[1]] for key in self._keys)

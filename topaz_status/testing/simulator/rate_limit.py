@@ -52,7 +52,7 @@ class Bucket:
 
 
 @attrs.define
-class Limits:
+class RateLimits:
     """A bucket that all services share and one for each service; a request needs a token of both that exist."""
 
     shared: Bucket | None = None

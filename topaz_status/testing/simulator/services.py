@@ -10,7 +10,7 @@ import attrs
 
 from ...models.job import JobKind
 from . import bodies as wire
-from .account import Account
+from .account import SimulatedAccount
 from .bodies import Moment
 from .error_bodies import problem
 from .http_values import Answer, Call
@@ -34,7 +34,7 @@ class Services:
         history_page: records on a page of it.
     """
 
-    account: Account
+    account: SimulatedAccount
     newer_video: bool = True
     history_paged: bool = True
     history_page: int = 50

@@ -14,14 +14,14 @@ from aiohttp import web
 
 from ...models.job import JobKind, JobRef
 from ..loop.memory_connector import MEMORY_URL, MemoryConnector
-from .account import RETENTION, Account, Truth
-from .clock import Clock
+from .account import RETENTION, SimulatedAccount, Truth
+from .clock import SimulatedClock
 from .control import Control
 from .durations import DurationLike, Durations
 from .faults.rules import Fault, FaultDeck
 from .http_front import Front
 from .job_plan import JobPlan
-from .rate_limit import Bucket, Limits, RetryAfter
+from .rate_limit import Bucket, RateLimits, RetryAfter
 from .request_log import Exchange, Ledger, ServerStats
 from .services import Services
 from .storage import result_bytes
@@ -79,7 +79,7 @@ class Simulator:
         keep_alive: float = 3600.0,
         log_size: int = 100_000,
     ) -> None:
-        self.clock = Clock(clock_skew)
+        self.clock = SimulatedClock(clock_skew)
         self._seed, self._order, self._retention = seed, order, retention
         self._keep_alive, self._log_size = keep_alive, log_size
         self._web_server: web.Server | None = None
@@ -87,7 +87,7 @@ class Simulator:
         self.front = Front(
             services=Services(self._account(), newer_video, history_paged, history_page),
             deck=FaultDeck(seed),
-            limits=Limits(_bucket(rate, burst), buckets, retry_after),
+            limits=RateLimits(_bucket(rate, burst), buckets, retry_after),
             ledger=self._ledger(),
             control=Control(self).handle,
             keys=None if keys is None else frozenset(keys),
@@ -96,8 +96,8 @@ class Simulator:
             storage_url=storage_url,
         )
 
-    def _account(self) -> Account:
-        return Account(self.clock, self._seed, self._order, self._retention)
+    def _account(self) -> SimulatedAccount:
+        return SimulatedAccount(self.clock, self._seed, self._order, self._retention)
 
     def _ledger(self) -> Ledger:
         return Ledger(deque(maxlen=self._log_size), self.clock.now())
@@ -144,7 +144,7 @@ class Simulator:
         self._jobs.remove(self._jobs.lives[job.kind][job.id])
 
     @property
-    def _jobs(self) -> Account:
+    def _jobs(self) -> SimulatedAccount:
         return self.front.services.account
 
     # What goes wrong.
