@@ -96,7 +96,7 @@ async def test_an_outage_that_lasts_ends_every_watch(fault: str, seed: int, monk
 
     By some dice a job is the one to be probed when its look has long been due: that time counts as well.
     """
-    monkeypatch.setattr(engine, "Jitter", lambda: Backoff(seed))
+    monkeypatch.setattr(engine, "Backoff", lambda: Backoff(seed))
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=300, duration=5000))
     simulator.add_fault(fault, since=100)

@@ -59,7 +59,7 @@ async def test_all_jobs_at_once(count: int, seconds: int, *, sweep: bool) -> Non
 @virtual
 async def test_half_of_the_answers(count: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """While half of a service's replicas answer 404 about every job, for a minute and a half, none is lost."""
-    monkeypatch.setattr(engine, "Jitter", lambda: Backoff(seed))
+    monkeypatch.setattr(engine, "Backoff", lambda: Backoff(seed))
     simulator = Simulator(delay=0.05, seed=seed)
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=count, duration={"lognormal": [90, 0.3]}))
     simulator.add_fault("404", probability=0.5, since=20, until=110)
