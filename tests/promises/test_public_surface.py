@@ -2,7 +2,7 @@
 
 What changes there changes for users. After a change that is meant, write the file anew and review its diff::
 
-    python tests/test_public_surface.py --regenerate
+    python tests/promises/test_public_surface.py --regenerate
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import attrs
 
 from topaz_status import StatusClient
 
-SURFACE: Final = Path(__file__).parent / "data" / "public_surface.txt"
+SURFACE: Final = Path(__file__).parents[1] / "data" / "public_surface.txt"
 MODULES: Final = ("topaz_status", "topaz_status.testing", "topaz_status.fastapi")
 OURS: Final = "topaz_status"
 SPECIAL: Final = ("__await__", "__aenter__", "__aiter__", "__anext__", "__enter__", "__iter__", "__len__", "__call__")

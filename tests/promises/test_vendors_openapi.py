@@ -17,7 +17,7 @@ from harness import TOPAZ_KEY, client_of, virtual
 from topaz_status import JobKind, JobRef, JobState, JobStatus, ServiceError, StatusClient
 from topaz_status.testing import MEMORY_URL, Simulator
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 PLANS: list[dict[str, Any]] = [
     {"queue": 10, "duration": 30},
     {"queue": 10, "duration": 30, "outcome": "failed"},

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from topaz_status import JobKind, StatusClient
 from topaz_status.testing import Simulator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PLAN = ROOT / "topaz_status" / "core" / "README.md"
 FOLDERS = sorted(path for top in ("topaz_status", "tests", "benchmarks") for path in (ROOT / top).rglob("README.md"))
