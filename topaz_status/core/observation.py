@@ -1,4 +1,4 @@
-"""What one answer tells about one job, in the client's own clock: the only thing the schedule learns from."""
+"""What one answer says about one job, in the client's own clock: the only thing the schedule learns from."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ..models.job import JobRef
 
 @attrs.define
 class Observation:
-    """One job as one answer showed it. Every time is a span in seconds as of the moment the service spoke.
+    """One job as one answer showed it. Every time is a span in seconds as of the moment the service answered.
 
-    A fact, though not frozen: one is made for each status, and it takes four times as long to make one that is.
+    The class is not frozen: one is made for each status, and making a frozen one takes four times as long.
     """
 
     job: JobRef
@@ -21,10 +21,11 @@ class Observation:
     progress: float | None = None
     """0.0 to 1.0, or ``None`` when the service gave none."""
     remaining: float | None = None
-    """Until the end, by the service's own ``eta`` (may be negative: overdue); ``None`` without a usable one."""
+    """Seconds until the end, by the service's own ``eta``; negative when overdue, ``None`` without a usable one."""
     estimate: float | None = None
     """Seconds the whole run should take from its start (middle of video ``estimates.time``)."""
     age: float | None = None
-    """Since the job was made, by the service's clock."""
+    """Seconds since the job was made, by the service's clock."""
     ended_ago: float | None = None
-    """Since the job's end, by the service's clock; only on a terminal sighting, and whole seconds at best."""
+    """Seconds since the job's end, by the service's clock; only on a terminal observation, and whole seconds at
+    best."""

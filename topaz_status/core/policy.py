@@ -1,4 +1,4 @@
-"""How eagerly to look, and how long to go on: the knobs a user may turn."""
+"""How eagerly to poll and how long to go on: the settings a user may change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..errors import ConfigurationError
 
 DAY: Final = 86_400.0
 WEEK: Final = 7 * DAY
-"""No service keeps a job longer: a watch ends by then, and a span beyond is no span."""
-LEAST_LONG: Final = 15.0
-"""Seconds that the longest gap has at first."""
+"""Seconds that any service keeps a job, at most: a watch ends by then, and a longer span counts as no span."""
+FIRST_LONGEST_GAP: Final = 15.0
+"""Seconds of the longest gap between two polls of a new job."""
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """True for a number that is finite, also as a float."""
+    """Return True for a finite number, one that is also finite as a float."""
     try:
         return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:
@@ -38,12 +38,12 @@ def seconds(name: str, value: object, *, positive: bool = True) -> float:
 
 
 def optional_seconds(name: str, value: object) -> float | None:
-    """Read a timeout given by a caller, ``None`` being no limit."""
+    """Read a timeout given by a caller; ``None`` means no limit."""
     return None if value is None else seconds(name, value)
 
 
 def _span(*, positive: bool = True, optional: bool = False) -> Any:
-    """A validator that names the field in its complaint."""
+    """Make a validator that names the field in its error."""
 
     def check(_instance: object, field: attrs.Attribute[Any], value: object) -> None:
         if not (optional and value is None):
@@ -54,26 +54,26 @@ def _span(*, positive: bool = True, optional: bool = False) -> Any:
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """When to look again. All times are seconds.
+    """When to poll again. All times are seconds.
 
     Raises:
         ConfigurationError: a value is no finite number in its range, or ``min_interval`` exceeds ``max_interval``.
     """
 
     price: float = attrs.field(default=0.1, validator=_span())
-    """Seconds of waiting that one request is worth: 0.02 is eager, 1 frugal. The one knob most users need."""
+    """Seconds of waiting that one request is worth: 0.02 is eager, 1 frugal. Most users need only this setting."""
     min_interval: float = attrs.field(default=0.25, validator=_span())
-    """No two looks at one job are closer together than this."""
+    """Two polls of one job are never closer together than this."""
     max_interval: float = attrs.field(default=300.0, validator=_span())
-    """The longest gap between two looks at one job; within it the longest gap grows with the job's age."""
+    """The longest gap between two polls of one job. Below this limit, the longest gap grows with the job's age."""
     sweep: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
-    """Look at pages of the account's lists where one answers for many jobs."""
+    """Poll pages of the account's lists where one page answers for many jobs."""
     timeout: float | None = attrs.field(default=WEEK, validator=_span(optional=True))
     """How long a watch goes on by default; ``None`` is no limit. The services keep nothing longer than 7 days."""
     not_found_grace: float = attrs.field(default=10.0, validator=_span(positive=False))
-    """From its start, how long a watch takes a 404 for a record that is not written yet."""
+    """How long, from its start, a watch accepts a 404 for a record that is not written yet."""
     give_up_after: float = attrs.field(default=600.0, validator=_span())
-    """How long a watch goes on without any usable answer. Looks that could not be sent do not count."""
+    """How long a watch goes on without any usable answer. Polls that could not be sent do not count."""
 
     def __attrs_post_init__(self) -> None:
         if self.min_interval > self.max_interval:
@@ -82,6 +82,6 @@ class PollPolicy:
             )
 
     def longest_gap(self, age: float) -> float:
-        """The longest gap allowed between two looks at a job that is ``age`` seconds old."""
-        gap = age / 4.0 if age > LEAST_LONG * 4.0 else LEAST_LONG
+        """Return the longest gap allowed between two polls of a job that is ``age`` seconds old."""
+        gap = age / 4.0 if age > FIRST_LONGEST_GAP * 4.0 else FIRST_LONGEST_GAP
         return gap if gap < self.max_interval else self.max_interval

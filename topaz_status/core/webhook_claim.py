@@ -1,9 +1,11 @@
-"""Whether notices can be relied on: what one said of a job, and whether a look has borne it out.
+"""Reliance on webhook notices: what a notice claimed of a job, and whether a poll confirmed it.
 
-A notice is never believed; it brings a look. Where that look finds the very change that the notice told of, notices of
-this job arrive and are true, so the next one is likely to arrive as well and fewer looks are needed in between. A
-notice that tells what was known, or what the look does not find, shows nothing: anybody can send it. A change that a
-look finds and no notice told of shows that they cannot be relied on, or no longer.
+A notice is never believed by itself; it only causes a poll. If that poll finds the very change that the notice claimed,
+this job's notices arrive and are true. The next notice is then likely to arrive too, so fewer polls are needed in
+between.
+
+A notice shows nothing if it claims what was known already, or what the poll does not find: anybody can send one. If a
+poll finds a change that no notice announced, this job's notices are no longer relied on.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ import attrs
 
 @attrs.frozen
 class WebhookClaim:
-    """What a notice said of a job."""
+    """What a notice claimed of a job."""
 
     word: str
-    """The service's, for the state of the job."""
+    """The service's status word for the state of the job."""
     at: float
-    """When it came, seconds."""
+    """When the notice came, in seconds of the loop's clock."""
 
     def is_borne_out(self, word: str, sent_at: float) -> bool:
-        """Tell whether a change that a look found, sent at ``sent_at``, is the one it told of."""
+        """Return whether a poll that was sent at ``sent_at`` and found ``word`` confirms the notice."""
         return word == self.word and sent_at >= self.at

@@ -1,4 +1,4 @@
 """How many requests may go: the token bucket, the adaptive limit of each kind, and how much of the rate is in use.
 
-It stands alone: it imports the models and no other room.
+The package stands alone: it imports the models and no other part of the core.
 """

@@ -1,8 +1,9 @@
-"""What one service allows: a ceiling that is known, and below it a limit that only its 429s tell.
+"""What one service allows: a known ceiling, and below it a limit that only the service's 429s reveal.
 
-The vendors name no number, so it is learned as TCP learns a path: cut by a factor when told "too much", recover slowly
-(additive increase, multiplicative decrease; Chiu & Jain 1989). The cut starts from what was really sent lately, not
-from a ceiling that was never reached; the recovery is a share of the *estimate*, so a low limit is approached gently.
+The vendors name no number, so the limit is learned as TCP learns a path. A 429 cuts the rate by a factor, and the rate
+then recovers slowly (additive increase, multiplicative decrease; Chiu & Jain 1989). The cut starts from what was really
+sent lately, not from a ceiling that was never reached. The recovery is a share of the *estimate*, so a low limit is
+approached gently.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import attrs
 from .token_bucket import TokenBucket
 
 CUT: Final = 0.7
-"""What a 429 leaves of the rate."""
+"""The share of the rate that remains after a 429."""
 CUT_INTERVAL: Final = 1.0
-"""Seconds in which any number of 429s count as one: they answer requests sent at the same rate."""
+"""Seconds within which any number of 429s count as one: they answer requests sent at the same rate."""
 RECOVERY: Final = 0.02
-"""Growth of the estimate, a second."""
+"""Growth of the estimate per second."""
 LOWEST_RATE: Final = 0.05
-"""Requests a second that are never undercut: a service is asked at least every 20 s."""
+"""Requests per second below which the rate is never cut: a service gets a request at least every 20 s."""
 WINDOW: Final = 1.0
 """Seconds over which the rate of sends is measured."""
 
 
 @attrs.define
 class SendRate:
-    """How fast requests went out lately: whole windows of one second, the fuller of the last two."""
+    """How fast requests went out lately: it counts whole windows of one second and takes the fuller of the last two."""
 
     _started_at: float = -math.inf
     _count: int = 0
@@ -41,7 +42,7 @@ class SendRate:
         self._count += 1
 
     def measured(self, now: float) -> float:
-        """Requests a second."""
+        """Return requests per second."""
         if now - self._started_at >= WINDOW:
             self._roll(now)
         return max(self._count, self._previous) / WINDOW
@@ -53,7 +54,7 @@ class SendRate:
 
 @attrs.define
 class AdaptiveLimit:
-    """The bucket of one kind, below the shared one: ``ceiling`` requests/s at most, less while 429s say so."""
+    """The bucket of one kind, below the shared one: ``ceiling`` requests/s at most, less while 429s demand it."""
 
     ceiling: float
     burst: float
@@ -72,7 +73,7 @@ class AdaptiveLimit:
         return self._estimate < self.ceiling
 
     def rate(self, now: float) -> float:
-        """Requests a second that are allowed now: the estimate, recovered by what has passed since it was made."""
+        """Return the requests per second that are allowed now: the estimate, and its recovery since it was made."""
         if not self.learned:
             return self.ceiling
         return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
@@ -80,7 +81,7 @@ class AdaptiveLimit:
     def take(self, now: float) -> float:
         """Spend one token, then let the rate recover: the token was there at the rate that held before.
 
-        Give the time from which the next one is there.
+        Return the time from which the next token is there.
         """
         bucket = self.bucket
         bucket.take(now)
@@ -90,7 +91,7 @@ class AdaptiveLimit:
         return bucket.ready_at
 
     def too_many(self, now: float) -> None:
-        """A 429 came: cut the rate, once for all that come within a second."""
+        """Cut the rate after a 429, once for all 429s that come within a second."""
         if now - self._cut_at < CUT_INTERVAL:
             return
         self._cut_at = now

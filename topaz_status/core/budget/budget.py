@@ -1,7 +1,7 @@
-"""Who may send, and when: one bucket that every endpoint shares, and a limit per kind below it.
+"""Which kind may send, and when: one bucket that every endpoint shares, and below it a limit for each kind.
 
-:class:`Budget` is the seam for whoever grants tokens. This one grants them within a process; one that shares an account
-among processes answers the same questions from grants it has fetched.
+:class:`Budget` is the interface for anything that grants tokens. :class:`LocalBudget` grants them within one process. A
+budget that shares an account among processes answers the same questions from grants it has fetched.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from .token_bucket import TokenBucket
 
 _ALL: Final = tuple(JobKind)
 LONGEST_HOLD: Final = 300.0
-"""Seconds a service is left alone at most, whatever its ``Retry-After`` says."""
+"""Seconds for which a service gets no request, at most, whatever its ``Retry-After`` says."""
 
 
 class Budget(Protocol):
-    """Whoever grants tokens. Times are seconds of the loop's clock."""
+    """Grants tokens. Times are seconds of the loop's clock."""
 
     def ready_at(self, kind: JobKind) -> float:
-        """The time from which a request of that kind may go; :meth:`take` at that time succeeds."""
+        """Return the time from which a request of that kind may go; :meth:`take` at that time succeeds."""
 
     def ready(self, now: float) -> Collection[JobKind]:
-        """The kinds of which a request may go now."""
+        """Return the kinds of which a request may go now."""
 
     def idle_at(self, kind: JobKind, now: float) -> float:
-        """The time from which a request of that kind costs the others nothing; infinite while its limit is learned."""
+        """Return when a request of that kind starts to cost the others nothing; infinite while its limit is learned."""
 
     def slack(self, kind: JobKind) -> float:
-        """How many seconds late a request may be sent without the rate suffering: the burst makes up for it."""
+        """Return how many seconds late a request may be sent without lowering the rate: the burst makes up for it."""
 
     def take(self, kind: JobKind, now: float) -> None:
         """Spend a token: the request goes out now."""
@@ -44,32 +44,32 @@ class Budget(Protocol):
         """Undo a :meth:`take` whose request never went out."""
 
     def limited(self, kind: JobKind, now: float) -> None:
-        """The service said 429."""
+        """Learn that the service answered 429."""
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
-        """The service asked to be left alone for ``delay`` seconds."""
+        """Send nothing of that kind for ``delay`` seconds: the service asked for it."""
 
     def tokens(self, now: float) -> float:
-        """Tokens of the shared bucket, for statistics."""
+        """Return the tokens of the shared bucket, for statistics."""
 
     def rate(self, kind: JobKind, now: float) -> float:
-        """Requests a second of that kind that are allowed now, for statistics."""
+        """Return the requests per second of that kind that are allowed now, for statistics."""
 
     def held_for(self, kind: JobKind, now: float) -> float:
-        """Seconds for which no request of that kind may go, for statistics."""
+        """Return the seconds for which no request of that kind may go, for statistics."""
 
 
 @attrs.define(init=False)
 class LocalBudget:
-    """The budget of one client: exact, adaptive per kind, the shared bucket fixed."""
+    """The budget of one client: exact, adaptive for each kind, and fixed for the shared bucket."""
 
     _shared: TokenBucket
     _limits: dict[JobKind, AdaptiveLimit]
     _all_ready_at: float
-    """No limit of a kind holds anything up from then on."""
+    """From this time on no kind's own limit delays a request."""
     _load: Load
     _loads: dict[JobKind, Load]
-    """Of the kinds with a ceiling of their own below the shared rate."""
+    """The loads of the kinds with a ceiling of their own below the shared rate."""
 
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._shared = TokenBucket(rate, burst)
@@ -145,7 +145,7 @@ class LocalBudget:
 
 
 def _limit(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
-    """A kind without a ceiling of its own has the shared one; it binds only once 429s have cut it."""
+    """Make the limit of one kind. Without a ceiling of its own it has the shared rate, and binds only after a 429."""
     if ceiling is None or ceiling >= rate:
         return AdaptiveLimit(rate, burst)
     return AdaptiveLimit(ceiling, 1.0)

@@ -1,9 +1,9 @@
 """The token bucket: at most ``burst + rate × t`` tokens in any ``t`` seconds, exactly.
 
-It is kept as one time, ``full_at``: when the bucket would be full again if nobody took a token (the "theoretical
-arrival time" of the generic cell rate algorithm, ITU-T I.371). A token is there from ``full_at - (burst - 1) / rate``
-on, and that is the very number that :meth:`TokenBucket.take` checks: whoever jumps to the time it named gets a
-token, and no float residue ever asks for a wait of 1e-14 s.
+The bucket is stored as one time, ``full_at``: when it would be full again if no token were taken. That is the
+"theoretical arrival time" of the generic cell rate algorithm (ITU-T I.371). A token is there from ``full_at - (burst -
+1) / rate`` on, and :meth:`TokenBucket.take` checks that very number. A caller that waits until the time it named
+therefore gets a token, and no float residue ever causes a wait of 1e-14 s.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ import attrs
 
 @attrs.define
 class TokenBucket:
-    """Tokens that come at ``rate`` a second, of which at most ``burst`` are kept. It starts full."""
+    """Tokens that come at ``rate`` per second; the bucket holds at most ``burst`` of them. It starts full."""
 
     rate: float
     burst: float
     ready_at: float = attrs.field(default=-math.inf, init=False)
-    """The time from which a token is there; in the past when one is there now."""
+    """The time from which a token is there; it is past when one is there now."""
     held_until: float = attrs.field(default=-math.inf, init=False)
     """The end of the latest hold."""
     _full_at: float = attrs.field(default=-math.inf, init=False)
     _interval: float = attrs.field(init=False)
     """Seconds from one token to the next."""
     _saved: float = attrs.field(init=False)
-    """Seconds that it takes to save a burst, one token being there."""
+    """Seconds that it takes to fill a bucket that holds one token."""
 
     def __attrs_post_init__(self) -> None:
         self._tune(self.rate, self.burst)
 
     @property
     def slack(self) -> float:
-        """Seconds by which a token may be taken late: half of what the burst catches up with, or 1 % of an interval."""
+        """Return how many seconds late a token may be taken: half of what a burst recovers, or 1 % of an interval."""
         return max((self.burst - 1.0) / 2.0, 0.01) / self.rate
 
     def take(self, now: float) -> None:
-        """Take one token. Ask :attr:`ready_at` first.
+        """Take one token. Check :attr:`ready_at` first.
 
         Raises:
             ValueError: no token is there yet.
@@ -51,22 +51,22 @@ class TokenBucket:
 
     def give_back(self) -> None:
         """Put back a token that was taken and not used."""
-        self._be_full_at(self._full_at - self._interval)
+        self._set_full_at(self._full_at - self._interval)
 
     def hold(self, until: float) -> None:
-        """Give nothing before ``until``, and then one token, not a burst of those saved up meanwhile."""
+        """Give nothing before ``until``, and then one token rather than a burst saved up meanwhile."""
         self.held_until = max(self.held_until, until)
-        self._be_full_at(max(self._full_at, until + self._saved))
+        self._set_full_at(max(self._full_at, until + self._saved))
 
     def retune(self, now: float, *, rate: float, burst: float) -> None:
-        """Change the figures; tokens already there stay, as far as the new ``burst`` keeps them."""
+        """Change rate and burst; tokens already there remain, up to the new ``burst``."""
         at = max(now, self.held_until)
         level = min(self.level(at), burst)
         self._tune(rate, burst)
-        self._be_full_at(at + (burst - level) / rate)
+        self._set_full_at(at + (burst - level) / rate)
 
     def level(self, now: float) -> float:
-        """Tokens there at ``now``; below zero while a hold lasts."""
+        """Return the tokens there at ``now``; below zero while a hold lasts."""
         return self.burst - max(0.0, self._full_at - now) * self.rate
 
     def _tune(self, rate: float, burst: float) -> None:
@@ -74,7 +74,7 @@ class TokenBucket:
         self._interval = 1.0 / rate
         self._saved = (burst - 1.0) / rate
 
-    def _be_full_at(self, at: float) -> None:
+    def _set_full_at(self, at: float) -> None:
         self._full_at = at
         ready_at = at - self._saved
         self.ready_at = ready_at if ready_at > self.held_until else self.held_until
