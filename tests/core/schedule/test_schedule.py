@@ -13,7 +13,7 @@ from world import KINDS, POLICY, Chaos, World, alive, ended, explain, job
 
 from topaz_status.core.policy import PollPolicy
 from topaz_status.core.schedule.entry import JobPoll
-from topaz_status.core.schedule.expected_lag import Prospect, mean_lag
+from topaz_status.core.schedule.expected_lag import ExpectedLag, mean_lag
 from topaz_status.core.schedule.schedule import GUARD, Schedule
 from topaz_status.models.job import JobKind, JobRef
 
@@ -377,7 +377,9 @@ def test_jobs_that_a_page_should_show_do_not_wait_for_each_other() -> None:
 
 def test_long_jobs_do_not_speak_for_the_many_that_end_meanwhile() -> None:
     """Jobs that last a hundred times as long are met a hundred times as often: each counts by how soon it makes way."""
-    assert mean_lag([Prospect(lag=10.0, lasts=1000.0)] * 100 + [Prospect(lag=1.0, lasts=10.0)]) == pytest.approx(5.5)
+    assert mean_lag(
+        [ExpectedLag(lag=10.0, lifetime=1000.0)] * 100 + [ExpectedLag(lag=1.0, lifetime=10.0)]
+    ) == pytest.approx(5.5)
 
 
 def test_nothing_watched_no_lag() -> None:

@@ -40,7 +40,7 @@ def test_an_eta_that_goes_on_leads_where_predicting_anew_does(polls: list[tuple[
             now += gap
             eta = about + 0.3  # at no bound between two sizes
             tracked.saw_alive(alive(tracked.job, remaining=eta), now, lifetimes)
-            believed += tracked.source, tracked.basis_at, tracked.unit, tracked.before, tracked.said_at
+            believed += tracked.source, tracked.basis_at, tracked.unit, tracked.before, tracked.repeated_since
             believed.append(tracked.spent_by(now + 1.0))
             if tracked.source is Source.ETA and SOONEST <= eta <= FARTHEST:
                 assert tracked.table is lifetimes.table(JobKind.IMAGE, Source.ETA, eta)

@@ -1,4 +1,4 @@
 """When a job should end: sources of predictions, life tables that learn how far each can be trusted, and worth.
 
-It knows one job at a time, and no list, budget or request.
+The package handles one job at a time; it has no list, budget or request.
 """

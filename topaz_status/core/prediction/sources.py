@@ -1,7 +1,7 @@
-"""When a job should end, by the best word at hand: the service's, its pace, or how long such jobs lasted before.
+"""When a job should end, by the best source: the service's own word, the job's pace, or how long such jobs lasted.
 
-Every word is believed only as far as it has proved true: a prediction names its *source*, and the life table of that
-source says how the lives of earlier jobs compared with what it had predicted.
+Each source is believed only as far as it has proved true. A prediction names its *source*, and the life table of that
+source shows how the lives of earlier jobs compared with its predictions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..policy import WEEK
 SOONEST: Final = 0.5
 """A prediction below this many seconds counts as this many."""
 FARTHEST: Final = WEEK
-"""What is predicted beyond this is no prediction."""
+"""Seconds beyond which a prediction is ignored."""
 LEAST_PROGRESS: Final = 0.02
-"""The least progress between two looks from which a pace is taken."""
+"""The least progress between two polls from which a pace is computed."""
 CLASS: Final = 6.0
-"""How many times longer the predictions of one size are than those of the size below."""
+"""The ratio between the predictions of one size class and those of the class below."""
 _LOG_CLASS: Final = 1.0 / math.log(CLASS)
 
 
@@ -30,21 +30,21 @@ class Source(enum.IntEnum):
     ETA = 0
     """The service's ``eta``."""
     PACE = 1
-    """The progress made between looks, carried on."""
+    """The progress made between polls, extrapolated."""
     PLAN = 2
     """The service's estimate of the whole run."""
     SHARE = 3
     """The age of the job and the share of the work that is done."""
     OVERDUE = 4
-    """The predicted end has passed: what is late by some time is expected to be late by as much again."""
+    """The predicted end has passed: a late job is expected to be late by as much again."""
     QUEUE = 5
-    """Nothing but the age; the job has not begun to run."""
+    """Only the age; the job has not begun to run."""
     AGE = 6
-    """Nothing but the age."""
+    """Only the age."""
 
     @property
     def words(self) -> str:
-        """Say it to a person."""
+        """Return the source in words, for a person."""
         return _WORDS[self]
 
 
@@ -60,23 +60,23 @@ _WORDS: Final = {
 
 
 def size_class(remaining: float) -> int:
-    """Tell apart predictions of seconds, minutes and hours: they err differently."""
+    """Return the size class of a prediction: predictions of seconds, minutes and hours err differently."""
     return math.floor(math.log(remaining) * _LOG_CLASS)
 
 
 def class_bounds(size: int) -> tuple[float, float]:
-    """Give the shortest prediction of a size, and what all are shorter than, in seconds."""
+    """Return the bounds of a size class in seconds: the shortest prediction in it, and the limit all are below."""
     return max(math.pow(CLASS, size), SOONEST), min(math.pow(CLASS, size + 1), FARTHEST)
 
 
 def predict(seen: Observation, age: float, since: float, progress0: float) -> tuple[Source, float]:
-    """Give the source and the seconds that remain; for ``QUEUE`` and ``AGE`` the seconds mean nothing.
+    """Return the source and the seconds that remain; for ``QUEUE`` and ``AGE`` the seconds mean nothing.
 
     Args:
-        seen: what the answer told.
+        seen: the observation made of the answer.
         age: seconds since the job was made.
-        since: seconds since the first look that found it running.
-        progress0: the progress at that look, or above 1 when there was none.
+        since: seconds since the first poll that found it running.
+        progress0: the progress at that poll, or above 1 when there was none.
     """
     eta = seen.remaining
     if eta is not None and -age < eta <= FARTHEST:

@@ -1,20 +1,21 @@
-"""What a look is worth: the price at which it and waiting a little longer are equally good.
+"""What a poll is worth: the price at which polling now and waiting a little longer are equally good.
 
-A job was alive at the last look, ``gap`` seconds ago. Looking costs one request; not looking costs a second of lag for
-every second that the job may have been over. Barlow, Hunter & Proschan (1963) showed how the best times of inspection
-follow from the law of lifetimes, Keller (1974) that looks should be spaced as the square root of ``price / hazard``.
-With a budget shared by many jobs the price becomes the common currency: the *Whittle index* of a job is the price at
-which a look now is just worth it, and giving each request to the greatest index is close to the best that can be done
+A job was alive at the last poll, ``gap`` seconds ago. A poll costs one request. Waiting costs a second of lag for every
+second that the job may have been over. Barlow, Hunter & Proschan (1963) showed how the best times of inspection follow
+from the law of lifetimes. Keller (1974) showed that polls should be spaced as the square root of ``price / hazard``.
+
+With a budget shared by many jobs the price becomes the common currency. The *Whittle index* of a job is the price at
+which a poll now is just worth it. Giving each request to the greatest index is close to the best that can be done
 (Whittle 1988; for crawlers Cho & Garcia-Molina 2003, Azar et al. 2018, Kolobov et al. 2019).
 
-For a constant hazard ``h`` the best gap solves ``(exp(h gap) - 1) / h - gap = price``: the look is worth what stands on
-the left. With ``spent = h gap`` the hazard spent since the last look::
+For a constant hazard ``h`` the best gap solves ``(exp(h gap) - 1) / h - gap = price``, and the left side is the worth
+of the poll. With ``spent = h gap``, the hazard spent since the last poll::
 
     worth = gap * ((exp(spent) - 1) / spent - 1)        about gap * spent / 2 while little is spent
 
-and that form is used for any law, with the hazard spent according to the life table: the law's mean hazard over the
-gap stands for its future. (The hazard of the moment in its place is truer to the theory and was worth nothing under
-a loose budget, and harmful under a tight one: it is noisy.) ``spent`` counts to ``ln 10`` at most: else one job that is
+The same form is used for any law, with the hazard spent according to the life table: the law's mean hazard over the gap
+stands for its future. (The hazard of the moment is truer to the theory. But it is noisy: measured, it gained nothing
+under a loose budget and did harm under a tight one.) ``spent`` counts to ``ln 10`` at most. Otherwise one job that is
 almost certainly over would outbid a page of sixty that probably are.
 """
 
@@ -31,7 +32,7 @@ LITTLE: Final = 1e-4
 
 
 def worth(gap: float, spent: float) -> float:
-    """Give the worth of a look, in seconds of waiting, ``gap`` seconds and ``spent`` hazard after the last one."""
+    """Return the worth of a poll, in seconds of waiting, ``gap`` seconds and ``spent`` hazard after the last one."""
     if spent < LITTLE:
         return gap * spent / 2.0 if spent > 0.0 else 0.0
     if spent > MOST_SPENT:
@@ -40,10 +41,11 @@ def worth(gap: float, spent: float) -> float:
 
 
 def gap_worth(wanted: float, curve: Curve, start: float, before: float, unit: float, *, most: float) -> float:
-    """Give the gap at which a look becomes worth ``wanted``, or ``most`` if it is worth less even then.
+    """Return the gap at which a poll becomes worth ``wanted``, or ``most`` if it is worth less even then.
 
-    The job was at ``start`` on the axis of ``curve`` with ``before`` hazard behind it, and moves by one in ``unit`` s.
-    The worth only grows with the gap, so the bin is found by bisection; within it its root is nearly straight.
+    The job was at ``start`` on the axis of ``curve`` with ``before`` hazard behind it, and moves by one in ``unit``
+    seconds. The worth only grows with the gap, so bisection finds the bin. Within a bin the root of the worth is nearly
+    straight.
     """
     end = start + most / unit
     high = bin_of(end)

@@ -1,4 +1,4 @@
-"""What the schedule chooses among: something that can be looked at, the state it is in, and the look that it gives."""
+"""What the schedule chooses among: an entry that can be polled, the state of the entry, and the poll it gives."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ import attrs
 from ...models.job import JobKind, JobRef
 
 WAITING: Final = -1
-"""In the agenda, for its time."""
+"""The entry is in the poll queue and waits for its time."""
 COVERED: Final = -2
-"""Not in the agenda: a page answers for it."""
+"""The entry is not in the poll queue, because a page answers for it."""
 IN_FLIGHT: Final = -3
-"""Not in the agenda: a look is on the wire."""
+"""The entry is not in the poll queue, because its poll is in flight."""
 REMOVED: Final = -4
-"""Not in the agenda, and never again."""
+"""The entry is not in the poll queue and never returns."""
 
 
 class Entry:
-    """Something that can be looked at: a job, or a page of them."""
+    """Something that can be polled: a job, or a page of jobs."""
 
     __slots__ = ("due_at", "level", "remind_at", "urgent")
 
     due_at: float
     remind_at: float
-    """While it is due: when to come back to it; infinite for never."""
+    """When to reconsider the entry while it is due; infinite for never."""
     level: int
-    """Its rung in the agenda while it is due, 0 or above; else its state, such as :data:`WAITING`."""
+    """Its level in the poll queue while it is due, 0 or above; else its state, such as :data:`WAITING`."""
     urgent: bool
 
     @property
     def kind(self) -> JobKind:
-        """Whose budget a look comes out of."""
+        """The kind whose budget pays for a poll."""
         raise NotImplementedError
 
     def send(self) -> Poll:
-        """Give the look; it is on the wire from now on."""
+        """Return the poll, which is in flight from now on."""
         raise NotImplementedError
 
     def worth_at(self, now: float) -> float:
-        """Give the worth of a look at ``now``, in seconds of waiting."""
+        """Return the worth of a poll at ``now``, in seconds of waiting."""
         raise NotImplementedError
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """Give about the time, after ``now`` and finite, at which a look will have that worth."""
+        """Return about the time, after ``now`` and finite, at which a poll will have that worth."""
         raise NotImplementedError
 
 
-@attrs.define  # not frozen, as is whatever is made for each look: that would cost half a microsecond a field
+@attrs.define  # not frozen, like every class made for each poll: that would cost half a microsecond a field
 class JobPoll:
-    """Ask for one job by itself."""
+    """A poll of one job by itself."""
 
     job: JobRef
     entry: Entry | None = attrs.field(default=None, eq=False, repr=False)
-    """What the schedule keeps of the job, to have it at hand."""
+    """The schedule's entry of the job, which saves a lookup."""
 
     @property
     def kind(self) -> JobKind:
-        """Whose budget it comes out of."""
+        """The kind whose budget pays for the poll."""
         return self.job.kind
 
 
 @attrs.frozen
 class PagePoll:
-    """Ask for one page of a list."""
+    """A poll of one page of a list."""
 
     kind: JobKind
     cursor: str | None

@@ -1,4 +1,4 @@
-"""Why, and when, a job is looked at next, in words and numbers."""
+"""Why, and when, a job is polled next, in words and numbers."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from ..policy import PollPolicy
 from ..prediction.sources import Source
 from .entry import IN_FLIGHT, Entry
 
-if TYPE_CHECKING:  # a program that imports a watch, and starts none, does not load the schedule
+if TYPE_CHECKING:  # a program that imports a watch but starts none does not load the schedule
     from .page import PageEntry
     from .tracked_job import TrackedJob
 
 
 @attrs.frozen
 class Explanation:
-    """Why, and when, a job is looked at next. Times are seconds."""
+    """Why, and when, a job is polled next. Times are seconds."""
 
     job: JobRef
     reason: str
     in_flight: bool
     due_in: float | None
-    """Until the next look is due; negative when it is overdue, ``None`` while one is on the wire."""
+    """Seconds until the next poll is due; negative when it is overdue, ``None`` while one is in flight."""
     looked_ago: float | None
-    """Since the last look, ``None`` before the first."""
+    """Seconds since the last poll; ``None`` before the first."""
     longest_gap: float
     """The longest gap allowed at this job's age."""
     predicted_end_in: float | None
-    """Until the job's end, by what is known; ``None`` when nothing was told."""
+    """Seconds until the job's end, by the present prediction; ``None`` without one."""
     worth: float
-    """Of a look now, in seconds of waiting; due when it reaches ``price``."""
+    """The worth of a poll now, in seconds of waiting; the poll is due when it reaches ``price``."""
     via_page: bool
-    """True when a page of the list answers for it."""
+    """True when a page of the list answers for the job."""
     source: str | None
-    """From what its end is judged, such as ``"the service's eta"``."""
+    """What its end is predicted from, such as ``"the service's eta"``."""
     tokens: float
-    """Left in the bucket that all looks share."""
+    """Tokens left in the bucket that all polls share."""
     expected_lag: float | None
-    """How late its end will be known on average, should it come before the next look (see :mod:`.expected_lag`)."""
+    """How late its end will be known on average, should it come before the next poll (see :mod:`.expected_lag`)."""
 
     @classmethod
     def of_none(cls, job: JobRef, tokens: float, reason: str) -> Explanation:
-        """There is no next look."""
+        """Explain a job that has no next poll."""
         return cls(
             job=job,
             reason=reason,
@@ -61,7 +61,7 @@ class Explanation:
         )
 
     def __str__(self) -> str:
-        when = "no look is planned" if self.due_in is None else f"next look in {max(0.0, self.due_in):.2f} s"
+        when = "no poll is planned" if self.due_in is None else f"next poll in {max(0.0, self.due_in):.2f} s"
         late = "" if self.expected_lag is None else f"; an end would be known {self.expected_lag:.2f} s late on average"
         return f"{self.job}: {when}: {self.reason}{late}"
 
@@ -76,7 +76,7 @@ def explain(
     idle_at: float,
     expected_lag: float,
 ) -> Explanation:
-    """Say what is known of a job's next poll, or of that of the ``page`` that answers for it.
+    """Explain a job's next poll, or the next poll of the ``page`` that answers for it.
 
     From ``idle_at`` on tokens are idle.
     """
@@ -101,23 +101,23 @@ def explain(
 
 def _reason(tracked: TrackedJob, page: PageEntry | None, now: float) -> str:
     if tracked.urgent:
-        return "there is a reason to look now"
+        return "there is a reason to poll now"
     if IN_FLIGHT in (tracked.level, page.level if page else tracked.level):
-        return "a look is on the wire"
+        return "a poll is in flight"
     judged = f"judging by {tracked.source.words}"
     if tracked.weight < 1.0:
-        judged += "; its webhooks have proved true, so it is looked at less often"
+        judged += "; its webhooks have proved true, so it is polled less often"
     if page is not None:
         return f"a page of the list answers for it and {len(page) - 1} more, {judged}"
     return _reason_alone(tracked, judged, now)
 
 
 def _reason_alone(tracked: TrackedJob, judged: str, now: float) -> str:
-    """Tell why a job that no page answers for is polled when it is."""
+    """Return why a job without a page is polled when it is."""
     if tracked.level >= 0 or tracked.due_at <= now:
         return "it is due and waits for the budget"
     if tracked.is_unpolled:
         return f"its first poll goes as soon as tokens are idle; else it waits, {judged}"
     if tracked.due_at == tracked.last_at:
         return "its watch times out right after this poll"
-    return f"then a look is worth a request, {judged}"
+    return f"then a poll is worth a request, {judged}"

@@ -13,21 +13,21 @@ from typing import Final
 from ...models.job import JobKind
 from ..policy import PollPolicy
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
-from .expected_lag import GoingRate
+from .expected_lag import ServedWorth
 from .page import PageEntry
 from .poll_queue import PollQueue
 from .sweep import Sweep
 from .tracked_job import TrackedJob
 
 CALM: Final = 0.05
-"""Seconds since the latest job came after which a page is worth reading for the sake of new ones."""
+"""Seconds without a new job after which a page is worth polling for the sake of new jobs."""
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
-"""Kinds whose list tells neither progress nor result: its looks are beside those at the jobs, not in their place, and
-the end of a job that it tells is confirmed by a look at the job."""
+"""Kinds whose list reports neither progress nor result. Pages of such a list are polled in addition to the jobs, not
+instead of them. If the list reports a job's end, a poll of the job confirms it."""
 
 
 class Lane:
-    """What the schedule keeps of one kind, but for the jobs themselves."""
+    """What the schedule stores for one kind, apart from the jobs themselves."""
 
     __slots__ = ("_came_at", "_policy", "_unpolled", "is_bare", "kind", "queue", "served_worth", "sweep")
 
@@ -38,18 +38,18 @@ class Lane:
         self.queue = PollQueue(policy.price, self._last_at)
         """The jobs that are polled by themselves."""
         self.sweep = None if page_size is None else Sweep(kind, page_size, policy, bare=self.is_bare, gets=gets)
-        self.served_worth = GoingRate(policy.price)
+        self.served_worth = ServedWorth(policy.price)
         self._unpolled: deque[TrackedJob] = deque()
-        """Jobs in the order in which they came; what has been polled since is passed over when its turn comes."""
+        """Jobs in the order of arrival; a job polled meanwhile is skipped when its turn comes."""
         self._came_at = -math.inf
-        """When the latest job came."""
+        """When the latest job arrived."""
 
     @property
     def queues(self) -> tuple[PollQueue, ...]:
-        """The queue of the jobs, and that of the pages."""
+        """Return the queue of the jobs, and the queue of the pages."""
         return (self.queue,) if self.sweep is None else (self.queue, self.sweep.queue)
 
-    # -- jobs come, change and go -------------------------------------------------------------------------------------
+    # -- jobs arrive, change and leave --------------------------------------------------------------------------------
 
     def add(self, tracked: TrackedJob, now: float) -> None:
         """Plan the polls of a new job."""
@@ -60,7 +60,7 @@ class Lane:
         self._came_at = now
 
     def replan(self, tracked: TrackedJob, now: float) -> None:
-        """Plan the polls of a job anew: it was seen, or its polls are worth more or less than before."""
+        """Plan the polls of a job anew: it was observed, or its polls are worth more or less than before."""
         self._plan(tracked, now)
         if self.sweep is not None:
             self.sweep.polled(tracked)
@@ -87,12 +87,12 @@ class Lane:
             self.queue.put(tracked, at)
 
     def forget(self, tracked: TrackedJob) -> None:
-        """Let a job go."""
+        """Remove a job."""
         self.queue.remove(tracked, REMOVED)
         if self.sweep is not None:
             self.sweep.leave(tracked)
 
-    # -- pages come in ------------------------------------------------------------------------------------------------
+    # -- answers to page polls ----------------------------------------------------------------------------------------
 
     def read_page(
         self,
@@ -102,7 +102,10 @@ class Lane:
         next_cursor: str | None,
         now: float,
     ) -> None:
-        """Plan anew after a page that showed jobs alive and ended; a list that is not bare lets the ended go."""
+        """Plan anew after a page that showed jobs alive and ended.
+
+        Unless the list is bare, the ended jobs are removed.
+        """
         if self.sweep is None:
             return
         unassigned = self.sweep.read(poll, alive, ended, next_cursor, now)
@@ -120,19 +123,19 @@ class Lane:
                 self._plan(tracked, now)
 
     def missed_page(self, poll: PagePoll, now: float, retry_at: float) -> None:
-        """Do without a page for a while."""
+        """Poll the page's jobs by themselves until the page can be polled again."""
         if self.sweep is not None:
             self._plan_all(self.sweep.missed(poll, now, retry_at), now)
 
     def refused_page(self, poll: PagePoll, now: float) -> None:
-        """Give up a cursor that the service does not take."""
+        """Give up a cursor that the service refuses."""
         if self.sweep is not None:
             self._plan_all(self.sweep.refused(poll, now), now)
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Plan the pages whose jobs have changed, and the jobs for which a page is hardly worth its cost."""
+        """Plan the pages whose jobs have changed, and the jobs on pages that are hardly worth their cost."""
         if self.sweep is None:
             return
         for tracked in self.sweep.settle(now):
@@ -140,7 +143,7 @@ class Lane:
                 self._plan_alone(tracked, now)
 
     def due(self, now: float) -> list[PollQueue]:
-        """Give the queues in which something is due, that of the pages first; none while a long sweep goes first."""
+        """Return the queues in which something is due, the pages' queue first; empty while a long sweep goes first."""
         due: list[PollQueue] = []
         if self.sweep is not None:
             self.settle(now)
@@ -153,14 +156,14 @@ class Lane:
         return due
 
     def next_at(self, now: float) -> float:
-        """Give the time, ``now`` at the earliest, at which a poll is to be sent; infinite for never."""
+        """Return the time, ``now`` at the earliest, at which a poll is to be sent; infinite for never."""
         if self.sweep is None:
             return max(self.queue.next_at(), now)
         self.settle(now)
         return self.sweep.yields_until(max(min(self.sweep.queue.next_at(), self.queue.next_at()), now))
 
     def send(self, entry: Entry, now: float) -> Poll:
-        """Note that an entry is polled, and give the poll."""
+        """Mark an entry as polled, and return the poll."""
         if self.sweep is not None and isinstance(entry, PageEntry):
             self.sweep.queue.remove(entry, IN_FLIGHT)
             self.sweep.sent(entry, now)
@@ -173,18 +176,18 @@ class Lane:
         return entry.send()
 
     def expected_due(self) -> float:
-        """Count the polls that are due, where a page counts once for all the jobs that it should show."""
+        """Count the polls that are due; a page counts once for all the jobs that it should show."""
         due = float(len(self.queue))
         if self.sweep is not None:
-            due += len(self.sweep.queue) - min(self.sweep.to_be_met(), due) * (1.0 - 1.0 / self.sweep.size)
+            due += len(self.sweep.queue) - min(self.sweep.likely_on_pages(), due) * (1.0 - 1.0 / self.sweep.size)
         return due
 
     # -- first polls --------------------------------------------------------------------------------------------------
 
     def first(self, now: float) -> Entry | None:
-        """Give what the first poll of the job that came first would ask for: its page, or the job itself.
+        """Return the entry for the first poll of the job that arrived first: its page, or the job itself.
 
-        There is no such poll while a page is on the wire that may show the job.
+        Return ``None`` while a page is in flight that may show the job.
         """
         unpolled = self._unpolled
         while unpolled and not unpolled[0].is_unpolled:
@@ -199,7 +202,7 @@ class Lane:
         return page if page.level > COVERED else None
 
     def goes_at(self, first: Entry) -> float:
-        """Give the time from which a first poll may go: a page waits until no more jobs are coming in."""
+        """Return the time from which a first poll may go: a page waits until no more jobs arrive."""
         if not isinstance(first, PageEntry):
             return -math.inf
         return max(self._came_at + CALM, first.earliest(self._policy.min_interval))
@@ -207,7 +210,7 @@ class Lane:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _last_at(self, entry: Entry) -> float:
-        """Give the time by which a job that is due is to be polled: its longest gap ends, or its watch times out."""
+        """Return the time by which a due job must be polled: its longest gap ends, or its watch times out."""
         if not isinstance(entry, TrackedJob):
             return math.inf
         at = entry.seen_at + self._policy.longest_gap(entry.due_at - entry.born_at)
@@ -218,7 +221,7 @@ class Lane:
             self._plan(tracked, now)
 
     def _plan(self, tracked: TrackedJob, now: float) -> None:
-        """Work out when a job's next poll is due, unless a page answers for it or one is on the wire."""
+        """Plan a job's next poll, unless a page answers for the job or a poll of it is in flight."""
         if tracked.level == IN_FLIGHT:
             return
         if tracked.urgent:
@@ -230,10 +233,10 @@ class Lane:
             self._plan_alone(tracked, now)
 
     def _plan_alone(self, tracked: TrackedJob, now: float) -> None:
-        """Work out when a poll of a job by itself is due."""
+        """Plan the next poll of a job by itself."""
         policy = self._policy
         gap = tracked.gap_worth(policy.price, policy.longest_gap(now - tracked.born_at))
-        if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first look
+        if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first poll
             gap = policy.min_interval
         due_at = tracked.seen_at + gap
         if tracked.last_at < due_at:
@@ -242,6 +245,6 @@ class Lane:
 
 
 def is_covered(tracked: TrackedJob) -> bool:
-    """Tell whether a page is on the wire that may show the job."""
+    """Return whether a page is in flight that may show the job."""
     group = tracked.group
     return group is not None and group.page.level == IN_FLIGHT and group is not group.page.expected

@@ -1,14 +1,16 @@
-"""Pages of a list: one request that answers for a hundred jobs, as an entry that competes with looks at one.
+"""Pages of a list: one request that answers for a hundred jobs, as an entry that competes with polls of single jobs.
 
-A page is worth what looks at its watched, pending members are worth together, less what it costs beyond a look at one,
-so whether to list or to get needs no rule: two jobs are asked for singly, two thousand by pages. Two groups of jobs
-belong to a page. The *placed* were on it when it was last read. The *drifting* should be: new jobs are presumed on the
-first page, and what is missing from a page has slid down to the one after it. Drifting jobs count by the chance,
-learned, that such jobs are met; they keep their own place in the agenda beside, so that a job that no list ever shows
-is simply looked at by itself. So do the placed jobs of a page with hardly anybody on it.
+A page is worth as much as polls of its watched, pending members together, less what it costs beyond one such poll. So
+whether to list or to get needs no rule: two jobs are polled singly, two thousand by pages.
 
-No order of a list is documented, nor a snapshot, nor that a cursor lasts. Nothing here relies on any: a page is a place
-in the walk, its cursor is whatever its predecessor named last, and being absent from a list says nothing about a job.
+Two groups of jobs belong to a page. The *known* jobs were on it when it was last read. The *expected* jobs should be on
+it: new jobs are expected on the first page, and a job missing from a page is expected on the page after it. Expected
+jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
+list ever shows is simply polled by itself. So do the known jobs of a page with very few jobs.
+
+No service documents the order of a list, a snapshot, or how long a cursor lasts. Nothing here relies on any of these. A
+page is a position in the sweep, its cursor is the one that its predecessor named last, and absence from a list says
+nothing about a job.
 """
 
 from __future__ import annotations
@@ -25,42 +27,42 @@ from .power_law import CLOSE, STRIDE, UNKNOWN, PowerLaw
 from .tracked_job import TrackedJob
 
 GETS: Final = 3.5
-"""A page is about as much work as so many looks at one job: a query of a list, and dozens of statuses on the wire. It
-spares as many as it has pending jobs; what is left of its cost, times the price, is taken off its worth."""
+"""How many polls of one job a page costs: a query of a list, and dozens of statuses to transfer. A page saves as many
+polls as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth."""
 CHANCE: Final = 0.8
-"""At first, the chance that a drifting job is met."""
+"""The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
-"""The share of placed jobs from which a page has no room for drifting ones."""
+"""The share of known jobs from which a page has no room for expected ones."""
 LIKELY: Final = 0.5
-"""With this chance to meet a job on a page, the page will do in its place."""
-SLIM: Final = 0.5
-"""A page expected to show fewer drifting jobs than this is not worth walking to."""
+"""The chance to find a job on a page from which the page is polled in the job's place."""
+LEAST_EXPECTED: Final = 0.5
+"""The least number of expected jobs that a page should show to be worth polling."""
 SHORTEST_PAGE_GAP: Final = 0.05
 LEAST_WORTH: Final = 1e-9
 NEARLY: Final = 2.0
-"""What is worth so many times the price is about worth it."""
+"""A worth up to so many times the price counts as about the price."""
 STRIDES: Final = 12
-"""Strides until a gap counts as far enough for any worth."""
+"""Strides after which a gap is long enough for any worth."""
 _SEEN_AT: Final = attrgetter("seen_at")
 _LAST_AT: Final = attrgetter("last_at")
 _BORN_AT: Final = attrgetter("born_at")
 
 
 class PageMembers:
-    """Jobs of one page, in the order in which they came."""
+    """Jobs of one page, in the order of arrival."""
 
-    __slots__ = ("chance", "known", "members", "page", "walked")
+    __slots__ = ("chance", "known", "members", "page", "visited")
 
     def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
         self.known = known
         self.chance = chance
         self.members: dict[TrackedJob, None] = {}
-        self.walked: set[str | None] = set()
-        """The cursors at which these jobs were looked for in vain: a walk meets none twice."""
+        self.visited: set[str | None] = set()
+        """The cursors at which these jobs were not found: a sweep visits no cursor twice."""
 
     def add(self, job: TrackedJob) -> None:
-        """Take a job out of its group into this one."""
+        """Move a job from its group into this one."""
         if job.group is not self:
             if job.group is not None:
                 del job.group.members[job]
@@ -69,39 +71,39 @@ class PageMembers:
 
     @property
     def is_crowded(self) -> bool:
-        """True for jobs expected on a page that is likely to show them, and so many that its poll costs less."""
+        """Return whether these jobs are expected, likely to be shown, and enough to make the page's poll cheaper."""
         return not self.known and self.chance >= LIKELY and len(self.members) > self.page.gets
 
     def discard(self, job: TrackedJob) -> None:
-        """Let a job go."""
+        """Remove a job."""
         del self.members[job]
         job.group = None
 
 
 class PageEntry(Entry):
-    """One place in the walk through a list."""
+    """One page of the sweep through a list."""
 
     __slots__ = (
         "_kind",
-        "asked",
         "cursor",
         "expected",
         "failures",
         "gets",
         "is_stale",
-        "keeps",
         "known",
         "last_at",
         "law",
         "next_page",
         "not_before",
-        "place",
         "planned_for",
         "price",
+        "price_gap",
         "read",
         "seen_at",
         "settled",
         "size",
+        "sought",
+        "stay_share",
         "weight",
     )
 
@@ -124,26 +126,26 @@ class PageEntry(Entry):
         """When the longest gap of one of its members ends."""
         self.failures = 0
         self.law = UNKNOWN
-        """How the worth of a look grows with the gap since the page was seen."""
+        """How the worth of a poll grows with the gap since the page was read."""
         self.is_stale = True
-        """True while the law is that of other members, or from before they were seen."""
-        self.place = 0.0
-        """The gap after which a look was worth about its price, the last time that it was worked out; 0 for unknown."""
+        """True while the law is that of other members, or of an earlier reading."""
+        self.price_gap = 0.0
+        """The gap after which a poll was last computed to be worth about its price; 0 for unknown."""
         self.planned_for = 0
         self.settled = False
         """True once it was read at its present cursor."""
         self.read = False
-        """True once it was on the wire."""
+        """True once a poll of the page was answered."""
         self.next_page: PageEntry | None = None
-        self.keeps = 1.0
-        """The share of the placed jobs that such a look meets again."""
+        self.stay_share = 1.0
+        """The share of the known jobs that a poll finds again."""
         self.known = PageMembers(self, known=True)
         self.expected = PageMembers(self, known=False, chance=CHANCE)
-        self.asked = self.expected
-        """The drifting jobs that the look on the wire may meet: those that came while it flew are not among them."""
+        self.sought = self.expected
+        """The expected jobs that the poll in flight may show; jobs that came after it was sent are not among them."""
 
     def __bool__(self) -> bool:
-        return bool(self.known.members or self.expected.members or self.asked.members)
+        return bool(self.known.members or self.expected.members or self.sought.members)
 
     def __len__(self) -> int:
         return len(self.known.members) + len(self.expected.members)
@@ -155,45 +157,45 @@ class PageEntry(Entry):
 
     def send(self) -> PagePoll:
         """See :meth:`Entry.send`."""
-        self.asked = self.expected
-        self.expected = PageMembers(self, known=False, chance=self.asked.chance)
+        self.sought = self.expected
+        self.expected = PageMembers(self, known=False, chance=self.sought.chance)
         return PagePoll(self.kind, self.cursor, self.size)
 
     @property
     def full(self) -> bool:
-        """True when it has hardly room for others than those that were on it."""
+        """Return whether the page has hardly any room for jobs that were not on it."""
         return self.room <= (1.0 - FULL) * self.size
 
     @property
     def room(self) -> int:
-        """How many jobs it may show besides those that were on it; all, while it was not read at this cursor."""
+        """Return how many jobs it may show besides its known ones; its whole size until it is read at this cursor."""
         return max(self.size - len(self.known.members), 0) if self.settled else self.size
 
     @property
     def extra(self) -> float:
-        """What it costs beyond the looks that it spares, in seconds of waiting; 0 unless hardly anybody is on it."""
+        """Return its cost beyond the polls that it saves, in seconds of waiting; 0 unless it has very few jobs."""
         return max(self.gets - len(self), 0.0) * self.price
 
     def members(self) -> Iterable[TrackedJob]:
-        """Give all its jobs."""
+        """Return all its jobs."""
         return chain(self.known.members, self.expected.members)
 
     def expected_members(self) -> Iterable[TrackedJob]:
-        """Give the drifting jobs it should show: none, unless they are worth walking to.
+        """Return the expected jobs that it should show, or no jobs if they are not worth a poll of the page.
 
-        Of these no more than a page holds, first those who came first: thousands of new jobs drift at once, and each
-        has a place of its own in the agenda beside.
+        The result is no longer than a page, in the order of arrival. Thousands of new jobs are expected at once, and
+        each also has its own entry in the jobs' poll queue.
         """
         expected = self.expected
-        if expected.chance * min(len(expected.members), self.room) < SLIM:
+        if expected.chance * min(len(expected.members), self.room) < LEAST_EXPECTED:
             return ()
         return islice(expected.members, self.size)
 
     def first_late_at(self, now: float, longest_gap: Callable[[float], float]) -> float:
-        """Give the time at which, at the earliest, the longest gap of a job that it should show ends.
+        """Return the earliest time at which the longest gap of a job that it should show ends.
 
-        The last poll before a watch times out ends it, too. The placed were all seen when the page was read, but for
-        the few that were polled since: the gap of the youngest is the first to end.
+        The last poll before a watch times out ends a gap, too. The known jobs were all observed when the page was read,
+        except the few that were polled since. So the gap of the youngest is the first to end.
         """
         at = math.inf
         if known := self.known.members:
@@ -204,26 +206,26 @@ class PageEntry(Entry):
         return at
 
     def earliest(self, min_interval: float) -> float:
-        """Give the time before which it is not to be polled."""
+        """Return the time before which it must not be polled."""
         return max(self.seen_at + min_interval, self.not_before) if self.read else self.not_before
 
     def changed(self) -> None:
-        """Forget what was worked out: there are other members, or they were seen.
+        """Mark the law as stale: the members have changed, or were observed.
 
-        Where a look was worth its price is remembered as long as the gaps of all members begin with the page's own:
-        as theirs grows, so does the worth, smoothly.
+        ``price_gap`` remains valid while the gaps of all members begin with the page's own. The worth then grows as
+        smoothly as theirs.
         """
         self.is_stale = True
         if self.expected.members or self.extra:
-            self.place = 0.0
+            self.price_gap = 0.0
         self.planned_for = len(self)
 
     def differs(self) -> bool:
-        """Tell whether the members are so many more or fewer that the page should be planned anew."""
+        """Return whether the number of members has changed so much that the page should be planned anew."""
         return not 0.75 * self.planned_for <= len(self) <= 1.1 * self.planned_for
 
     def worth_at(self, now: float) -> float:
-        """See :meth:`Entry.worth_at`: read off between two gaps at which it was worked out."""
+        """See :meth:`Entry.worth_at`. The worth is interpolated between two gaps at which it was computed."""
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         return self._law_for(gap).worth_at(gap)
 
@@ -239,28 +241,28 @@ class PageEntry(Entry):
             self.law = law
             reached = min(law.gap_of(worth), law.far_gap)
             if worth <= self.price * NEARLY:
-                self.place = reached
+                self.price_gap = reached
             gap = max(gap, reached)
         return self.seen_at + gap
 
     def gap_worth(self, worth: float, most: float) -> float:
-        """Give about the gap after which a look is worth that much, ``most`` at most, by what is worked out so far."""
+        """Return about the gap after which a poll is worth ``worth``, ``most`` at most, by the law computed so far."""
         law = self.law
         return min(law.gap_of(worth) if worth > 0.0 and law.near_worth > 0.0 else law.near_gap, most)
 
-    # -- working it out -----------------------------------------------------------------------------------------------
+    # -- computing the worth ------------------------------------------------------------------------------------------
 
     def _law_for(self, gap: float) -> PowerLaw:
-        """Give the law that holds at ``gap``.
+        """Return the law that holds at ``gap``.
 
-        After a reading the worth is summed up where it was worth the price the last time: as a rule it is so again,
-        give or take a little, and as far as that the power is as it was. A gap that is shorter goes by the same power
-        unless a look is worth much more than the price already.
+        After a reading the worth is computed at ``price_gap``. As a rule a poll is worth about the price there again,
+        and up to that gap the power is unchanged. A shorter gap uses the same power unless a poll is already worth much
+        more than the price.
         """
         law = self.law
         if self.is_stale:
-            is_close = gap <= self.place * CLOSE
-            law = law.shifted(self.place, self._worth_after) if is_close else PowerLaw.begin(gap, self._worth_after)
+            is_close = gap <= self.price_gap * CLOSE
+            law = law.shifted(self.price_gap, self._worth_after) if is_close else PowerLaw.begin(gap, self._worth_after)
         while gap > law.far_gap:
             is_next = gap <= law.far_gap * STRIDE
             law = law.farther(self._worth_after) if is_next else PowerLaw.begin(gap, self._worth_after)
@@ -270,22 +272,22 @@ class PageEntry(Entry):
         return law
 
     def _worth_after(self, gap: float) -> float:
-        """Sum the looks at the members, as far as they are likely to be met."""
+        """Add up the worth of polls of the members, weighted by the chance that they are found."""
         now = self.seen_at + gap
         known = self.known.members
-        value = self.keeps * _news_worth(islice(known, self.size), now)
+        value = self.stay_share * _change_worth(islice(known, self.size), now)
         expected = self.expected.members
         room = self.room
         if expected and room > 0:
-            value += self.expected.chance * _news_worth(islice(reversed(expected), room), now)
+            value += self.expected.chance * _change_worth(islice(reversed(expected), room), now)
         return max(value * self.weight - self.extra, LEAST_WORTH)
 
 
-def _news_worth(jobs: Iterable[TrackedJob], now: float) -> float:
-    """Sum what news of jobs is worth, but for those that are polled just now, or were seen after ``now``."""
-    return sum(job.news_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
+def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
+    """Add up what learning of the jobs' changes is worth, without jobs in flight and jobs observed after ``now``."""
+    return sum(job.change_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
 
 
 def page_of(tracked: TrackedJob) -> PageEntry | None:
-    """Give the page that answers for a job in its place."""
+    """Return the page that answers for a job in its place."""
     return tracked.group.page if tracked.level == COVERED and tracked.group is not None else None

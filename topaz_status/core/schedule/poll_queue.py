@@ -1,11 +1,12 @@
-"""Who waits and who is due, so that the look most worth a token is found without asking everybody.
+"""What waits and what is due, ordered so that the poll most worth a token is found without checking every entry.
 
-Entries wait in a :class:`~.timer_wheel.TimerWheel`. What is due stands on a *ladder*: a rung for each octave of worth,
-served from the top, first come first served within a rung. An entry climbs when its worth has grown to the rung that is
-being served, at a time that is worked out when it steps on, so a decision touches the head of one rung and an entry
-moves once or twice between two looks, however long it waits. Serving by worth alone would starve the rest; therefore
-those whose longest gap has ended stand in a line besides, in the order in which that was found: who came back into it
-after a failed look does not go before everybody else again.
+Entries wait in a :class:`~.timer_wheel.TimerWheel`. Due entries are held in *levels*, one for each octave of worth. The
+highest level is served first, and within a level the first to arrive. An entry is promoted when its worth has grown to
+the level that is being served. The time of its promotion is computed when it enters a level. So a decision touches the
+head of one level, and an entry moves once or twice between two polls, however long it waits.
+
+Serving by worth alone would starve the rest. Therefore entries whose longest gap has ended also wait in a late queue,
+in the order in which they were found late. An entry that returns there after a failed poll goes to its end.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from .entry import COVERED, WAITING, Entry
 from .timer_wheel import TimerWheel
 
 TOP: Final = 63
-"""The rung of those that go before everybody else."""
+"""The level of urgent entries, which are served before all others."""
 ADMITTED: Final = 128
-"""Entries that become due in one step at most: a burst is spread over the steps that follow."""
-LEFT_OVER: Final = 4_096
-"""Reminders beyond two for each entry that is due, after which those are looked for that are stale."""
+"""Entries that become due in one step, at most: a burst is spread over the steps that follow."""
+STALE_ALLOWED: Final = 4_096
+"""Reminders beyond two for each due entry, after which stale reminders are removed."""
 REMINDED: Final = 256
-"""Entries that climb, or are found late, in one step at most."""
+"""Entries that are promoted, or found late, in one step at most."""
 DUE_GRAIN: Final = 0.005
-"""Seconds: while something is due, what else has become so is looked into so often at most."""
+"""Seconds between two checks for newly due entries while something is due, at least."""
 _BELOW_TOP: Final = (1 << TOP) - 1
 SOONEST_PROMOTION: Final = 0.05
-"""Seconds until an entry climbs again, at least."""
+"""Seconds until an entry is promoted again, at least."""
 
 
 class PollQueue:
@@ -45,90 +46,90 @@ class PollQueue:
         "_due",
         "_exact",
         "_filled",
-        "_fresh",
-        "_hurried",
         "_last_at",
         "_late",
         "_levels",
         "_levels_an_octave",
+        "_newly_due",
         "_price",
         "_reminded",
         "_reminders",
+        "_urgent",
         "_waiting",
         "_worths",
     )
 
     def __init__(self, price: float, last_at: Callable[[Entry], float], *, exact: bool = False) -> None:
-        """Begin rung 0 at ``price``.
+        """Begin level 0 at ``price``.
 
-        ``last_at`` gives the time by which an entry that is due should have been looked at. An ``exact`` agenda is for
-        few entries of great worth: it has two rungs an octave, not one, and entries take each of them.
+        ``last_at`` gives the time by which a due entry should have been polled. An ``exact`` queue is for few entries
+        of great worth: it has two levels per octave, not one, and entries are promoted through each of them.
         """
         self._exact = exact
         self._levels_an_octave = 2.0 if exact else 1.0
         self._worths = [price * 2.0 ** (level / self._levels_an_octave) for level in range(TOP)]
-        """From which worth on an entry belongs on a rung; on the lowest, whatever its worth."""
+        """The least worth of each level; the lowest level takes any worth."""
         self._price = price
         self._last_at = last_at
         self._waiting: TimerWheel[Entry] = TimerWheel(attrgetter("due_at"), _waits)
-        self._hurried: list[tuple[float, int, Entry]] = []
-        """The urgent ones that wait: nobody's burst is before them."""
+        self._urgent: list[tuple[float, int, Entry]] = []
+        """The urgent entries that wait; no burst of other entries delays them."""
         self._levels: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
         self._admits_at = -math.inf
-        """Until then whatever is due is on the ladder, but for what has become so within a grain."""
+        """Until this time all due entries are in the levels, except those that became due in the meantime."""
         self._filled = 0
-        """A bit for each rung that somebody stands on."""
+        """A bit for each level that has an entry."""
         self._late: OrderedDict[Entry, float] = OrderedDict()
-        """Those that are due and should have been looked at, and by when, in the order in which they were found."""
+        """The due entries that should have been polled, and by when, in the order in which they were found."""
         self._reminders: TimerWheel[Entry] = TimerWheel(attrgetter("remind_at"), _is_due)
-        """When those that are due will climb, or be late."""
+        """When due entries will be promoted, or be late."""
         self._reminded = 0
-        """How many were put in since it was rid of the stale ones."""
-        self._fresh: list[Entry] = []
+        """How many reminders were added since stale ones were removed."""
+        self._newly_due: list[Entry] = []
         self._count = 0
         self._due = 0
 
     def __len__(self) -> int:
-        """Count what is due, but for what became so within the last grain."""
+        """Count the due entries, except those that became due within the last ``DUE_GRAIN`` seconds."""
         return self._due
 
     def put(self, entry: Entry, at: float) -> None:
-        """Have an entry become due at ``at``, whatever it was before."""
+        """Make an entry due at ``at``, whatever its state was before."""
         if entry.level >= 0:
             self._leave_levels(entry)
         entry.level = WAITING
         entry.due_at = at
         if entry.urgent:
             self._count += 1
-            heapq.heappush(self._hurried, (at, self._count, entry))
+            heapq.heappush(self._urgent, (at, self._count, entry))
             self._admits_at = -math.inf
             return
         self._waiting.put(at, entry)
 
     def remove(self, entry: Entry, state: int = COVERED) -> None:
-        """Take an entry out. What is left of it in the wheels goes when its tick comes."""
+        """Remove an entry. Its remains in the wheels are dropped when their tick comes."""
         if entry.level >= 0:
             self._leave_levels(entry)
         entry.level = state
 
     def next_at(self) -> float:
-        """Give the time at which something is due, at the earliest; minus infinity when something is."""
+        """Return the earliest time at which something is due; minus infinity when something is due now."""
         if self._due:
             return -math.inf
-        return min(self._waiting.first_at(), _first_at(self._hurried))
+        return min(self._waiting.first_at(), _first_at(self._urgent))
 
     def due_by(self, now: float) -> bool:
-        """Let what is due by ``now`` step on the ladder, climb, and be found late; tell whether anything is due."""
+        """Bring due entries into the levels, promote them, and find late ones; return whether anything is due."""
         if self._due and now < self._admits_at:
             return True
-        if not (self._due or self._waiting or self._hurried):
+        if not (self._due or self._waiting or self._urgent):
             return False
         before = self._due
         for entry in islice(self._become_due(now), ADMITTED):
             self._due += 1
-            self._step_on(entry, now)
-            self._fresh.append(entry)
-        is_burst = self._due - before == ADMITTED  # whose next part does not wait
+            self._enter_levels(entry, now)
+            self._newly_due.append(entry)
+        is_burst = self._due - before == ADMITTED  # the rest of a burst does not wait
         self._admits_at = -math.inf if is_burst else now + DUE_GRAIN
         if self._reminders:
             for entry in islice(self._reminders.due(now), REMINDED):
@@ -137,40 +138,40 @@ class PollQueue:
         return self._due > 0
 
     def _become_due(self, now: float) -> Iterator[Entry]:
-        while self._hurried and _first_at(self._hurried) <= now:
-            yield heapq.heappop(self._hurried)[2]
+        while self._urgent and _first_at(self._urgent) <= now:
+            yield heapq.heappop(self._urgent)[2]
         yield from self._waiting.due(now)
 
     def settle(self, now: float) -> None:
-        """Work out for those that stepped on, and were not taken at once, when they climb and when they are late."""
-        if not self._fresh:
+        """Compute the promotion and lateness of entries that became due and were not taken at once."""
+        if not self._newly_due:
             return
-        for entry in self._fresh:
+        for entry in self._newly_due:
             if entry.level >= 0:
                 self._remind(entry, now)
-        self._fresh.clear()
-        if self._reminded > 2 * self._due + LEFT_OVER:
+        self._newly_due.clear()
+        if self._reminded > 2 * self._due + STALE_ALLOWED:
             self._reminded = 0
             self._reminders.sweep()
 
     def best(self) -> Entry:
-        """Give the entry that has stood longest on the highest rung; something is due."""
+        """Return the oldest entry of the highest level; something must be due."""
         return next(iter(self._levels[self._filled.bit_length() - 1]))
 
     def first_late(self) -> tuple[float, Entry | None]:
-        """Give what was first found late, and by when it should have been looked at; infinite where nothing is late."""
+        """Return the entry that was first found late, and by when it was to be polled; infinite without one."""
         for entry, last_at in self._late.items():
             return last_at, entry
         return math.inf, None
 
     def late_since(self) -> float:
-        """Give the earliest time by which anything that is due should have been looked at; infinite for none."""
+        """Return the earliest time by which a due entry should have been polled; infinite if nothing is late."""
         return min(self._late.values(), default=math.inf)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _step_on(self, entry: Entry, now: float) -> None:
-        self._stand_on(TOP if entry.urgent else self._level_of(entry, now), entry)
+    def _enter_levels(self, entry: Entry, now: float) -> None:
+        self._enter_level(TOP if entry.urgent else self._level_of(entry, now), entry)
 
     def _level_of(self, entry: Entry, now: float) -> int:
         worth = entry.worth_at(now) / self._price
@@ -179,7 +180,7 @@ class PollQueue:
         level = int(math.log2(worth) * self._levels_an_octave)
         return level if level < TOP else TOP - 1
 
-    def _stand_on(self, level: int, entry: Entry) -> None:
+    def _enter_level(self, level: int, entry: Entry) -> None:
         entry.level = level
         self._levels[level][entry] = None
         self._filled |= 1 << level
@@ -197,7 +198,7 @@ class PollQueue:
         level = self._levels[entry.level]
         del level[entry]
         if not level:
-            level.clear()  # else it would keep the table of the most that ever stood on it
+            level.clear()  # else it would retain the table of the most entries it ever had
             self._filled &= ~(1 << entry.level)
 
     def _promote(self, entry: Entry, now: float) -> None:
@@ -205,10 +206,10 @@ class PollQueue:
             level = self._level_of(entry, now)
             if level > entry.level:
                 self._leave_level(entry)
-                self._stand_on(level, entry)
+                self._enter_level(level, entry)
 
     def _remind(self, entry: Entry, now: float) -> None:
-        """Come back to an entry that is due when it climbs, or is late; it may be so now."""
+        """Set when to reconsider a due entry, for promotion or lateness; it may be late now."""
         at, last_at = self._promoted_at(entry, now), self._last_at(entry)
         if last_at <= now:
             self._late[entry] = last_at
@@ -220,7 +221,7 @@ class PollQueue:
             self._reminded += 1
 
     def _promoted_at(self, entry: Entry, now: float) -> float:
-        """Give about the time at which an entry is worth the next rung, or the one that is served: it may be later."""
+        """Return about when an entry is worth the next level, or the level being served; the result may be later."""
         level = entry.level + 1
         if level >= TOP:
             return math.inf
@@ -241,7 +242,7 @@ def _is_due(at: float, entry: Entry) -> bool:
 
 
 def _first_at(heap: list[tuple[float, int, Entry]]) -> float:
-    """Give the time at which the first on a heap becomes due, rid of what no longer waits before it."""
+    """Return the due time of the first live entry on a heap; stale entries before it are removed."""
     while heap:
         at, _, entry = heap[0]
         if entry.level == WAITING and entry.due_at == at:

@@ -1,20 +1,21 @@
-"""Which look is worth the next token, and when.
+"""Which poll is worth the next token, and when.
 
-Each job has a life table and each look a worth (see :mod:`..prediction.life_tables` and :mod:`..prediction.worth`): a
-look is *due* when its worth reaches ``policy.price``, no sooner than ``min_interval`` and no later than the longest gap
-after the last. Nothing due: nothing is asked, and the request is saved. More due than tokens: each token goes to the
-greatest worth.
+Each job has a life table and each poll a worth (see :mod:`..prediction.life_tables` and :mod:`..prediction.worth`). A
+poll is *due* when its worth reaches ``policy.price``, no sooner than ``min_interval`` and no later than the longest gap
+after the last. If nothing is due, nothing is sent, and the request is saved. If more is due than there are tokens, each
+token goes to the greatest worth.
 
-Serving by due time alone would be served ill under load, for most of what is due brings no news; serving by worth alone
-starves those of whom little is expected (Kolobov et al., NeurIPS 2019, ask of a crawler that no page starves). So one
-token in eight goes to what has passed its longest gap, first found first. Looks at a job are therefore at most
-``longest gap + GUARD * late ones / rate`` apart. The price is never changed by the load: such a loop runs away.
+Serving by due time alone performs badly under load, because most due polls find no change. Serving by worth alone
+starves jobs of which little is expected (Kolobov et al., NeurIPS 2019, require of a crawler that no page starves). So
+one token in eight goes to what has passed its longest gap, first found first. Polls of a job are therefore at most
+``longest gap + GUARD * late ones / rate`` apart. The load never changes the price: such a feedback runs away.
 
-Of a job that no poll has answered for yet, anything may be true: its page was reloaded, its client restarted. So the
-first poll of each goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they are not.
-A watch that is about to time out is polled once more just before (:data:`.tracked_job.LEAD`).
+Of a job without any answered poll, anything may be true: its page was reloaded, its client restarted. So the first poll
+of each job goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they are not. A
+watch that is about to time out is polled once more just before (:data:`.tracked_job.LEAD`).
 
-The same observations give the same decisions: nothing here reads a clock or rolls dice, and ties go to who came first.
+The same observations give the same decisions: nothing here reads a clock or uses randomness, and in a tie the first to
+arrive wins.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ..prediction.life_tables import Lifetimes
 from ..prediction.sources import FARTHEST, SOONEST, Source
 from ..wire.list_page import PAGE_SIZES
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
-from .expected_lag import SAMPLE, Queue, mean_lag, present_gap, prospect
+from .expected_lag import SAMPLE, QueueDelay, forecast, mean_lag, present_gap
 from .explanation import Explanation, explain
 from .lane import Lane, is_covered
 from .page import GETS, LIKELY, page_of
@@ -40,16 +41,16 @@ from .poll_queue import TOP, PollQueue
 from .tracked_job import LEAD, UNNOTICED, TrackedJob
 
 GUARD: Final = 8
-"""When more is due than can be served, one token in so many goes to what was first found late."""
+"""One token in so many goes to what was first found late, when more is due than can be served."""
 SAMPLED: Final = 4
-"""One look in so many, where there is no choice, tells what looks are worth of late."""
-UNNOTED: Final = 4.0
-"""Seconds: where nothing is known of so much of a job's life, its first poll does not tell how long it lasted."""
+"""One poll in so many, where there is no choice, updates the average worth of served polls."""
+UNKNOWN_ALLOWED: Final = 4.0
+"""Seconds of a job's life that may be unknown: beyond, its first poll does not show how long it lasted."""
 _ALL: Final = tuple(JobKind)
 
 
 class Schedule:
-    """Watched jobs, what is known of them, and the order of looks.
+    """Watched jobs, what is known of them, and the order of polls.
 
     Parts of it can be exchanged, to measure what each is worth: ``lifetimes`` for what is learned, one in ``guard``
     tokens for what was first found late, ``gets`` for what a page costs (see :data:`.page.GETS`).
@@ -74,7 +75,7 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    # -- watches come and go ------------------------------------------------------------------------------------------
+    # -- watches begin and end ----------------------------------------------------------------------------------------
 
     def add(
         self,
@@ -86,15 +87,16 @@ class Schedule:
         unseen: float = 0.0,
         deadline: float = math.inf,
     ) -> None:
-        """Begin to watch a job that was submitted ``age`` seconds ago; ``remaining`` is what the submit answer told.
+        """Begin to watch a job that was submitted ``age`` seconds ago.
 
-        Nothing is known of its last ``unseen`` seconds: it may have ended. At ``deadline`` its watch times out.
+        The submit answer predicted ``remaining`` seconds. Nothing is known of the job's last ``unseen`` seconds: it may
+        have ended. At ``deadline`` its watch times out.
         """
         self.drop(job)
         tracked = self._jobs[job] = TrackedJob(job, now - age if age else now, now)
         if unseen:
             tracked.seen_at = now - min(unseen, age, self._policy.longest_gap(age))
-            tracked.teaches = unseen <= UNNOTED
+            tracked.lifetime_known = unseen <= UNKNOWN_ALLOWED
         tracked.last_at = deadline - LEAD
         if remaining is not None and SOONEST <= remaining <= FARTHEST:
             tracked.believe(Source.ETA, remaining, now, self._lifetimes)
@@ -104,26 +106,26 @@ class Schedule:
         self._lanes[job.kind].add(tracked, now)
 
     def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
-        """Have a job polled once more just before ``deadline``, the next time at which a watch of it times out."""
+        """Poll a job once more just before ``deadline``, the next time at which a watch of it times out."""
         tracked = self._jobs.get(job)
         if tracked is not None and deadline > now and tracked.last_at != deadline - LEAD:
             tracked.last_at = deadline - LEAD
             self._lanes[job.kind].replan(tracked, now)
 
     def drop(self, job: JobRef) -> None:
-        """Forget a job whose watch is over, if it is known."""
+        """Remove a job whose watch is over, if it is known."""
         if tracked := self._jobs.pop(job, None):
             self._lanes[job.kind].forget(tracked)
 
     def nudge(self, job: JobRef, now: float) -> None:
-        """Look at a job before all others, no sooner than ``min_interval`` after the last look at it."""
+        """Poll a job before all others, no sooner than ``min_interval`` after its last poll."""
         if tracked := self._jobs.get(job):
             self._lanes[job.kind].nudge(tracked, now)
 
     def rely(self, job: JobRef, now: float, *, noticed: bool) -> None:
-        """Look at a job less often while notices of its changes come, and prove true; see :mod:`..webhook_claim`.
+        """Poll a job less often while notices of its changes come and prove true; see :mod:`..webhook_claim`.
 
-        Its gaps are about twice as long, and no longer than the longest: looks remain the net.
+        Its gaps become about twice as long, but no longer than the longest gap, so polls still find every change.
         """
         tracked = self._jobs.get(job)
         weight = UNNOTICED if noticed else 1.0
@@ -131,10 +133,10 @@ class Schedule:
             tracked.weight = weight
             self._lanes[job.kind].replan(tracked, now)
 
-    # -- looks --------------------------------------------------------------------------------------------------------
+    # -- polls --------------------------------------------------------------------------------------------------------
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> Poll | None:
-        """Give the look most worth a token of one of ``kinds``; it counts as sent. ``None`` when nothing is due."""
+        """Return the poll most worth a token of one of ``kinds`` and count it as sent; ``None`` if nothing is due."""
         queues = [queue for kind in kinds for queue in self._lanes[kind].due(now)]
         if not queues:
             return None
@@ -145,15 +147,15 @@ class Schedule:
         return poll
 
     def first_at(self, kind: JobKind, now: float) -> float:
-        """Give the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
+        """Return the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
         lane = self._lanes[kind]
         entry = lane.first(now)
         return math.inf if entry is None else max(lane.goes_at(entry), now)
 
     def pick_first(self, now: float, kinds: Collection[JobKind]) -> Poll | None:
-        """Give the first poll of a job of one of ``kinds``, due or not; it counts as sent. ``None`` for no such job.
+        """Return the first poll of a job of one of ``kinds``, due or not, and count it as sent; ``None`` without one.
 
-        This is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
+        It is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
         """
         for kind in kinds:
             lane = self._lanes[kind]
@@ -163,13 +165,13 @@ class Schedule:
         return None
 
     def next_at(self, now: float, kinds: Collection[JobKind]) -> float:
-        """Give the time, ``now`` at the earliest, at which :meth:`pick` finds a look; infinite for never."""
+        """Return the time, ``now`` at the earliest, at which :meth:`pick` finds a poll; infinite for never."""
         return min((self._lanes[kind].next_at(now) for kind in kinds), default=math.inf)
 
     def saw(
         self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
     ) -> None:
-        """Learn from a usable answer, whatever jobs it named, and plan the next looks at them."""
+        """Learn from a usable answer, whatever jobs it named, and plan the next polls of them."""
         if isinstance(poll, PagePoll):
             self._saw_page(poll, now, observations, next_cursor)
             return
@@ -184,7 +186,7 @@ class Schedule:
                 self._saw_one(about, observation, now)
 
     def missed(self, poll: Poll, now: float, retry_at: float) -> None:
-        """Note that no usable answer came: the same look is due again at ``retry_at``."""
+        """Plan the same poll again at ``retry_at``, because no usable answer came."""
         lane = self._lanes[poll.kind]
         if isinstance(poll, PagePoll):
             lane.missed_page(poll, now, retry_at)
@@ -192,18 +194,18 @@ class Schedule:
             lane.missed(tracked, now, retry_at)
 
     def refused(self, poll: PagePoll, now: float) -> None:
-        """Note that the service does not take a cursor: its jobs go back to the first page."""
+        """Move the jobs of a refused cursor back to the first page."""
         self._lanes[poll.kind].refused_page(poll, now)
 
-    # -- what can be told of it ---------------------------------------------------------------------------------------
+    # -- inspection ---------------------------------------------------------------------------------------------------
 
     def explain(
         self, job: JobRef, now: float, *, rates: Mapping[JobKind, float], tokens: float, idle_at: float = math.inf
     ) -> Explanation | None:
-        """Tell what is known of a job's next look; ``None`` when the job is not watched.
+        """Explain a job's next poll; return ``None`` when the job is not watched.
 
         ``rates`` are the requests/s of each kind that are allowed now, ``tokens`` what is left in the bucket. From
-        ``idle_at`` on they are idle, for jobs of this kind.
+        ``idle_at`` on the tokens are idle for jobs of this kind.
         """
         tracked = self._jobs.get(job)
         if tracked is None:
@@ -215,44 +217,44 @@ class Schedule:
     def expected_lag(self, now: float, rates: Mapping[JobKind, float]) -> float | None:
         """Estimate how late ends will be known, in seconds, at ``rates`` requests/s; ``None`` when nothing is watched.
 
-        A sample of the jobs speaks for all; see :mod:`.expected_lag`.
+        A sample of the jobs represents all; see :mod:`.expected_lag`.
         """
         for lane in self._lanes.values():
             lane.settle(now)
         delays = self._delays(rates)
         sample = islice(self._jobs.values(), None, None, len(self._jobs) // SAMPLE + 1)
         return mean_lag(
-            prospect(tracked, now, delays[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
+            forecast(tracked, now, delays[tracked.job.kind], self._policy, self._lifetimes) for tracked in sample
         )
 
-    def _delays(self, rates: Mapping[JobKind, float]) -> dict[JobKind, Queue]:
-        """Give how long a look of each kind waits for the budget: of its own kind, and the one that all share."""
+    def _delays(self, rates: Mapping[JobKind, float]) -> dict[JobKind, QueueDelay]:
+        """Return how long a poll of each kind waits for its own budget and the shared one."""
         due = {kind: lane.expected_due() for kind, lane in self._lanes.items()}
         shared = sum(due.values()) / max(rates.values())
         return {
-            kind: Queue(max(count / rates[kind], shared), self._lanes[kind].served_worth.worth)
+            kind: QueueDelay(max(count / rates[kind], shared), self._lanes[kind].served_worth.worth)
             for kind, count in due.items()
         }
 
     def due_now(self, now: float) -> int:
-        """Count the looks, at jobs and at pages, that are due."""
+        """Count the due polls, of jobs and of pages."""
         return sum(len(queue) for queue in self._queues_at(now, _ALL))
 
     def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
-        """Give by how many seconds the longest gap of anything due of ``kinds`` is exceeded, at most; 0 for none."""
+        """Return the most seconds by which the longest gap of a due entry of ``kinds`` is exceeded; 0 if it is not."""
         queues = self._queues_at(now, kinds)
         for queue in queues:
             queue.settle(now)
         return max(now - min((queue.late_since() for queue in queues), default=math.inf), 0.0)
 
     def _queues_at(self, now: float, kinds: Collection[JobKind]) -> list[PollQueue]:
-        """Give all queues of ``kinds``, in which what is due by ``now`` has become so."""
+        """Return all queues of ``kinds``, after moving what is due by ``now`` into their levels."""
         for kind in kinds:
             self._lanes[kind].due(now)
         return [queue for kind in kinds for queue in self._lanes[kind].queues]
 
     def due_at(self, job: JobRef) -> float:
-        """Give the time at which a job's next look is due, by itself or by its page; infinite while one flies."""
+        """Return when a job's next poll is due, by itself or by its page; infinite while one is in flight."""
         tracked = self._jobs.get(job)
         if tracked is None:
             return math.inf
@@ -260,12 +262,12 @@ class Schedule:
         return math.inf if entry.level in {IN_FLIGHT, COVERED} else entry.due_at
 
     def was_due_at(self, job: JobRef) -> float:
-        """Give the time at which the look at a job that flies came due; infinite where none does."""
+        """Return when the job's poll in flight came due; infinite if no poll is in flight."""
         tracked = self._jobs.get(job)
         return tracked.due_at if tracked is not None and tracked.level == IN_FLIGHT else math.inf
 
     def polls_by(self, job: JobRef, by: float) -> bool:
-        """Tell whether the last poll of a job before its watch times out is on the wire, or due until ``by``."""
+        """Return whether the last poll of a job before its watch times out is in flight, or due until ``by``."""
         tracked = self._jobs.get(job)
         if tracked is None:
             return False
@@ -275,14 +277,14 @@ class Schedule:
         return (tracked.urgent or tracked.last_at < math.inf) and entry.due_at <= by
 
     def is_over(self, job: JobRef) -> bool:
-        """Tell whether a list has told the end of a job, which a poll of the job is yet to confirm."""
+        """Return whether a list has reported the end of a job, which a poll of the job must still confirm."""
         tracked = self._jobs.get(job)
         return tracked is not None and tracked.over
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _choose(self, queues: list[PollQueue], now: float) -> Entry:
-        """Take the greatest worth, and when there is a choice every so often what was first found late."""
+        """Return the entry of greatest worth or, when there is a choice, every so often the first found late."""
         self._turn += 1
         if self._turn % self._guard == 0 and (late := self._latest(queues)):
             return late
@@ -296,7 +298,7 @@ class Schedule:
         return entry
 
     def _latest(self, queues: list[PollQueue]) -> Entry | None:
-        """Give the entry that was first found late, or the page on which such a job is likely to be met."""
+        """Return the entry that was first found late, or the page on which such a job is likely to be found."""
         _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
         if isinstance(entry, TrackedJob) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
@@ -325,7 +327,7 @@ class Schedule:
     def _learn_page(
         self, observations: Collection[Observation], now: float
     ) -> tuple[list[TrackedJob], list[TrackedJob]]:
-        """Give the watched jobs that a page showed alive, and those that it showed over."""
+        """Return the watched jobs that a page showed alive, and those that it showed over."""
         alive, ended = [], []
         jobs, lifetimes = self._jobs, self._lifetimes
         for seen in observations:
@@ -342,5 +344,5 @@ class Schedule:
 
 
 def _rank(entry: Entry, now: float) -> tuple[bool, float]:
-    """Compare by worth: rungs are of another height in each agenda."""
+    """Return a key to compare entries by worth: levels stand for different worths in each queue."""
     return entry.level == TOP, entry.worth_at(now)

@@ -1,4 +1,4 @@
-"""The walk through one service's list: which pages there are, and which jobs each of them answers for."""
+"""The sweep through one service's list: which pages there are, and which jobs each of them answers for."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Final
 from ...models.job import JobKind
 from ..policy import PollPolicy
 from .entry import COVERED, IN_FLIGHT, REMOVED, PagePoll
-from .page import CHANCE, GETS, LIKELY, SLIM, PageEntry, PageMembers
+from .page import CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMembers
 from .poll_queue import PollQueue
 from .tracked_job import TrackedJob
 
 LEARNING: Final = 0.2
-"""The weight of the newest look in what is learned of a list."""
-BARE: Final = 0.05
-"""What a status is worth, as a share of that of a look at the job, on a list that tells no progress and no result."""
+"""The weight of the newest poll in what is learned of a list."""
+BARE_WEIGHT: Final = 0.05
+"""The worth of a status on a list that shows no progress and no result, as a share of that of a poll of the job."""
 LONGEST_PAUSE: Final = 300.0
-"""Seconds until a list that does not answer is tried again, or a job looked for that it did not show, at most."""
+"""Seconds until a failing list is tried again, or a missing job is expected on it again, at most."""
 FIRST_PAUSE: Final = 4.0
-"""Seconds until a job is looked for again that the list did not show; each further time it is so many times longer."""
-HOPE: Final = 0.125
-"""How far cursors are trusted, at least, when jobs are looked for again."""
-FRONTIER_PATIENCE: Final = 0.05
-"""Seconds before and after the time at which the next cursor of a long walk should arrive: other looks wait for it."""
+"""Seconds until a missing job is expected on the list again; each further pause is so many times longer."""
+LEAST_TRUST: Final = 0.125
+"""How far cursors are trusted, at least, when missing jobs are expected again."""
+FRONTIER_MARGIN: Final = 0.05
+"""Seconds before and after the expected arrival of a long sweep's next cursor, in which other polls wait for it."""
 
 
 class Sweep:
@@ -36,8 +36,8 @@ class Sweep:
         "_chance",
         "_changed",
         "_count",
-        "_depth",
-        "_flight",
+        "_cursor_trust",
+        "_flight_time",
         "_frontier",
         "_frontier_at",
         "_gets",
@@ -53,25 +53,25 @@ class Sweep:
     def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False, gets: float = GETS) -> None:
         self.kind = kind
         self.size = size
-        self._weight = BARE if bare else 1.0
+        self._weight = BARE_WEIGHT if bare else 1.0
         self._gets = gets
         self.queue = PollQueue(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
         self._pages: dict[str | None, PageEntry] = {}
         self._changed: dict[PageEntry, None] = {}
         self._chance = CHANCE
-        """That a new job is met on the first page."""
-        self._depth = 1.0
+        """The chance that a new job is found on the first page."""
+        self._cursor_trust = 1.0
         """How far cursors are trusted: halved when one is refused."""
         self._retries: list[tuple[float, int, list[TrackedJob]]] = []
-        """Jobs that were not found, and when they are to be looked for again: lists lag, and fail for a while."""
+        """Jobs that were not found, and when they are expected again: lists lag, and fail for a while."""
         self._count = 0
         self._frontier: PageEntry | None = None
-        """The page on the wire whose answer names the cursor that many more jobs wait for."""
+        """The page in flight whose answer names the cursor that many more jobs wait for."""
         self._frontier_at = -math.inf
-        """When it was sent."""
-        self._flight = 0.0
-        """Seconds until such a page arrives, learned."""
+        """When the frontier's poll was sent."""
+        self._flight_time = 0.0
+        """Seconds until such an answer arrives, learned."""
 
     def presume(self, job: TrackedJob, now: float) -> None:
         """Expect a new job on the first page."""
@@ -80,29 +80,29 @@ class Sweep:
         self._touch(page)
 
     def retry(self, now: float) -> None:
-        """Expect those on the first page again who were not found some time ago, and are still on their own."""
+        """Expect on the first page again the jobs that were not found some time ago and still have no page."""
         while self._retries and self._retries[0][0] <= now:
             page = self._first(now)
             for job in heapq.heappop(self._retries)[2]:
                 if job.group is None and job.level not in {COVERED, REMOVED}:
                     page.expected.add(job)
             self._touch(page)
-            self._depth = max(self._depth, HOPE)
+            self._cursor_trust = max(self._cursor_trust, LEAST_TRUST)
 
     def leave(self, job: TrackedJob) -> None:
-        """Let a job go that is watched no more."""
+        """Remove a job that is no longer watched."""
         if job.group is not None:
             page = job.group.page
             job.group.discard(job)
             self._touch(page)
 
     def polled(self, job: TrackedJob) -> None:
-        """Note that a look at a job was sent or has landed: where a page has few jobs, that changes its worth."""
+        """Note that a poll of a job was sent or answered: on a page with few jobs this changes the page's worth."""
         if job.group is not None and (job.group.known or job.group.page.extra):
             self._changed[job.group.page] = None
 
     def sent(self, page: PageEntry, now: float) -> None:
-        """Note that a page is about to be sent; it is the last poll of the jobs on it whose watches time out by now."""
+        """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
         if page.last_at <= now:
             for job in page.members():
                 if job.last_at <= now:
@@ -111,39 +111,39 @@ class Sweep:
             self._frontier, self._frontier_at = page, now
 
     def yields_until(self, at: float) -> float:
-        """Give the time, ``at`` at the earliest, at which another look does not hold up a long walk.
+        """Return the time, ``at`` at the earliest, at which another poll does not delay a long sweep.
 
-        A list is walked one cursor after the other, so with thousands yet to be met the next page is worth more than
-        what else there is, and a token that is spent just before it is known keeps it for the time of one more token.
+        A list is swept one cursor after the other. With thousands of jobs yet to be found, the next page is worth more
+        than any other poll. A token spent just before its cursor arrives delays it by the time of one more token.
         """
-        if self._frontier is None or not self._flight:
+        if self._frontier is None or not self._flight_time:
             return at
-        patience = min(FRONTIER_PATIENCE, self._flight / 2.0)
-        arrives_at = self._frontier_at + self._flight
-        return arrives_at + patience if arrives_at - patience <= at < arrives_at + patience else at
+        margin = min(FRONTIER_MARGIN, self._flight_time / 2.0)
+        arrives_at = self._frontier_at + self._flight_time
+        return arrives_at + margin if arrives_at - margin <= at < arrives_at + margin else at
 
-    def to_be_met(self) -> int:
+    def likely_on_pages(self) -> int:
         """Count the jobs that pages are likely to show before their own turn comes."""
-        drifts = (page.expected for page in self._pages.values())
-        return sum(len(drift.members) for drift in drifts if drift.chance >= LIKELY)
+        groups = (page.expected for page in self._pages.values())
+        return sum(len(group.members) for group in groups if group.chance >= LIKELY)
 
     def settle(self, now: float) -> list[TrackedJob]:
-        """Work out when the pages are due whose members have changed.
+        """Plan the pages whose members have changed.
 
-        Give the jobs that are to be looked at by themselves besides: those for which a page is hardly worth its cost.
+        Return the jobs that are to be polled by themselves as well, because their page is hardly worth its cost.
         """
         if not self._changed:
             return []
-        aside: list[TrackedJob] = []
+        singly: list[TrackedJob] = []
         for page in self._changed:
             if not page and page.level != IN_FLIGHT:
                 self._remove(page)
             elif page.level != IN_FLIGHT:
                 self._plan(page, now)
                 if page.extra:
-                    aside += page.known.members
+                    singly += page.known.members
         self._changed.clear()
-        return aside
+        return singly
 
     def read(
         self,
@@ -153,59 +153,59 @@ class Sweep:
         cursor: str | None,
         now: float,
     ) -> list[TrackedJob]:
-        """Learn what a page showed and what it names as its successor; give the jobs that no page answers for now."""
+        """Learn what a page showed and which cursor comes next; return the jobs that no page answers for now."""
         page = self._landed(poll, now)
         page.read = True
         page.failures, page.seen_at, page.not_before = 0, now, now
-        was, drift = len(page.known.members), page.asked
-        expected = min(len(drift.members), page.room)
-        known, kept = page.known, 0
+        known_before, group = len(page.known.members), page.sought
+        expected = min(len(group.members), page.room)
+        known, stayed = page.known, 0
         for job in ended:
-            kept += job.group is known
+            stayed += job.group is known
             self.leave(job)
         for job in alive:
             job.misses = 0
             if job.group is known:
-                kept += 1
+                stayed += 1
             else:
                 before = None if job.group is None else job.group.page
                 known.add(job)
                 if before is not None:
                     self._touch(before)
-        hits = len(alive) + len(ended) - kept
-        if was:
-            page.keeps += LEARNING * (kept / was - page.keeps)
+        hits = len(alive) + len(ended) - stayed
+        if known_before:
+            page.stay_share += LEARNING * (stayed / known_before - page.stay_share)
         if poll.cursor is not None:
-            self._depth = min(1.0, self._depth * 2.0)
+            self._cursor_trust = min(1.0, self._cursor_trust * 2.0)
         elif expected:
             weight = min(expected, 10) / 10 * LEARNING
             self._chance += weight * (min(hits / expected, 1.0) - self._chance)
-        missing = [] if kept == was else [job for job in known.members if job.seen_at != now]
+        missing = [] if stayed == known_before else [job for job in known.members if job.seen_at != now]
         page.settled = True
-        self._move_on(page, missing, cursor, now, found=hits / expected if expected else drift.chance)
+        self._advance(page, missing, cursor, now, found=hits / expected if expected else group.chance)
         self._changed[page] = None
         return missing
 
     def missed(self, poll: PagePoll, now: float, retry_at: float) -> list[TrackedJob]:
-        """Do without a page for a while; give the jobs that are on their own now."""
+        """Delay a page that failed; return the jobs that no page answers for now."""
         page = self._landed(poll, now)
         page.failures += 1
         page.not_before = max(retry_at, now + min(2.0 ** min(page.failures, 9), LONGEST_PAUSE))
         unassigned = list(page.known.members)
-        for job in [*page.asked.members, *unassigned]:
+        for job in [*page.sought.members, *unassigned]:
             page.expected.add(job)
         self._changed[page] = None
         return unassigned
 
     def refused(self, poll: PagePoll, now: float) -> list[TrackedJob]:
-        """Give up a cursor: its jobs are looked for from the first page on, and on their own meanwhile."""
+        """Give up a refused cursor: its jobs are expected on the first page, and polled by themselves meanwhile."""
         if poll.cursor is None:
             return self.missed(poll, now, now + LONGEST_PAUSE)
         page = self._landed(poll, now)
-        self._depth /= 2.0
+        self._cursor_trust /= 2.0
         first = self._first(now)
         unassigned = list(page.known.members)
-        for job in [*unassigned, *page.asked.members, *page.expected.members]:
+        for job in [*unassigned, *page.sought.members, *page.expected.members]:
             first.expected.add(job)
         self._remove(page)
         self._changed[first] = None
@@ -233,50 +233,50 @@ class Sweep:
             page = self._pages[poll.cursor] = self._new(poll.cursor, now)
         if page is self._frontier:
             flight = now - self._frontier_at
-            self._flight += LEARNING * (flight - self._flight) if self._flight else flight
+            self._flight_time += LEARNING * (flight - self._flight_time) if self._flight_time else flight
             self._frontier = None
         if page.level == IN_FLIGHT:
             self.queue.remove(page)
         return page
 
-    def _move_on(
+    def _advance(
         self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float, *, found: float
     ) -> None:
-        """What was not on the page is on the next one, if there is one worth going to."""
-        drift = page.asked
-        page.asked = page.expected
+        """Expect what was not on the page on the next one, if that one is worth a poll."""
+        group = page.sought
+        page.sought = page.expected
         if page.cursor is None:
             page.expected.chance = self._chance
-        drift.walked.add(page.cursor)
-        ends = cursor is None or cursor in drift.walked
-        drift.chance = (drift.chance + min(found, 1.0)) / 2.0
-        drift.chance = min(drift.chance, self._depth)
-        if ends or drift.chance * min(len(drift.members), self.size) < SLIM:
-            self._dissolve(drift, now)
+        group.visited.add(page.cursor)
+        ends = cursor is None or cursor in group.visited
+        group.chance = (group.chance + min(found, 1.0)) / 2.0
+        group.chance = min(group.chance, self._cursor_trust)
+        if ends or group.chance * min(len(group.members), self.size) < LEAST_EXPECTED:
+            self._dissolve(group, now)
         if ends:
             for job in missing:
                 page.known.discard(job)
-            self._lose(missing, now)
+            self._retry_later(missing, now)
             return
-        next_page = self._follow(page, cursor, now, wanted=bool(missing or drift.members))
+        next_page = self._next_page(page, cursor, now, wanted=bool(missing or group.members))
         if next_page is None or next_page is page:
-            self._dissolve(drift, now)
+            self._dissolve(group, now)
             return
-        if not (missing or drift.members):
+        if not (missing or group.members):
             return
         next_page = self._with_room(next_page)
         for job in missing:
-            drift.add(job)
+            group.add(job)
         other = next_page.expected
-        if len(other.members) > len(drift.members):
-            drift, other = other, drift
+        if len(other.members) > len(group.members):
+            group, other = other, group
         for job in list(other.members):
-            drift.add(job)
-        drift.page, next_page.expected = next_page, drift
+            group.add(job)
+        group.page, next_page.expected = next_page, group
         self._changed[next_page] = None
 
-    def _follow(self, page: PageEntry, cursor: str | None, now: float, *, wanted: bool) -> PageEntry | None:
-        """Give the page that comes after: the known one under its newest cursor, or a new one if it is wanted."""
+    def _next_page(self, page: PageEntry, cursor: str | None, now: float, *, wanted: bool) -> PageEntry | None:
+        """Return the page that comes next: the known one under its newest cursor, or a new one if it is wanted."""
         known = self._pages.get(cursor)
         if known is None:
             known = page.next_page
@@ -299,15 +299,15 @@ class Sweep:
         return known
 
     def _dissolve(self, group: PageMembers, now: float) -> None:
-        """Leave those to themselves who were not found."""
+        """Release the jobs of a group that were not found."""
         jobs = list(group.members)
         group.members = {}
         for job in jobs:
             job.group = None
-        self._lose(jobs, now)
+        self._retry_later(jobs, now)
 
-    def _lose(self, jobs: list[TrackedJob], now: float) -> None:
-        """Note when to look for jobs again that are on their own from now on."""
+    def _retry_later(self, jobs: list[TrackedJob], now: float) -> None:
+        """Set when to expect jobs on the list again that have no page from now on."""
         if not jobs:
             return
         for job in jobs:
@@ -336,9 +336,10 @@ class Sweep:
         self.queue.put(page, max(at, earliest))
 
     def _with_room(self, page: PageEntry) -> PageEntry:
-        """Give the first page from here on that has room for more than the jobs that were on it.
+        """Return the first page from here on that has room for more than its known jobs.
 
-        A page that was given up is still named by its predecessor until that is read anew: it leads nowhere.
+        The predecessor of a page that was given up still names it until that predecessor is read anew. Such a page
+        leads nowhere.
         """
         passed = {page}
         while page.full and (following := page.next_page) is not None and following not in passed:

@@ -1,10 +1,10 @@
-"""A timer wheel: what is put in for a time comes out in the order of times, however much there is.
+"""A timer wheel: items come out in the order of their times, however many there are (strictly, a calendar queue).
 
-A list a tick, sorted when the tick comes to hand, and a heap for what is put into ticks that have. A hundred thousand
-items that wait cost nothing until their tick comes, and a pointer each; a heap of all would touch a dozen of them for
-each that comes out. Of the same time, who was put in first comes out first.
+Each tick has a list, which is sorted when the tick becomes current. A heap holds what is added to the current tick or
+an earlier one. A hundred thousand waiting items cost a pointer each, and no work until their tick comes; one heap of
+all would touch a dozen of them for each that comes out. Of items with the same time, the first added comes out first.
 
-What is in it may turn stale, and is then passed over: the wheel asks when its turn comes.
+An item may become stale, and is then skipped: the wheel checks it when its turn comes.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ TICKS: Final = 16.0
 
 
 class TimerWheel(Generic[T]):
-    """Items of one sort."""
+    """Items of one type, each with a time."""
 
-    __slots__ = ("_at_hand", "_ats", "_count", "_early", "_is_live", "_tick", "_ticks", "_time_of", "_waiting")
+    __slots__ = ("_count", "_current", "_current_ats", "_early", "_is_live", "_tick", "_ticks", "_time_of", "_waiting")
 
     def __init__(self, time_of: Callable[[T], float], is_live: Callable[[float, T], bool]) -> None:
         """Begin empty.
 
-        ``time_of(item)`` gives the time for which an item was put in last; ``is_live(at, item)`` tells of one that was
-        put in for ``at`` whether it still counts.
+        ``time_of(item)`` gives the time of the item's latest :meth:`put`. ``is_live(at, item)`` gives whether an item
+        that was added for ``at`` still counts.
         """
         self._time_of = time_of
         self._is_live = is_live
         self._waiting: dict[int, list[T]] = {}
         self._ticks: list[int] = []
-        self._at_hand: list[T] = []
-        """The tick at hand, the last first."""
-        self._ats: list[float] = []
-        """Their times."""
+        self._current: list[T] = []
+        """The items of the current tick, the last first."""
+        self._current_ats: list[float] = []
+        """The times of those items."""
         self._tick: float = -math.inf
         self._early: list[tuple[float, int, T]] = []
-        """What was put into that tick, or an earlier one, since."""
+        """What was added to that tick, or an earlier one, since it became current."""
         self._count = 0
 
     def __bool__(self) -> bool:
-        return bool(self._at_hand or self._ticks or self._early)
+        return bool(self._current or self._ticks or self._early)
 
     def put(self, at: float, item: T) -> None:
-        """Have an item come out at ``at``, a finite time, 0 or later, which its ``time_of`` tells too."""
+        """Add an item to come out at ``at``: a finite time, 0 or later, and the one that ``time_of`` gives for it."""
         tick = int(at * TICKS)
         if tick <= self._tick:
             self._count += 1
@@ -63,45 +63,45 @@ class TimerWheel(Generic[T]):
             waiting.append(item)
 
     def first_at(self, by: float = math.inf) -> float:
-        """Give the time of the first that counts, if that is ``by`` then; else any later one."""
+        """Return the time of the first live item if it is ``by`` or earlier; else any later time."""
         early, is_live = self._early, self._is_live
         while early and not is_live(early[0][0], early[0][2]):
             heapq.heappop(early)
         early_at = early[0][0] if early else math.inf
         while True:
-            at_hand, ats = self._at_hand, self._ats
-            while at_hand:
+            current, ats = self._current, self._current_ats
+            while current:
                 at = ats[-1]
-                if is_live(at, at_hand[-1]):
+                if is_live(at, current[-1]):
                     return at if at < early_at else early_at
-                at_hand.pop()
+                current.pop()
                 ats.pop()
             if not self._ticks or self._ticks[0] > TICKS * min(by, early_at):
                 return early_at
-            self._turn()
+            self._advance()
 
     def due(self, by: float) -> Iterator[T]:
-        """Take out one after the other what counts and comes out by ``by``, a finite time.
+        """Remove and yield one after the other the live items with times up to ``by``, a finite time.
 
-        Whoever takes an item sees to it that it no longer counts for that time before the next one is asked for.
+        A caller that takes an item makes sure that it no longer counts for that time before it asks for the next one.
         """
         is_live = self._is_live
         while (first_at := self.first_at(by)) <= by:
-            at_hand, ats = self._at_hand, self._ats
+            current, ats = self._current, self._current_ats
             if self._early:
                 if ats and ats[-1] == first_at:
                     ats.pop()
-                    yield at_hand.pop()
+                    yield current.pop()
                 else:
                     yield heapq.heappop(self._early)[2]
                 continue
-            while at_hand and ats[-1] <= by and not self._early:
-                at, item = ats.pop(), at_hand.pop()
+            while current and ats[-1] <= by and not self._early:
+                at, item = ats.pop(), current.pop()
                 if is_live(at, item):
                     yield item
 
     def sweep(self) -> None:
-        """Be rid of what is stale, wherever it waits."""
+        """Remove what is stale, wherever it waits."""
         is_live, time_of = self._is_live, self._time_of
         waiting = {
             tick: [item for item in items if tick <= (at := time_of(item)) * TICKS < tick + 1 and is_live(at, item)]
@@ -109,25 +109,25 @@ class TimerWheel(Generic[T]):
         }
         self._waiting = {tick: items for tick, items in waiting.items() if items}
         self._ticks = sorted(self._waiting)
-        live = [(at, item) for at, item in zip(self._ats, self._at_hand, strict=True) if is_live(at, item)]
-        self._ats, self._at_hand = [at for at, _ in live], [item for _, item in live]
+        live = [(at, item) for at, item in zip(self._current_ats, self._current, strict=True) if is_live(at, item)]
+        self._current_ats, self._current = [at for at, _ in live], [item for _, item in live]
         self._early = [one for one in self._early if is_live(one[0], one[2])]
         heapq.heapify(self._early)
 
     def clear(self) -> None:
-        """Be rid of everything."""
+        """Remove everything."""
         self._waiting.clear()
         self._ticks.clear()
-        self._at_hand, self._ats = [], []
+        self._current, self._current_ats = [], []
         self._early.clear()
 
-    def _turn(self) -> None:
-        """Bring the next tick to hand, where nothing is left of those before; without what was put in again since."""
+    def _advance(self) -> None:
+        """Make the next tick current, once the last one is used up; items put again for another time are left out."""
         self._tick = tick = heapq.heappop(self._ticks)
         items = self._waiting.pop(tick)
         items.sort(key=self._time_of)
         ats = list(map(self._time_of, items))
         begin, end = bisect_left(ats, tick / TICKS), bisect_left(ats, (tick + 1) / TICKS)
-        self._at_hand, self._ats = items[begin:end], ats[begin:end]
-        self._at_hand.reverse()
-        self._ats.reverse()
+        self._current, self._current_ats = items[begin:end], ats[begin:end]
+        self._current.reverse()
+        self._current_ats.reverse()
