@@ -175,22 +175,22 @@ def test_the_budget_and_the_lag(page: Page) -> None:
         page.until(lambda: "of 10 requests/s" in page.text("#used"))
         assert page.texts("#notes li") == [
             "The video service has been down for 1 min 5 s.",
-            "The budget is too small for these jobs: looks are late by 30 s.",
+            "The budget is too small for these jobs: polls are late by 30 s.",
         ]
 
 
 def test_a_401_asks_for_the_token(page: Page) -> None:
     """Only a 401 asks for a token; a wrong one asks again; the right one is kept in the tab and nowhere else."""
     with stage(page, token="open-sesame") as scene:
-        page.until(lambda: "asks who you are" in page.text("#door"))
+        page.until(lambda: "asks who you are" in page.text("#login"))
         assert scene.heard == [None]
         page.type("#token", "wrong\n")
-        page.until(lambda: "was refused" in page.text("#door"))
+        page.until(lambda: "was refused" in page.text("#login"))
         assert page.window.execute_script("return sessionStorage.length") == 0
         page.type("#token", "open-sesame\n")
         page.until(lambda: page.text("#line") == "live")
         assert scene.heard == [None, "Bearer wrong", "Bearer open-sesame"]
-        assert page.texts("#door") == []
+        assert page.texts("#login") == []
         page.window.refresh()
         page.until(lambda: page.text("#line") == "live")
         assert scene.heard[3:] == ["Bearer open-sesame"]

@@ -24,11 +24,11 @@ def test_an_id_says_what_was_told_of_each_job() -> None:
     """Whoever reads it, in this process or another, goes on from there."""
     told = DeliveredMarks.read([A, B], None)
     assert told.open == [A, B]
-    first = told.tell(RUNNING)
+    first = told.record(RUNNING)
     again = DeliveredMarks.read([A, B], first)
-    assert again.tell(attrs.evolve(RUNNING, updated_at=2.0, expected_end=9.0)) is None
-    assert again.tell(attrs.evolve(RUNNING, job=B)) is not None
-    last = again.tell(ENDED)
+    assert again.record(attrs.evolve(RUNNING, updated_at=2.0, expected_end=9.0)) is None
+    assert again.record(attrs.evolve(RUNNING, job=B)) is not None
+    last = again.record(ENDED)
     assert DeliveredMarks.read([A, B], last).open == [B]
 
 
@@ -38,7 +38,7 @@ def test_an_id_says_what_was_told_of_each_job() -> None:
 def test_an_id_that_is_none_tells_nothing(event_id: str) -> None:
     """It comes from outside: everything is told anew then."""
     assert DeliveredMarks.read([A, B], event_id).open == [A, B]
-    assert DeliveredMarks.read([A, B], event_id).tell(RUNNING) == DeliveredMarks.read([A, B], None).tell(RUNNING)
+    assert DeliveredMarks.read([A, B], event_id).record(RUNNING) == DeliveredMarks.read([A, B], None).record(RUNNING)
 
 
 @virtual
@@ -48,7 +48,7 @@ async def test_a_slow_reader_is_given_the_newest_of_each_subject() -> None:
     for number in range(1000):
         queue.put("even" if number % 2 == 0 else "odd", number)
     queue.close()
-    assert [letter async for letter in queue.letters()] == [998, 999]
+    assert [letter async for letter in queue.items()] == [998, 999]
 
 
 @virtual
@@ -57,7 +57,7 @@ async def test_silence_is_broken_by_heartbeats() -> None:
     queue, read = ConflatingQueue[str](heartbeat=10.0), []
 
     async def reader() -> None:
-        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in queue.letters()])
+        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in queue.items()])
 
     task, began = asyncio.create_task(reader()), asyncio.get_running_loop().time()
     await asyncio.sleep(15.0)

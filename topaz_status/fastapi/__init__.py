@@ -13,8 +13,8 @@
 One client for each app (:mod:`.lifespan`), statuses and outcomes as response models
 (:mod:`topaz_status.models.pydantic_schema`), routes for a status, a long poll and server-sent events (:mod:`.router`),
 errors as problem details (:mod:`.problems`), a receiver of webhooks (:mod:`.webhooks`), a live page
-(:mod:`.live_page`). Whoever waits is let go of when its client leaves (:mod:`.waiting`), or when the process is told to
-end (:mod:`.signals`).
+(:mod:`.live_page`). A waiting handler ends when its client disconnects (:mod:`.waiting`), or when a signal asks the
+process to end (:mod:`.signals`).
 """
 
 from __future__ import annotations

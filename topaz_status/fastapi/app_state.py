@@ -1,4 +1,4 @@
-"""The lobby of an app: its one client, and everybody who waits there for news of a job."""
+"""The state of one app: its client, and the requests that wait there for a change of a job."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from .problems import RETRY_AFTER, Problem
 
 @attrs.define(eq=False)
 class AppState:
-    """Who waits at one app: open streams, long polls, handlers in :func:`.wait_or_disconnect`.
+    """The client of one app and its waiting requests: streams, long polls, handlers in :func:`.wait_or_disconnect`.
 
-    Each of them leaves a way to be told that the server is going away, by which it ends at once.
+    Each waiting request registers a callback. The callback ends the request at once when the server is going away.
     """
 
     client: StatusClient
     _ends: dict[object, Callable[[], None]] = attrs.field(factory=dict, init=False)
-    boards: dict[int, OverviewBroadcaster] = attrs.field(factory=dict, init=False)
-    """The whole fleet, by how much of it is shown."""
+    broadcasters: dict[int, OverviewBroadcaster] = attrs.field(factory=dict, init=False)
+    """Broadcasters of the overview, by the most jobs each shows."""
     operator: Operator = attrs.field(factory=Operator, init=False)
     closing: bool = attrs.field(default=False, init=False)
     """True once the server is going away."""
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of requests that wait."""
         return len(self._ends)
 
     @contextlib.contextmanager
     def wait(self, end: Callable[[], None], *, most: int | None = None) -> Iterator[None]:
-        """Wait here, as one of at most ``most``; ``end`` is called when the server goes away, now if it does already.
+        """Count as a waiting request while inside; there are at most ``most``.
+
+        ``end`` is called when the server goes away, or at once if it is going away already.
 
         Raises:
-            Problem: 503, there are so many already.
+            Problem: 503, ``most`` requests wait already.
         """
         if most is not None and self.waiting >= most:
             text = f"{self.waiting} requests wait here already, and no more than {most} may"
@@ -53,7 +55,7 @@ class AppState:
             del self._ends[key]
 
     def close(self) -> None:
-        """Tell everybody to end, and whoever comes later."""
+        """End every waiting request, and every later one at once."""
         self.closing = True
         for end in list(self._ends.values()):
             end()

@@ -1,4 +1,4 @@
-"""The whole fleet on any number of streams: looked over once, whoever looks on."""
+"""The overview of all watches, on any number of streams: read once for all viewers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .conflating_queue import ConflatingQueue
 from .sse_events import as_json, status_event
 
 OVERVIEW_STEP: Final = 0.5
-"""Seconds between two looks over the fleet; a job that came and went in between is not told."""
+"""Seconds between two reads of the overview. A job that started and ended in between is not reported."""
 STATS_EVERY: Final = 4
-"""Looks over the fleet between two reports of the numbers: every 2 s."""
+"""Reads of the overview for each report of the statistics: every 2 s."""
 
 
 @attrs.define(eq=False)
 class OverviewBroadcaster:
-    """Tells its viewers each change of each job, and the numbers; it works only while somebody looks on.
+    """Sends its viewers each change of each job, and the statistics. It runs only while there are viewers.
 
-    A viewer hears of all jobs at first, and then of what changes.
+    A viewer first receives all jobs, then only changes.
     """
 
     _client: StatusClient
@@ -38,11 +38,11 @@ class OverviewBroadcaster:
 
     @contextlib.contextmanager
     def show(self, viewer: ConflatingQueue[ServerSentEvent]) -> Iterator[None]:
-        """Tell a viewer while inside."""
+        """Send events to a viewer while inside."""
         if self._fleet is None:
             self._fleet = self._client.fleet(limit=self._limit)
-            self._task = asyncio.create_task(self._run(self._fleet), name="topaz_status board")
-        self._tell(self._fleet.changes())
+            self._task = asyncio.create_task(self._run(self._fleet), name="topaz_status overview")
+        self._send(self._fleet.changes())
         self._viewers.add(viewer)
         viewer.put(Stats, self._stats())
         for view in self._fleet.now():
@@ -51,9 +51,9 @@ class OverviewBroadcaster:
             yield
         finally:
             self._viewers.discard(viewer)
-            self._rest()
+            self._stop_if_idle()
 
-    def _rest(self) -> None:
+    def _stop_if_idle(self) -> None:
         if not self._viewers and self._task is not None:
             self._task.cancel()
             self._task = self._fleet = None
@@ -63,15 +63,15 @@ class OverviewBroadcaster:
         while True:
             await pause(OVERVIEW_STEP)
             step += 1
-            self._tell(fleet.changes())
+            self._send(fleet.changes())
             if step % STATS_EVERY == 0:
-                numbers = self._stats()
+                stats = self._stats()
                 for viewer in self._viewers:
-                    viewer.put(Stats, numbers)
+                    viewer.put(Stats, stats)
 
-    def _tell(self, views: list[View]) -> None:
+    def _send(self, views: list[View]) -> None:
         for view in views:
-            event = status_event(view)  # written once for all
+            event = status_event(view)  # encoded once for all viewers
             for viewer in self._viewers:
                 viewer.put(view.job, event)
 

@@ -1,4 +1,4 @@
-"""What one stream has yet to send."""
+"""The queue of what one stream has yet to send."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class ConflatingQueue(Generic[T]):
-    """The newest letter about each subject, for a reader who may be slow: never more than there are subjects."""
+    """Holds the latest item of each key, for a reader that may be slow: never more items than keys."""
 
     heartbeat: float
-    """Seconds of silence after which the reader is given ``None``, to show that the stream is alive."""
-    _letters: dict[object, T] = attrs.field(factory=dict, init=False)
+    """Seconds without an item after which the reader gets ``None``, to show that the stream is alive."""
+    _items: dict[object, T] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
-    _news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _changed: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
-    def put(self, about: object, letter: T) -> None:
-        """Leave a letter; it takes the place of one about the same that has not been read."""
-        self._letters[about] = letter
-        self._news.set()
+    def put(self, key: object, item: T) -> None:
+        """Add an item; it replaces an unread one of the same key."""
+        self._items[key] = item
+        self._changed.set()
 
     def close(self) -> None:
-        """There will be no more: the reader ends when what is there has been read."""
+        """Close the queue: the reader ends once it has read the remaining items."""
         self._closed = True
-        self._news.set()
+        self._changed.set()
 
-    async def letters(self) -> AsyncIterator[T | None]:
-        """Give the letters as they come."""
+    async def items(self) -> AsyncIterator[T | None]:
+        """Yield the items as they come, and ``None`` after each silence of ``heartbeat`` seconds."""
         while True:
-            while self._letters:
-                yield self._letters.pop(next(iter(self._letters)))
+            while self._items:
+                yield self._items.pop(next(iter(self._items)))
             if self._closed:
                 return
-            self._news.clear()
+            self._changed.clear()
             try:
                 async with asyncio.timeout(self.heartbeat):
-                    await self._news.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 yield None

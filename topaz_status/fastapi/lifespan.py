@@ -1,4 +1,4 @@
-"""One client for each app: opened with the app, closed with it, and found by every handler.
+"""One client for each app: it opens and closes with the app, and every handler can get it.
 
 ::
 
@@ -37,15 +37,15 @@ def status_lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Make a lifespan that opens one client for the app: ``FastAPI(lifespan=status_lifespan(rate=20))``.
 
-    The client is there before the app's own lifespan begins and until it has ended. When the process is told to end,
-    by SIGTERM or SIGINT, streams and long polls end by themselves, so that the server's wait for its connections is
-    over at once, with or without a limit of its own. A server that ends in another way (from a thread that is not the
-    main one, by a flag) is to call :func:`end_streams` first.
+    The client opens before the app's own lifespan begins and closes after it has ended. On SIGTERM or SIGINT, streams
+    and long polls end by themselves. So the server's wait for its connections is over at once, with or without a limit
+    of its own. A server that is stopped in another way must call :func:`end_streams` first. Examples are a server that
+    runs in a thread other than the main one, and one that is stopped by a flag.
 
     Args:
         factory: makes the client each time the app starts; by default :class:`StatusClient`.
-        inner: the app's own lifespan; the state it yields is the app's.
-        settings: what ``factory`` is called with; what is not there comes from the environment, as always.
+        inner: the app's own lifespan; the state that it yields becomes part of the app's state.
+        settings: keyword arguments of ``factory``; settings that are left out come from the environment, as always.
     """
 
     @asynccontextmanager
@@ -74,10 +74,10 @@ async def _inner(lifespan: Lifespan | None, app: FastAPI) -> AsyncIterator[Mappi
 
 
 def app_state_of(where: HTTPConnection | FastAPI) -> AppState:
-    """The lobby of an app, or of the one that serves a request, or in which that is mounted.
+    """Return the state of an app, of the app that serves a request, or of the app in which that one is mounted.
 
     Raises:
-        ConfigurationError: the app's lifespan is another, or has not begun.
+        ConfigurationError: the app has another lifespan, or its lifespan has not begun.
     """
     states = (where.state,) if isinstance(where, FastAPI) else (where.app.state, where.state)
     for state in states:
@@ -87,7 +87,7 @@ def app_state_of(where: HTTPConnection | FastAPI) -> AppState:
 
 
 def client_of(where: HTTPConnection | FastAPI) -> StatusClient:
-    """The client of an app, or of the one that serves a request: for what is no handler, such as an inner lifespan.
+    """Return the client of an app, or of the app that serves a request; for code outside handlers (an inner lifespan).
 
     Raises:
         ConfigurationError: as for :func:`app_state_of`.
@@ -99,19 +99,19 @@ Reported = Annotated[None, Depends(report)]
 
 
 async def get_client(connection: HTTPConnection, _reported: Reported = None) -> StatusClient:
-    """The dependency behind :data:`ClientDep`; ``app.dependency_overrides[get_client]`` puts another in its place."""
+    """Return the client: the dependency of :data:`ClientDep`. ``app.dependency_overrides[get_client]`` replaces it."""
     return client_of(connection)
 
 
 async def get_app_state(connection: HTTPConnection, _reported: Reported = None) -> AppState:
-    """The dependency behind :data:`AppStateDep`."""
+    """Return the app's state: the dependency of :data:`AppStateDep`."""
     return app_state_of(connection)
 
 
 def end_streams(app: FastAPI) -> None:
-    """End the app's streams and long polls, and let no new one last: for a server that is stopped without a signal.
+    """End the app's streams and long polls, and each new one at once: for a server that is stopped without a signal.
 
-    On the app's loop only. Does nothing where the lifespan has ended already.
+    Call it on the app's event loop only. It does nothing if the lifespan has ended already.
     """
     if isinstance(app_state := getattr(app.state, STATE, None), AppState):
         app_state.close()
@@ -120,3 +120,4 @@ def end_streams(app: FastAPI) -> None:
 ClientDep = Annotated[StatusClient, Depends(get_client)]
 """The app's client, as a handler's parameter: ``async def handler(client: ClientDep)``."""
 AppStateDep = Annotated[AppState, Depends(get_app_state)]
+"""The app's state, as a handler's parameter."""

@@ -1,8 +1,8 @@
-"""The live page: one file, without a build step and without anything from elsewhere.
+"""The live page: one HTML file, without a build step and without resources from other servers.
 
-It holds no data. What it shows it reads from ``jobs/events`` beside it, with ``fetch``: a browser's ``EventSource``
-could not send an ``Authorization`` header. When that answers 401 the page asks for a token and keeps it in the tab's
-``sessionStorage``; where a cookie signs in, it is sent along and nothing is asked.
+The page holds no data. It reads ``jobs/events`` beside it with ``fetch``, because a browser's ``EventSource`` cannot
+send an ``Authorization`` header. If that request gets a 401, the page asks for a token and stores it in the tab's
+``sessionStorage``. If the user is signed in by a cookie, the browser sends the cookie and the page asks for nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _INLINE: Final = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
 def add_page(router: APIRouter) -> None:
     """Serve the live page at ``/`` of ``router``, beside its ``jobs/events``.
 
-    A browser opens a page without an ``Authorization`` header. So where such a header guards the events, the page
-    itself belongs on a router that is not guarded: there is nothing in it to guard.
+    A browser opens a page without an ``Authorization`` header. So if such a header protects the events, add the page to
+    a router without that protection. The page holds no data that needs protection.
     """
     html, headers = _page()
 
@@ -35,7 +35,7 @@ def add_page(router: APIRouter) -> None:
 
 @functools.cache
 def _page() -> tuple[str, dict[str, str]]:
-    """Give the page and its headers: what runs or paints in it is what was in the file, by its hash."""
+    """Return the page and its headers. Their policy allows only the file's own script and style, by their hashes."""
     html = resources.files(__package__).joinpath("live_page.html").read_text(encoding="utf-8")
     hashes = {tag: _hash(content) for tag, content in _INLINE.findall(html)}
     policy = (

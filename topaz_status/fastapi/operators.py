@@ -1,11 +1,11 @@
-"""What web clients are not told, for the operator: in the log, at ERROR, with the remedy, once per cause and app.
+"""Logs for the operator the details that web clients do not get: at ERROR, with the remedy, once per cause and app.
 
-A web client hears "this server cannot do that" where a key is missing, the lifespan never ran, the store fails or a
-service refuses the server's key: the cause is none of its business. Nor is the proxy, firewall or certificate that
-keeps this server from a service. What passes by itself, such as a timeout, is logged at INFO.
+Web clients get only a general text such as "this server cannot do that" when a key is missing, the lifespan never ran,
+the store fails or a service refuses the server's key. The same holds for a proxy, firewall or certificate that blocks
+the way to a service. Errors that pass by themselves, such as a timeout, are logged at INFO.
 
-Nothing of a request is logged: its path may hold a webhook's secret. Of what a service says of a key, nothing is logged
-either.
+Nothing of a request is logged, because its path may hold a webhook's secret. The text with which a service refuses a
+key is not logged either.
 """
 
 from __future__ import annotations
@@ -37,54 +37,55 @@ from ..session.settings import ACCOUNTS, KEY_VARIABLES, URL_VARIABLES, Account
 from ..session.telemetry import Telemetry, logger
 
 STATE: Final = "topaz_status"
-"""What the app's state calls its lobby."""
-_ALONE: Final = "topaz_status_operator"
-"""What the app's state calls the operator of an app that has no lobby."""
+"""The attribute of the app's state that holds its :class:`.AppState`."""
+_OPERATOR: Final = "topaz_status_operator"
+"""The attribute that holds the operator of an app without an :class:`.AppState`."""
 _REFUSED: Final[Mapping[int, str]] = {
     401: "check {variable}",
     402: "check the account's credits",
     403: "check what the key in {variable} may do",
 }
 _PARTICULARS: Final = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>")
-"""What differs from request to request in the text of one cause."""
+"""The parts of a cause's text that differ from request to request."""
 _LONGEST_TRACE: Final = 20_000
+"""Characters of a traceback that are logged, at most."""
 
 
 @attrs.define(eq=False)
 class Operator:
-    """Who reads the log of one app."""
+    """Writes the log for the operator of one app."""
 
     _telemetry: Telemetry = attrs.field(factory=Telemetry, init=False)
 
-    def hear(self, error: Exception) -> None:
-        """Log an error if its detail is kept from web clients."""
+    def log_error(self, error: Exception) -> None:
+        """Log an error if web clients do not get its detail."""
         if isinstance(error, WatchTimeoutError) and error.last_error is not None:
             error = error.last_error
-        if isinstance(error, TopazStatusError) and (text := _told(error)) is not None:
+        if isinstance(error, TopazStatusError) and (text := _log_text(error)) is not None:
             level = logging.INFO if _passes(error) else logging.ERROR
             self._telemetry.warn_once(_PARTICULARS.sub("", text), text, level=level)
 
-    def hear_bug(self, where: str, error: BaseException) -> None:
-        """Log what should not have happened, with its traceback."""
+    def log_bug(self, where: str, error: BaseException) -> None:
+        """Log an error that should not happen, with its traceback."""
         trace = without_urls("".join(traceback.format_exception(error))[-_LONGEST_TRACE:])
         logger.error("%s failed in a way that is a bug: %s\n%s", where, type(error).__name__, trace)
 
 
-def _told(error: TopazStatusError) -> str | None:
+def _log_text(error: TopazStatusError) -> str | None:
     match error:
         case ConfigurationError():
             return f"this app answers 500, as it is set up wrongly: {shown(str(error))}"
         case StoreError():
             return f"the store of watches fails: {shown(str(error))}; check the disk, and who else has the store open"
         case ServiceError():
-            return _told_of_answer(error)
+            return _log_text_of_answer(error)
         case TransportError(job=job):
             return f"this server got no answer from the {_service(job)}: {without_urls(shown(str(error.args[0])))}"
         case _:
             return None
 
 
-def _told_of_answer(error: ServiceError) -> str | None:
+def _log_text_of_answer(error: ServiceError) -> str | None:
     code, job = error.status_code, error.job
     if isinstance(error, GatewayError):
         remedy = f"check the proxy, the firewall and {_variable(URL_VARIABLES, job)}"
@@ -96,7 +97,7 @@ def _told_of_answer(error: ServiceError) -> str | None:
 
 
 def _passes(error: TopazStatusError) -> bool:
-    """Tell whether nobody need act: the error may pass by itself, as a timeout or a lost connection does."""
+    """Return whether the error may pass by itself, as a timeout or a lost connection does: nobody need act."""
     if not isinstance(error, TransportError) or isinstance(error, CertificateError):
         return False
     return error.maybe_sent and not is_about_proxy(error)
@@ -107,31 +108,31 @@ def _service(job: JobRef | None) -> str:
 
 
 def _variable(variables: Mapping[Account, str], job: JobRef | None) -> str:
-    """Name the variable for a job's account, or all of them where no job is known."""
+    """Return the name of the variable for a job's account, or all names if no job is known."""
     return " or ".join(variables.values()) if job is None else variables[ACCOUNTS[job.kind]]
 
 
 def is_leaving(connection: HTTPConnection) -> bool:
-    """True once the app that serves this is going away: that its client is closed is no fault then."""
+    """Return whether the app that serves this is going away; then a closed client is no fault."""
     app_state = _app_state(connection)
     return app_state is not None and app_state.closing
 
 
-def tell_operator(connection: HTTPConnection, error: Exception) -> None:
-    """Log an error that a request met, if its detail is kept from web clients."""
+def log_for_operator(connection: HTTPConnection, error: Exception) -> None:
+    """Log an error of a request, if web clients do not get its detail."""
     if not (isinstance(error, ConfigurationError) and is_leaving(connection)):
-        _operator_of(connection).hear(error)
+        _operator_of(connection).log_error(error)
 
 
 async def report(connection: HTTPConnection) -> AsyncIterator[None]:
-    """See to it that what goes wrong with a client of the app is logged: a dependency of what hands it out.
+    """Log the errors of requests that use the app's client: a dependency of the dependencies that return the client.
 
-    It sees what a handler, a WebSocket, a stream's body or a background task raises, handled later or not.
+    It sees errors that a handler, a WebSocket, a stream's body or a background task raises, handled later or not.
     """
     try:
         yield
     except TopazStatusError as error:
-        tell_operator(connection, error)
+        log_for_operator(connection, error)
         raise
 
 
@@ -141,11 +142,12 @@ def _app_state(connection: HTTPConnection) -> Any:
 
 
 def _operator_of(connection: HTTPConnection) -> Operator:
+    """Return the operator of the app's state; an app without that state gets an operator of its own."""
     if (app_state := _app_state(connection)) is not None:
         operator: Operator = app_state.operator
         return operator
     app: FastAPI = connection.app
-    if not isinstance(getattr(app.state, _ALONE, None), Operator):
-        setattr(app.state, _ALONE, Operator())
-    alone: Operator = getattr(app.state, _ALONE)
-    return alone
+    if not isinstance(getattr(app.state, _OPERATOR, None), Operator):
+        setattr(app.state, _OPERATOR, Operator())
+    own: Operator = getattr(app.state, _OPERATOR)
+    return own

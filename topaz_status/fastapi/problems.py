@@ -1,4 +1,4 @@
-"""What goes wrong, as problem details (RFC 9457): ``application/problem+json``, and never a secret in it.
+"""Errors as problem details (RFC 9457): ``application/problem+json``, never with a secret in it.
 
 =========================================  ======  =====================================================
 error                                      status  why
@@ -6,11 +6,11 @@ error                                      status  why
 ``BadRequestError``                        400     the service finds the id malformed
 ``NotFoundError``                          404     the service knows no such job
 ``ConflictError``                          409     the job's state does not allow it
-``JobFailedError``, ``…Canceled``,         409     the job ended without a result; ``state`` tells how
+``JobFailedError``, ``…Canceled``,         409     the job ended without a result; ``state`` says how
 ``…Expired``, ``ResultUnavailableError``
 ``JobLostError``                           410     its record was deleted
 ``RateLimitedError``                       429     with ``Retry-After``
-``GatewayError``                           502     something in front of the service spoke
+``GatewayError``                           502     something in front of the service answered
 ``CertificateError``                       502     its certificate is not trusted, or ours is not
 other ``TransportError``                   502     this server got no answer from the service
 other ``ServiceError``, ``DecodeError``    502     the service is in trouble, or refuses this server's key
@@ -57,15 +57,15 @@ from ..errors import (
     WatchTimeoutError,
 )
 from ..models.redact import without_urls
-from .operators import is_leaving, tell_operator
+from .operators import is_leaving, log_for_operator
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 1
-"""Seconds after which to come back where nothing better is known."""
+"""Seconds after which a client should try again if the error names no time of its own."""
 INTERNAL_ERROR: Final = 1011
-"""The code that closes a WebSocket (RFC 6455 §7.4.1)."""
+"""The code that closes a WebSocket after an error of the server (RFC 6455 §7.4.1)."""
 TRY_AGAIN_LATER: Final = 1013
-"""The same, from the IANA registry of such codes."""
+"""The code that closes a WebSocket whose client should try again later (IANA registry of WebSocket codes)."""
 
 SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -81,7 +81,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
-"""RFC 9457, with members of ours: the job, its state, and what is wrong with each part of a request."""
+"""A problem of RFC 9457 with more members: the job, its state, and what is wrong with each part of a request."""
 
 _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (BadRequestError, 400, "bad-request"),
@@ -104,14 +104,14 @@ _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (ConfigurationError, 500, "misconfigured"),
     (TopazStatusError, 500, "internal"),
 )
-_KEPT_BACK: Final[Mapping[type[TopazStatusError], str]] = {
+_PUBLIC_TEXTS: Final[Mapping[type[TopazStatusError], str]] = {
     ConfigurationError: "this server cannot do that",
     TransportError: "this server got no answer from the service",
     StoreError: "this server cannot keep watches at the moment",
     GatewayError: "something in front of the service answered instead of it",
 }
-"""What web clients are told instead of an error's own text, which may name proxies, files and settings."""
-_UNTOLD: Final[Mapping[int, str]] = {
+"""Texts for web clients in place of an error's own text, which may name proxies, files and settings."""
+_PUBLIC_TEXTS_OF_REFUSALS: Final[Mapping[int, str]] = {
     401: "the service refuses this server's key",
     402: "the service refuses this server's account",
     403: "the service refuses this server's account",
@@ -119,7 +119,7 @@ _UNTOLD: Final[Mapping[int, str]] = {
 
 
 class Problem(HTTPException):
-    """An answer of this server's own making; without :func:`add_exception_handlers` FastAPI answers it, too."""
+    """An error answer of this server itself. FastAPI answers it without :func:`add_exception_handlers`, too."""
 
     def __init__(self, status: int, name: str, detail: str, *, retry_after: int | None = None) -> None:
         headers = None if retry_after is None else {"Retry-After": str(retry_after)}
@@ -128,14 +128,14 @@ class Problem(HTTPException):
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Answer this library's errors, wherever a handler of ``app`` lets them through, with problem details."""
+    """Answer with problem details when a handler of ``app`` lets one of this library's errors through."""
     app.add_exception_handler(TopazStatusError, _handle)
     app.add_exception_handler(Problem, _handle)
 
 
 async def _handle(connection: HTTPConnection, error: Exception) -> Response:
     answer = _answer_to(connection, error)
-    if isinstance(connection, WebSocket):  # it has no answer; it is closed, or refused if it was not accepted yet
+    if isinstance(connection, WebSocket):  # it has no answer: close it, or refuse it if it is not accepted yet
         await _close(connection, answer)
     return answer
 
@@ -147,18 +147,18 @@ async def _close(websocket: WebSocket, answer: Response) -> None:
 
 
 def _answer_to(connection: HTTPConnection, error: Exception) -> Response:
-    """Describe an error to a web client, and to the operator what the client is not told."""
-    tell_operator(connection, error)
+    """Return the answer to a web client; log for the operator what the answer leaves out."""
+    log_for_operator(connection, error)
     return problem_of(leaving() if isinstance(error, ConfigurationError) and is_leaving(connection) else error)
 
 
 def leaving() -> Problem:
-    """What to answer when this server is about to end."""
+    """Return the answer of a server that is about to end."""
     return Problem(503, "going-away", "this server is going away", retry_after=RETRY_AFTER)
 
 
 def problem_of(error: Exception) -> Response:
-    """Describe an error of this library, a :class:`Problem`, or a request that is not valid."""
+    """Return the answer to an error of this library, a :class:`Problem`, or a request that is not valid."""
     match error:
         case Problem():
             return _answer(error.status_code, error.name, str(error.detail), headers=error.headers)
@@ -173,14 +173,14 @@ def problem_of(error: Exception) -> Response:
 
 
 def detail_of(error: TopazStatusError) -> str:
-    """Tell what may be told: nothing of this server's keys, files and settings."""
-    for kind, text in _KEPT_BACK.items():
+    """Return the text of an error for web clients, without this server's keys, files and settings."""
+    for kind, text in _PUBLIC_TEXTS.items():
         if isinstance(error, kind):
             return text
     if isinstance(error, WatchTimeoutError) and error.last_error is not None:
         return f"no poll of {error.job or 'the job'} was answered in time"
-    if isinstance(error, ServiceError) and error.status_code in _UNTOLD:
-        return _UNTOLD[error.status_code]
+    if isinstance(error, ServiceError) and error.status_code in _PUBLIC_TEXTS_OF_REFUSALS:
+        return _PUBLIC_TEXTS_OF_REFUSALS[error.status_code]
     return without_urls(str(error))
 
 
@@ -209,10 +209,10 @@ def _answer(
 
 
 class ProblemRoute(APIRoute):
-    """A route that answers with problem details in any app, whether or not it has handlers for them."""
+    """A route that answers errors with problem details in any app, with or without exception handlers for them."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the handler."""
+        """Return the route's handler, wrapped so that it answers errors with problem details."""
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
@@ -225,6 +225,6 @@ class ProblemRoute(APIRoute):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the ``responses`` of a route for OpenAPI."""
+    """Return the ``responses`` of a route for OpenAPI."""
     content = {MEDIA_TYPE: {"schema": dict(SCHEMA)}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

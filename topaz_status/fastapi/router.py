@@ -1,21 +1,21 @@
-"""Routes by which an app's own clients, browsers above all, learn how jobs fare.
+"""Routes through which an app's own clients, above all browsers, get the status of jobs.
 
 =================================  ====================================================================================
 ``GET /jobs/{kind}/{id}``          the status now: from the watch if there is one, else by one request to the service
 ``GET /jobs/{kind}/{id}/wait``     a long poll: 200 with the terminal status; 202 with the last one and ``Retry-After``
                                    when ``timeout`` runs out or the server goes away
 ``GET /jobs/{kind}/{id}/events``   server-sent events: each change, until the end (see :mod:`.sse_events`)
-``GET /jobs/events?job=…&job=…``   the same for many jobs on one stream; 204 where ``Last-Event-ID`` says that all ends
-                                   have been told, by which a browser stops to connect again
-``GET /jobs/events``               everything this client watches, and ``event: stats`` with its numbers every 2 s
-``GET /stats``                     the numbers
+``GET /jobs/events?job=…&job=…``   the same for many jobs on one stream; 204 if ``Last-Event-ID`` says that all ends are
+                                   reported already: then a browser stops connecting again
+``GET /jobs/events``               all jobs that this client watches, and ``event: stats`` with its statistics every 2 s
+``GET /stats``                     the statistics
 ``GET /``                          the live page, fed by ``jobs/events``
 =================================  ====================================================================================
 
 A browser's ``EventSource`` cannot send an ``Authorization`` header: let ``authorize`` take a cookie, or use ``fetch``.
 """
 
-# No postponed annotations here: the limits in them are those of each router.
+# No postponed annotations in this module: they hold the limits of each router.
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Annotated, Any, Final
@@ -38,11 +38,11 @@ Events = AsyncIterator[ServerSentEvent]
 JobId = Annotated[str, Path(pattern=r"^[!-~]{1,256}$", description="the service's own id of the job")]
 LastEventId = Annotated[str | None, Header(description="the id of the last event that was received")]
 
-_LOOK: Final = documented(400, 404, 422, 429, 500, 502, 503, 504)
-_STREAM: Final = {204: {"description": "Nothing is left to tell"}, **documented(422, 500, 503)}
+_STATUS_RESPONSES: Final = documented(400, 404, 422, 429, 500, 502, 503, 504)
+_STREAM_RESPONSES: Final = {204: {"description": "Nothing is left to report"}, **documented(422, 500, 503)}
 
 
-async def PUBLIC() -> None:  # noqa: N802  # it stands in a call like the constant that it is
+async def PUBLIC() -> None:  # noqa: N802  # callers use it as a constant
     """Authorize anyone: ``status_router(authorize=PUBLIC)``."""
 
 
@@ -61,18 +61,17 @@ def status_router(
 
     Args:
         authorize: the dependency that lets a request in or raises, such as an ``HTTPException`` 401 or 403. What it
-            takes is its own affair: a cookie, the request, the path's ``kind`` and ``id`` in ``request.path_params``,
-            the ``job`` of its query. :data:`PUBLIC` lets everybody in: each look costs a request of the budget, and
-            statuses have links to results in them.
+            reads is up to it: a cookie, the request, the path's ``kind`` and ``id`` in ``request.path_params``, the
+            ``job`` of the query. :data:`PUBLIC` lets everybody in. Each request for a status may cost a request of
+            the budget, and statuses hold links to results.
         max_jobs: jobs on one stream; more are a 422.
-        max_fleet: jobs on a stream of everything: those that have been watched for longest.
-        max_waiting: streams, long polls and looks at once, in the whole app; more are a 503.
-        max_wait: seconds of a long poll; a longer one is a 422. A look that takes longer is a 504.
+        max_fleet: jobs on the stream of everything: those that have been watched longest.
+        max_waiting: streams, long polls and requests for a status at once, in the whole app; more are a 503.
+        max_wait: seconds of a long poll; a longer one is a 422. A request for a status that takes longer is a 504.
         max_stream: seconds after which a stream ends; browsers connect again by themselves.
         heartbeat: seconds of silence after which a stream shows that it is alive.
-        page: serve the live page at ``/`` as well (see :mod:`.live_page`). It holds no data, and ``authorize`` is not
-        asked
-            for it: a browser opens a page without an ``Authorization`` header.
+        page: serve the live page at ``/`` as well (see :mod:`.live_page`). It holds no data, and ``authorize`` does
+            not apply to it: a browser opens a page without an ``Authorization`` header.
 
     Raises:
         ConfigurationError: an argument is unusable.
@@ -104,22 +103,22 @@ def _dependency(authorize: Callable[..., Any] | params.Depends) -> Any:
 
 
 def _add_status(router: APIRouter, limits: StreamLimits) -> None:
-    @router.get("/jobs/{kind}/{id}", response_model=AnyStatus, responses=_LOOK)
+    @router.get("/jobs/{kind}/{id}", response_model=AnyStatus, responses=_STATUS_RESPONSES)
     async def status_now(kind: JobKind, id: JobId, request: Request, app_state: AppStateDep) -> Any:  # noqa: A002
-        """How a job fares now."""
+        """The status of a job now."""
         job = JobRef(kind, id)
         if (known := app_state.client.last_status(job)) is not None:
             return known
-        look = lambda: app_state.client.get(job)  # noqa: E731  # short, and used once
-        found = await attend(request, app_state, look, timeout=limits.wait, most=limits.waiting)
+        get = lambda: app_state.client.get(job)  # noqa: E731  # short, and used once
+        found = await attend(request, app_state, get, timeout=limits.wait, most=limits.waiting)
         if found is Cut.LATE:
-            raise Problem(504, "timeout", f"the service has not told of {job} within {limits.wait:g} s")
+            raise Problem(504, "timeout", f"the service has not answered about {job} within {limits.wait:g} s")
         return going_away() if found is Cut.CLOSING else found
 
     @router.get(
         "/jobs/{kind}/{id}/wait",
         response_model=AnyStatus | None,
-        responses=_LOOK
+        responses=_STATUS_RESPONSES
         | documented(410)
         | {202: {"description": "The job goes on; its last status, null before the first", "model": AnyStatus | None}},
     )
@@ -167,15 +166,15 @@ def _add_events(router: APIRouter, limits: StreamLimits) -> None:
         async with opened as events:
             yield events
 
-    @router.get("/jobs/{kind}/{id}/events", response_class=EventSourceResponse, responses=_STREAM)
+    @router.get("/jobs/{kind}/{id}/events", response_class=EventSourceResponse, responses=_STREAM_RESPONSES)
     async def events_of_one(events: Annotated[Events, Depends(of_one)]) -> AsyncIterable[ServerSentEvent]:
         """Each change of one job, until its end."""
         async for event in events:
             yield event
 
-    @router.get("/jobs/events", response_class=EventSourceResponse, responses=_STREAM)
+    @router.get("/jobs/events", response_class=EventSourceResponse, responses=_STREAM_RESPONSES)
     async def events_of_many(events: Annotated[Events, Depends(of_many)]) -> AsyncIterable[ServerSentEvent]:
-        """Each change of some jobs, until all have ended; or of everything that is watched, with the numbers."""
+        """Each change of some jobs, until all have ended; or of all watched jobs, with the statistics."""
         async for event in events:
             yield event
 
@@ -183,5 +182,5 @@ def _add_events(router: APIRouter, limits: StreamLimits) -> None:
 def _add_stats(router: APIRouter) -> None:
     @router.get("/stats", responses=documented(503))
     async def stats(app_state: AppStateDep) -> Stats:
-        """What this client is doing, in numbers."""
+        """The statistics of this client."""
         return app_state.client.stats()

@@ -1,8 +1,8 @@
-"""Hearing that the process is to end, without taking the signal away from whoever handles it.
+"""Learns from a signal that the process is to end, and passes the signal on to its previous handler.
 
-A server such as uvicorn waits on SIGTERM until its connections are closed, and only then shuts the lifespan down: an
-open stream would hold it up for ever, and nothing in ASGI tells the stream. So while the lifespan runs, a handler of
-ours stands before the server's, tells the streams, and calls the server's.
+On SIGTERM, a server such as uvicorn waits until its connections are closed; only then does it shut the lifespan down.
+An open stream would block that for ever, and ASGI has no way to notify the stream. So while the lifespan runs, this
+module's handler replaces the server's. It ends the streams, then calls the server's handler.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from typing import Any, Final
 
 import attrs
 
-HEEDED: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def on_signal(call: Callable[[], None]) -> Iterator[None]:
-    """Make ``call`` on the running loop when a signal asks the process to end; then whoever handled it goes on.
+    """Call ``call`` on the running loop when a signal asks the process to end; then call the previous handler.
 
-    Does nothing in a thread other than the main one, where Python hears no signals, and leaves a signal alone that has
-    no handler in Python: without a server to handle it, it ends the process as ever.
+    It does nothing in threads other than the main one, where Python receives no signals. It ignores a signal that has
+    no handler in Python: without a server that handles it, the signal ends the process as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
-        for number in HEEDED:
+        for number in SIGNALS:
             stack.enter_context(_before(number, loop, call))
         yield
 
 
 @contextlib.contextmanager
 def _before(number: signal.Signals, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Iterator[None]:
+    """Install the listener before the previous handler of one signal, if that handler is in Python."""
     previous = signal.getsignal(number)
     if not callable(previous):
         yield
         return
     listener = _Listener(loop, call, previous)
-    handler = listener.heard  # one object: a bound method is made anew each time it is asked for
+    handler = listener.handle  # one object for both uses: each access makes a new bound method
     signal.signal(number, handler)
     try:
         yield
     finally:
         listener.listening = False
-        if signal.getsignal(number) is handler:  # else somebody stands before us now, and will go on calling us
+        if signal.getsignal(number) is handler:  # else a later handler has replaced ours, and still calls it
             signal.signal(number, previous)
 
 
@@ -61,7 +62,7 @@ class _Listener:
     previous: Callable[[int, FrameType | None], Any]
     listening: bool = True
 
-    def heard(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         if self.listening:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self.loop.call_soon_threadsafe(self.call)

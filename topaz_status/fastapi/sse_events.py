@@ -1,12 +1,12 @@
 """Events of jobs, as server-sent events.
 
 ``event: status`` carries ``{job, kind, id, state, status, progress, expected_end, error, updated_at, ended}``: the
-neutral state and the service's own word (``null`` before the first look), progress from 0 to 100, Unix seconds, the
-text of what went wrong, and whether nothing more will come, be it that nobody watches the job any more. No link to a
-result is in it: that is asked for.
+neutral state and the service's own status word (``null`` before the first poll), progress from 0 to 100, Unix seconds,
+and the text of what went wrong. ``ended`` says that no more events follow: the job has ended, or nobody watches it any
+more. An event holds no link to a result: a client gets links by asking for the status.
 
-The ``id`` of such an event, which a browser sends back as ``Last-Event-ID`` when it connects again, says what has been
-told of each job on the stream, and nothing of the server: whichever process is asked goes on from there.
+A browser sends the ``id`` of the last such event back as ``Last-Event-ID`` when it connects again. The id says what
+was sent of each job on the stream. It does not depend on the server: any process can continue from it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _ANY: Final = TypeAdapter(dict[str, Any])
 
 
 def as_json(stats: Stats) -> str:
-    """Write the numbers."""
+    """Encode the statistics as JSON."""
     return _STATS.dump_json(stats).decode()
 
 
 def status_event(view: View, *, event_id: str | None = None) -> ServerSentEvent:
-    """Write one view of one job."""
+    """Return the event for one view of one job."""
     data = {
         "job": str(view.job),
         "kind": view.job.kind.value,
@@ -56,13 +56,13 @@ def status_event(view: View, *, event_id: str | None = None) -> ServerSentEvent:
 
 @attrs.define
 class DeliveredMarks:
-    """What has been told of each job of one stream, in the order in which they were asked for."""
+    """What was sent of each job of one stream, in the order of the request."""
 
     _marks: dict[JobRef, str]
 
     @classmethod
     def read(cls, jobs: Sequence[JobRef], event_id: str | None) -> Self:
-        """Take up a ``Last-Event-ID``; one that is not ours, or not about as many jobs, tells nothing."""
+        """Read a ``Last-Event-ID``. One in another format, or for another number of jobs, counts as nothing sent."""
         marks = (event_id or "").split(".")
         if len(marks) != len(jobs) or not all(map(_MARK.fullmatch, marks)):
             marks = [_NOTHING] * len(jobs)
@@ -70,11 +70,11 @@ class DeliveredMarks:
 
     @property
     def open(self) -> list[JobRef]:
-        """The jobs whose end has not been told."""
+        """The jobs whose end has not been sent."""
         return [job for job, mark in self._marks.items() if not mark.endswith(_ENDED)]
 
-    def tell(self, view: View) -> str | None:
-        """Give the id of the event that tells a view, ``None`` when it has been told."""
+    def record(self, view: View) -> str | None:
+        """Record a view as sent and return its event id; ``None`` if it was sent before."""
         mark = _mark(view)
         if self._marks[view.job] == mark:
             return None
@@ -83,5 +83,6 @@ class DeliveredMarks:
 
 
 def _mark(view: View) -> str:
+    """Return the mark of a view: a digest of what changed, and whether the job has ended."""
     digest = hashlib.blake2s(repr((str(view.job), *view.news)).encode("utf-8", "replace"), digest_size=4).hexdigest()
     return digest + _ENDED if view.ended else digest

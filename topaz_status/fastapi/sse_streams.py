@@ -1,4 +1,4 @@
-"""Streams of jobs: a handle on each, and one coroutine for each that passes on what it hears."""
+"""Streams of jobs: each job has a watch, and a coroutine that passes its changes to the stream."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ from .conflating_queue import ConflatingQueue
 from .operators import Operator
 from .sse_events import DeliveredMarks, status_event
 
-COME_BACK: Final = 1000
-"""Milliseconds after which a browser is to connect again, to another process, when the server has gone away."""
+RECONNECT_AFTER: Final = 1000
+"""Milliseconds after which a browser should connect again, to another process, once this server has ended."""
 
 
 @attrs.frozen
 class StreamLimits:
-    """What one router lets its clients do."""
+    """What one router allows its clients."""
 
     jobs: int
-    """On one stream."""
+    """Jobs on one stream."""
     fleet: int
-    """Jobs on a stream of everything."""
+    """Jobs on the stream of everything."""
     waiting: int
     """Streams and long polls at once, in the whole app."""
     wait: float
-    """Seconds of a long poll."""
+    """Seconds that a long poll takes at most."""
     stream: float
-    """Seconds of a stream."""
+    """Seconds after which a stream ends."""
     heartbeat: float
-    """Seconds of silence on a stream."""
+    """Seconds of silence after which a stream shows that it is alive."""
 
 
 @contextlib.asynccontextmanager
 async def job_stream(
     app_state: AppState, limits: StreamLimits, jobs: list[JobRef], last_event_id: str | None
 ) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """Open a stream of some jobs: of those whose end ``last_event_id`` does not say has been told.
+    """Open a stream for the jobs whose end ``last_event_id`` does not yet report.
 
     Raises:
-        HTTPException: 204, there is nothing left to tell: a browser that is told so does not connect again.
-        Problem: 503, there are too many.
+        HTTPException: 204, nothing is left to report; a browser does not connect again after a 204.
+        Problem: 503, too many requests wait already.
         ConfigurationError: one of the jobs cannot be watched.
     """
-    told, queue = DeliveredMarks.read(jobs, last_event_id), ConflatingQueue[View](limits.heartbeat)
-    if not told.open:
+    delivered, queue = DeliveredMarks.read(jobs, last_event_id), ConflatingQueue[View](limits.heartbeat)
+    if not delivered.open:
         raise HTTPException(204)
-    with _seat(app_state, limits, queue):
-        async with _following(app_state, told.open, queue):
-            yield _events(app_state, queue, told)
+    with _limited(app_state, limits, queue):
+        async with _following(app_state, delivered.open, queue):
+            yield _events(app_state, queue, delivered)
 
 
 @contextlib.asynccontextmanager
 async def fleet_stream(app_state: AppState, limits: StreamLimits) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """Open a stream of all that is watched.
+    """Open a stream of all watched jobs.
 
     Raises:
-        Problem: 503, there are too many.
+        Problem: 503, too many requests wait already.
     """
     queue = ConflatingQueue[ServerSentEvent](limits.heartbeat)
-    board = app_state.boards.setdefault(limits.fleet, OverviewBroadcaster(app_state.client, limits.fleet))
-    with _seat(app_state, limits, queue), board.show(queue):
+    broadcaster = app_state.broadcasters.setdefault(limits.fleet, OverviewBroadcaster(app_state.client, limits.fleet))
+    with _limited(app_state, limits, queue), broadcaster.show(queue):
         yield _events(app_state, queue, None)
 
 
 @contextlib.contextmanager
-def _seat(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[Any]) -> Iterator[None]:
-    """A stream ends when the server goes away, and when its time is over."""
+def _limited(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[Any]) -> Iterator[None]:
+    """Count a stream while inside; close its queue when the server goes away or the stream's time is over."""
     with app_state.wait(queue.close, most=limits.waiting):
         timer = asyncio.get_running_loop().call_later(limits.stream, queue.close)
         try:
@@ -87,23 +87,25 @@ def _seat(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[Any]
 
 
 async def _events(
-    app_state: AppState, queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent], told: DeliveredMarks | None
+    app_state: AppState,
+    queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent],
+    delivered: DeliveredMarks | None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Write letters as they are sent: an event's id speaks of what has been sent, not of what is still to be."""
-    async for letter in queue.letters():
-        if letter is None:
+    """Encode items only as they are sent, because an event's id covers what was sent, not what is still queued."""
+    async for item in queue.items():
+        if item is None:
             yield ServerSentEvent(comment="still here")
-        elif isinstance(letter, ServerSentEvent):
-            yield letter
-        elif told is not None and (event_id := told.tell(letter)) is not None:
-            yield status_event(letter, event_id=event_id)
+        elif isinstance(item, ServerSentEvent):
+            yield item
+        elif delivered is not None and (event_id := delivered.record(item)) is not None:
+            yield status_event(item, event_id=event_id)
     if app_state.closing:
-        yield ServerSentEvent(comment="the server goes away", retry=COME_BACK)
+        yield ServerSentEvent(comment="the server goes away", retry=RECONNECT_AFTER)
 
 
 @contextlib.asynccontextmanager
 async def _following(app_state: AppState, jobs: Iterable[JobRef], queue: ConflatingQueue[View]) -> AsyncIterator[None]:
-    """While inside, leave each change of each job in the mailbox; it is closed when all of them have ended."""
+    """Put each change of each job into the queue while inside; close the queue when all jobs have ended."""
     with contextlib.ExitStack() as handles:
         watches = []
         for job in jobs:
@@ -118,25 +120,25 @@ async def _following(app_state: AppState, jobs: Iterable[JobRef], queue: Conflat
 
 
 async def _follow_all(watches: Iterable[Watch[Any]], queue: ConflatingQueue[View], operator: Operator) -> None:
-    """Follow each to its end, and end the stream, also where something fails: its reader would wait for nothing."""
+    """Follow all watches to their ends; then close the queue, even after a failure, or its reader would never end."""
     try:
         async with asyncio.TaskGroup() as group:
             for watch in watches:
                 group.create_task(_follow(watch, queue, operator))
-    except Exception as error:  # noqa: BLE001  # a bug, in a task whose exception nobody asks for
-        operator.hear_bug("a stream of jobs", error)
+    except Exception as error:  # noqa: BLE001  # a bug, in a task whose exception nobody reads
+        operator.log_bug("a stream of jobs", error)
     finally:
         queue.close()
 
 
 async def _follow(watch: Watch[Any], queue: ConflatingQueue[View], operator: Operator) -> None:
-    """Leave each change, and the end with what it is called; that the client was closed is no end of the job."""
-    with contextlib.suppress(TopazStatusError):  # the outcome has it
+    """Put each change and the outcome into the queue; a closed client is no end of the job."""
+    with contextlib.suppress(TopazStatusError):  # the outcome holds it
         async for status in watch.updates():
             if not status.is_terminal:
                 queue.put(watch.job, View.of_watch(watch))
     outcome = await watch.outcome()
     if outcome.error is not None:
-        operator.hear(outcome.error)
+        operator.log_error(outcome.error)
     if not isinstance(outcome.error, ClientClosedError):
         queue.put(watch.job, View.of_outcome(watch.job, outcome))

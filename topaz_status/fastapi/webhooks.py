@@ -1,8 +1,9 @@
-"""A receiver of webhooks: at most a reason to look at a job now.
+"""A receiver of webhooks: a notice is at most a reason to poll a job now.
 
-The services sign nothing and cannot log in, so the one guard is a secret in the path, and whatever passes it is still
-not believed: a notice about a watched job brings one GET, within the budget, and that GET tells how the job fares.
-Topaz drops a notice for good after a 4xx and repeats it after a 5xx: whoever knows the secret is answered 204.
+The services sign nothing and cannot log in, so the only protection is a secret in the path. Even a notice with the
+right secret is not believed: if it is about a watched job, it causes one GET within the budget. Only that GET decides
+the job's status. Topaz drops a notice for good after a 4xx and repeats it after a 5xx, so every request with the right
+secret is answered 204.
 """
 
 from __future__ import annotations
@@ -19,30 +20,30 @@ from ..errors import ConfigurationError
 from .lifespan import ClientDep
 
 LARGEST_BODY: Final = 1 << 16
-"""Bytes; the services' notices are a few thousand, signed links and all. No more than this is ever kept of one."""
+"""Bytes of a notice that are held, at most. The services' notices have a few thousand, signed links included."""
 BODY_PATIENCE: Final = 5.0
-"""Seconds for a body to arrive."""
+"""Seconds within which a body must arrive."""
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
 
 def webhook_router(*, secret: str) -> APIRouter:
-    """Take the services' webhooks at ``POST /{secret}``, for the client of the app's lifespan.
+    """Make the route ``POST /{secret}``, which receives the services' webhooks for the client of the app's lifespan.
 
     ::
 
         app.include_router(webhook_router(secret=os.environ["WEBHOOK_SECRET"]), prefix="/webhooks")
 
-    and ``webhook_url=https://…/webhooks/<secret>`` when a job is submitted. Do not put the router behind a login: the
-    services have none. A wrong secret is a 404 like that of any other path.
+    Submit jobs with ``webhook_url=https://…/webhooks/<secret>``. Do not put the router behind a login, because the
+    services cannot log in. A wrong secret gets the same 404 as any unknown path.
 
-    The secret is in no log and no ``repr`` of this library, but it is in the path, and servers log paths: switch the
-    access log off for it (``uvicorn --no-access-log``, or a filter), here and in every proxy on the way.
+    The secret is in no log and no ``repr`` of this library. But it is in the path, and servers log paths. So switch
+    the access log off for it (``uvicorn --no-access-log``, or a filter), here and in every proxy on the way.
 
     Args:
         secret: at least 16 letters, digits or ``-._~``: ``python -c "import secrets; print(secrets.token_urlsafe())"``.
 
     Raises:
-        ConfigurationError: the secret is too short, or would not stand in a path as it is.
+        ConfigurationError: the secret is too short, or has characters that a path would escape.
     """
     if not isinstance(secret, str) or not _SECRET.fullmatch(secret):
         raise ConfigurationError("a webhook's secret has at least 16 characters, each a letter, a digit or one of -._~")
@@ -62,14 +63,14 @@ def webhook_router(*, secret: str) -> APIRouter:
 
 
 async def _body_of(request: Request) -> bytes | None:
-    """Read the body; ``None`` for one that is too large, too slow, or cut short."""
-    kept = bytearray()
+    """Read the body; return ``None`` if it is too large, too slow, or cut short."""
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_PATIENCE):
             async for piece in request.stream():
-                if len(kept) + len(piece) > LARGEST_BODY:
+                if len(body) + len(piece) > LARGEST_BODY:
                     return None
-                kept += piece
+                body += piece
     except (TimeoutError, ClientDisconnect):
         return None
-    return bytes(kept)
+    return bytes(body)
