@@ -92,7 +92,7 @@ def test_an_outcome_nobody_acknowledged_is_told_again(cli: Cli, simulator: Simul
         (pending,) = cli("pending", "--store", store, "--json").objects
         assert (pending["job"], pending["state"], pending["tag"]) == (job, "completed", {"order": 7})
         assert (pending["unfinished"], pending["handed_out"], pending["error"]) == (False, True, None)
-    assert "told, not acknowledged" in cli("pending", "--store", store).out
+    assert "delivered, not acknowledged" in cli("pending", "--store", store).out
     result = cli("resume", "--store", store, "--json")
     assert [(told["job"], told["tag"], told["redelivered"]) for told in result.objects] == [(job, {"order": 7}, True)]
 
@@ -107,7 +107,7 @@ def test_a_line_says_that_it_was_told_before(cli: Cli, simulator: SimulatorProce
             await client.watch(job)
 
     asyncio.run(program())
-    assert cli("resume", "--store", store).out.endswith("(told before)\n")
+    assert cli("resume", "--store", store).out.endswith("(delivered before)\n")
 
 
 def test_pending_needs_neither_key_nor_network(

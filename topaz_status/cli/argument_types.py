@@ -1,4 +1,4 @@
-"""Values on the command line: each reader takes a text and refuses it with what to write instead."""
+"""Types of command line values: each function reads a text, or refuses it and says what to write instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS: Final = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 
 
 
 def a_job(text: str) -> JobRef | str:
-    """Read a JOB: a name of one, or ``-``."""
+    """Read a JOB: the name of a job, or ``-``."""
     try:
         return text if text == STDIN else JobRef.parse(text)
     except ConfigurationError as error:
@@ -26,8 +26,8 @@ def a_job(text: str) -> JobRef | str:
 
 
 def a_proxy(text: str) -> Secret:
-    """Read the URL of a proxy, which may hold a password; ``none`` is an empty one."""
-    from ..session.http.network import make_proxy  # noqa: PLC0415  # loads ssl, which most command lines need later, if ever
+    """Read the URL of a proxy, which may hold a password; ``none`` becomes an empty URL."""
+    from ..session.http.network import make_proxy  # noqa: PLC0415  # loads ssl, which most command lines need later or never
 
     if not text:
         raise argparse.ArgumentTypeError("URL is empty: write http://host:3128, or 'none' to use no proxy")
@@ -73,7 +73,7 @@ def count(text: str) -> int:
 
 
 def a_size(text: str) -> int:
-    """Read bytes, or a number with its unit: ``500000``, ``20MB``, ``2GiB``."""
+    """Read a size in bytes, or a number with its unit: ``500000``, ``20MB``, ``2GiB``."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write 500000, 20MB or 2GiB")
@@ -81,7 +81,7 @@ def a_size(text: str) -> int:
 
 
 def a_span(text: str) -> float:
-    """Read seconds, or a number with its unit: ``90``, ``10min``, ``2h``, ``7d``."""
+    """Read a time in seconds, or a number with its unit: ``90``, ``10min``, ``2h``, ``7d``."""
     match = _SPAN.fullmatch(text.strip())
     value = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if value <= 0:

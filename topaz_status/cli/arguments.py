@@ -1,4 +1,4 @@
-"""What the command line takes: everything unusable is refused here, in one line that says what to write instead."""
+"""The arguments of all commands. Unusable ones are refused here, in one line that says what to write instead."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _EXITS: Final = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, and that may wait with its arguments until it is used."""
+    """A parser whose errors are one line, and that can declare its arguments at its first use."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
-    """Declares the arguments of a command whose code is loaded only when it is asked for."""
+    """Declares the arguments of a command whose code is loaded only when the command is used."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line."""
+        """Refuse the command line: print the message and exit with the code for bad usage."""
         self.exit(USAGE, f"topaz-status: {message} (see {self.prog} --help)\n")
 
     def parse_known_args(  # type: ignore[override]  # its overloads differ from version to version
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """See :class:`argparse.ArgumentParser`."""
+        """Declare the arguments at first use, then parse as :class:`argparse.ArgumentParser` does."""
         fill, self.fill = self.fill, None
         if fill is not None:
             fill(self)
@@ -43,11 +43,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line.
 
     Raises:
-        SystemExit: it is of no use, or it asked for help or the version.
+        SystemExit: the command line is unusable, or asks for help or the version.
     """
     parser = make_parser()
     arguments, others = parser.parse_known_args(argv)
-    for other in others:  # argparse takes jobs in one place only; people write them in several
+    for other in others:  # argparse accepts jobs in one place only; people write them in several places
         if (other.startswith("-") and other != STDIN) or not hasattr(arguments, "jobs"):
             parser.error(f"unrecognized argument: {other}")
         try:
@@ -99,7 +99,7 @@ def _command(commands: Any, name: str, summary: str, example: str) -> Parser:
 def _add_common(parser: Parser, *, client: bool = True) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
     parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log changes of state to standard error; twice: every look"
+        "-v", "--verbose", action="count", default=0, help="log changes of state to standard error; twice: every poll"
     )
     if client:
         add = parser.add_argument
@@ -121,14 +121,14 @@ def _add_jobs(parser: Parser) -> None:
 
 
 def _add_urls(parser: Parser) -> None:
-    parser.add_argument("--urls", action="store_true", help="show links to results: whoever has one has the file")
+    parser.add_argument("--urls", action="store_true", help="show links to results: anyone who has a link has the file")
 
 
 def _add_demo(commands: Any) -> None:
     parser = _command(
         commands,
         "demo",
-        "watch a simulated fleet through real sockets; no key, no network, about a minute",
+        "watch simulated jobs over real sockets; no key, no network, about a minute",
         "  topaz-status demo\n  topaz-status demo --jobs 500 --rate 20 --seed 7 --json",
     )
     parser.add_argument("--jobs", dest="fleet", type=count, default=2000, metavar="N", help="jobs (default: 2000)")
@@ -169,7 +169,9 @@ def _add_resume(commands: Any) -> None:
         "wait for the jobs in a store that are not done, as watch does",
         "  topaz-status resume --store watches.db\n  topaz-status resume --store watches.db --json",
     )
-    parser.add_argument("--store", required=True, metavar="FILE", help="where 'watch --store', or a program, kept them")
+    parser.add_argument(
+        "--store", required=True, metavar="FILE", help="where 'watch --store', or a program, saved them"
+    )
     _add_price(parser)
     _add_common(parser)
     _add_urls(parser)
@@ -251,7 +253,7 @@ def _add_simulate(commands: Any) -> None:
     )
 
     def fill(parser: argparse.ArgumentParser) -> None:
-        from ..testing.simulate import add_arguments  # noqa: PLC0415  # a server: other commands need none
+        from ..testing.simulate import add_arguments  # noqa: PLC0415  # loads a server, which no other command needs
 
         add_arguments(parser)
 

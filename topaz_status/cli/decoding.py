@@ -1,4 +1,4 @@
-"""Bytes from outside as lines of text, whatever program wrote them.
+"""Decodes bytes from any program into lines of text.
 
 PowerShell's ``>`` writes UTF-16, and editors of Windows put a byte order mark before UTF-8.
 """
@@ -10,8 +10,8 @@ import io
 from typing import Final
 
 LONGEST: Final = 1 << 16
-"""Characters of one line; a longer one is cut, for its reader to refuse."""
-_MARKS: Final = (  # UTF-32 before UTF-16, whose mark its own begins with
+"""Characters of one line, at most. A longer line is cut in pieces, which its reader refuses."""
+_MARKS: Final = (  # UTF-32 comes first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -21,9 +21,9 @@ _MARKS: Final = (  # UTF-32 before UTF-16, whose mark its own begins with
 
 
 class LineDecoder:
-    """Lines from pieces of any size: UTF-8, or what a byte order mark says; they end in LF, CRLF or CR.
+    """Decodes pieces of any size into lines: in UTF-8, or in the encoding of the byte order mark.
 
-    Bytes that are no text become U+FFFD.
+    Lines end in LF, CRLF or CR. Bytes that are no text become U+FFFD.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class LineDecoder:
         self._rest = ""
 
     def feed(self, piece: bytes) -> list[str]:
-        """Give the lines that are complete with this piece; an empty one is the end."""
+        """Return the lines that this piece completes; an empty piece is the end of the input."""
         final = not piece
         if self._decoder is None:
             self._head += piece
@@ -45,7 +45,7 @@ class LineDecoder:
         return lines
 
     def _begin(self) -> bytes:
-        """Choose the encoding; gives what came after the mark."""
+        """Choose the encoding; return the bytes after the byte order mark."""
         mark, encoding = next((known for known in _MARKS if self._head.startswith(known[0])), (b"", "utf-8"))
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)

@@ -1,4 +1,4 @@
-"""A command on an event loop of its own, that Ctrl-C and SIGTERM end in order."""
+"""Runs a command on an event loop of its own, and ends it in order on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Work = Callable[[], Coroutine[Any, Any, int]]
 
 
 def run(work: Work) -> int:
-    """Run a command to its exit code. A signal cancels it: it cleans up, says what it has to say, and ends."""
+    """Run a command and return its exit code. A signal cancels it: it cleans up, reports and ends."""
     return asyncio.run(_supervised(work))
 
 

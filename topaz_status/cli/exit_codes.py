@@ -1,4 +1,4 @@
-"""Exit codes, and what to do about each error: the one place that knows both."""
+"""Exit codes, and the advice for each error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ABOUT_THE_JOB: Final = (JobError, NotFoundError, BadRequestError, ConflictError
 
 
 class CommandError(Exception):
-    """A command cannot go on: its text is all that the user sees."""
+    """An error that ends a command: the user sees only its text."""
 
     def __init__(self, text: str, code: int) -> None:
         self.text = text
@@ -49,19 +49,19 @@ class CommandError(Exception):
 
 
 def code_of(error: Exception | None) -> int:
-    """The exit code that one job's end calls for: the service has spoken on the job, or it could not be found out."""
+    """Return one job's exit code: 0 without an error, 1 if the service answered on the job, else 3 (not found out)."""
     if error is None:
         return OK
     return FAILED if isinstance(error, _ABOUT_THE_JOB) else UNKNOWN
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The code that stands for all: bad usage, then "could not find out", then a failure."""
+    """Return the worst of some exit codes: bad usage, then "could not find out", then a failure."""
     return max(codes, key=_RANK.index, default=OK)
 
 
 def missing_key(kind: JobKind) -> str | None:
-    """What to say where the environment has no key for a kind of job; ``None`` where it has one."""
+    """Return the error text if the environment has no key for a kind of job, else ``None``."""
     variable = KEY_VARIABLES[ACCOUNTS[kind]]
     if os.environ.get(variable, "").strip():
         return None
@@ -69,7 +69,7 @@ def missing_key(kind: JobKind) -> str | None:
 
 
 def require_keys(jobs: Iterable[JobRef]) -> None:
-    """Refuse to begin what cannot be done.
+    """Check that the environment has a key for each job.
 
     Raises:
         CommandError: there is no key for one of the jobs.
@@ -81,26 +81,26 @@ def require_keys(jobs: Iterable[JobRef]) -> None:
 
 
 def message(error: Exception, kind: JobKind | None = None) -> str:
-    """An error as one line. A missing key is told in the words of the command line: there is no argument for it."""
+    """Return an error as one line. For a missing key it names the variable, because no option sets a key."""
     if isinstance(error, ConfigurationError) and kind is not None and (problem := missing_key(kind)) is not None:
         return problem
     return in_options(" ".join(str(error).split())) or type(error).__name__
 
 
 def in_options(text: str) -> str:
-    """A remedy of the library's, in the words of the command line: it has options, not arguments."""
+    """Return a text of the library in which the names of options replace those of Python arguments."""
     return _ARGUMENT.sub(r"with \1 FILE", text)
 
 
 def explain(error: Exception, kind: JobKind | None = None, *, conflict: str | None = None) -> str:
-    """An error as one line, with what to do next; ``conflict`` is the advice where a job's state is in the way."""
+    """Return an error as one line, with what to do next; ``conflict`` is the advice for a :class:`.ConflictError`."""
     text = message(error, kind)
     advice = conflict if conflict and isinstance(error, ConflictError) else _advice(error, kind)
     return f"{text.rstrip('.')}; {advice}" if advice else text
 
 
 def reason(error: Exception, job: JobRef | None) -> str:
-    """The same for a line that begins with the job: its name is not said again."""
+    """Return the explained error for a line that begins with the job, without the job's name."""
     if isinstance(error, JobError):
         return error.reason or ""
     text = explain(error, job.kind if job else None)
@@ -116,13 +116,13 @@ def _advice(error: Exception, kind: JobKind | None) -> str | None:
     if isinstance(error, TransportError):
         return _advice_on_network(error, account)
     if isinstance(error, ResultUnavailableError) and (error.status is None or error.status.is_terminal):
-        return None  # no waiting would help: the job has completed
+        return None  # waiting would not help: the job has ended
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), None)
 
 
 def _advice_on_network(error: TransportError, account: Account | None) -> str | None:
     if isinstance(error, CertificateError):
-        return None  # its text says what to do
+        return None  # the error's text says what to do
     if "proxy" in str(error.args[0]):
         return "check the proxy (--proxy, or HTTPS_PROXY in the environment)"
     return f"check the network and {URL_VARIABLES[account]}, if it is set" if account else "check the network"

@@ -15,7 +15,7 @@ from ..models.job import JobRef, JobState
 from .streams import can_show, wants_color
 
 JOB_WIDTH: Final = 43
-"""Columns of ``try-on:`` and a UUID, the longest name of a job that is usual."""
+"""Columns of the longest usual name of a job: ``try-on:`` and a UUID."""
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -24,7 +24,7 @@ _COLORS: Final = {JobState.COMPLETED: 32, JobState.FAILED: 31, JobState.CANCELED
 
 
 def span(seconds: float) -> str:
-    """``0.42 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 05 min``, ``1 d 4 h``."""
+    """Format a time in seconds: ``0.42 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 05 min``, ``1 d 4 h``."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     whole = round(seconds)
@@ -38,14 +38,14 @@ def span(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """``0:07``, ``12:30``, ``1:02:03``: for a place where the width must not jump."""
+    """Format a time in seconds in a steady width: ``0:07``, ``12:30``, ``1:02:03``."""
     whole = max(0, round(seconds))
     minutes = f"{whole // _MINUTE % _MINUTE}:{whole % _MINUTE:02}"
     return minutes if whole < _HOUR else f"{whole // _HOUR}:{whole // _MINUTE % _MINUTE:02}:{whole % _MINUTE:02}"
 
 
 def moment(unix: float) -> str:
-    """A Unix time in local time; a number no calendar holds stays a number."""
+    """Format a Unix time in local time; a number beyond the calendar stays a number."""
     try:
         return dt.datetime.fromtimestamp(unix, tz=dt.UTC).astimezone().isoformat(sep=" ", timespec="seconds")
     except (OverflowError, ValueError, OSError):
@@ -53,7 +53,7 @@ def moment(unix: float) -> str:
 
 
 def size(count: int) -> str:
-    """``512 B``, ``2.5 MB``, ``1.2 GB``."""
+    """Format a number of bytes: ``512 B``, ``2.5 MB``, ``1.2 GB``."""
     value, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < _THOUSAND:
@@ -63,22 +63,22 @@ def size(count: int) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """``1 job``, ``2,000 jobs``."""
+    """Format a count with its word: ``1 job``, ``2,000 jobs``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def percent(progress: float | None) -> str:
-    """``62 %``, or nothing."""
+    """Format a progress: ``62 %``, or an empty text for ``None``."""
     return "" if progress is None else f"{progress:.0f} %"
 
 
 def job_column(job: JobRef | None) -> str:
-    """A job's name, padded as far as is usual."""
+    """Return a job's name, padded to :data:`JOB_WIDTH` columns."""
     return f"{'?' if job is None else str(job):<{JOB_WIDTH}}"
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON. What is not printable, or not in standard output's encoding, is escaped in it."""
+    """Return one line of JSON; characters that are not printable, or not in standard output's encoding, are escaped."""
     text = _json(value)
     if text.isprintable() and can_show(text, sys.stdout):
         return text
@@ -88,12 +88,12 @@ def json_line(value: Any) -> str:
 def _json(value: Any) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-    except orjson.JSONEncodeError:  # a file's name may be no text at all: lone surrogates stand for its bytes
+    except orjson.JSONEncodeError:  # a file's name may hold bytes that are no text: lone surrogates stand for them
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def painted(text: str, state: JobState | None) -> str:
-    """The text in its state's color, where standard output is to have colors."""
+    """Return the text in its state's color, if standard output should have colors."""
     if not wants_color(sys.stdout):
         return text
     color = 31 if state is None else _COLORS.get(state)
@@ -102,14 +102,14 @@ def painted(text: str, state: JobState | None) -> str:
 
 @attrs.frozen
 class Table:
-    """Columns of text: the first one to the left, the others to the right; a last row of totals if so told."""
+    """Columns of text: the first is aligned left, the others right. With ``total`` the last row holds totals."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     total: bool = False
 
     def lines(self) -> Iterable[str]:
-        """The table in plain text."""
+        """Yield the lines of the table in plain text."""
         columns = list(zip(self.headers, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
         rule = "  ".join("─" * width for width in widths)

@@ -1,4 +1,4 @@
-"""Which jobs a command is about: its arguments, standard input, or both."""
+"""Reads the jobs of a command from its arguments, from standard input, or from both."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class BadLine:
 
 
 def wants_stdin(jobs: Sequence[JobRef | str]) -> bool:
-    """True when jobs are to be read from standard input: asked for by ``-``, or piped in and none named.
+    """Return whether to read jobs from standard input: ``-`` asks for it, or no job is named and input is piped in.
 
     Raises:
-        CommandError: none is named and nothing is piped in, or standard input is closed.
+        CommandError: no job is named and nothing is piped in, or standard input is closed.
     """
     if STDIN in jobs and sys.stdin is None:
         raise CommandError("there is no standard input to read jobs from: it is closed", USAGE)
@@ -48,15 +48,15 @@ def wants_stdin(jobs: Sequence[JobRef | str]) -> bool:
 
 
 def named(jobs: Sequence[JobRef | str]) -> list[JobRef]:
-    """The jobs among the arguments, each once."""
+    """Return the jobs among the arguments, each once."""
     return list(dict.fromkeys(job for job in jobs if isinstance(job, JobRef)))
 
 
 def all_jobs(jobs: Sequence[JobRef | str]) -> list[JobRef]:
-    """The jobs among the arguments and, if asked for, on standard input to its end; each once.
+    """Return the jobs among the arguments and, if wanted, all jobs on standard input; each once.
 
     Raises:
-        CommandError: a line names no job, or there is nothing to read jobs from.
+        CommandError: a line names no job, or there is no input to read jobs from.
     """
     found = named(jobs)
     if wants_stdin(jobs):
@@ -78,7 +78,7 @@ def _lines(descriptor: int) -> Iterator[str]:
 
 
 def parse_lines(lines: Iterator[tuple[int, str]]) -> Iterator[JobRef | BadLine]:
-    """Read numbered lines; blank ones and ``#`` comments say nothing."""
+    """Read numbered lines; skip blank lines and ``#`` comments."""
     for number, line in lines:
         job = parse_line(number, line)
         if job is not None:
@@ -86,7 +86,7 @@ def parse_lines(lines: Iterator[tuple[int, str]]) -> Iterator[JobRef | BadLine]:
 
 
 def parse_line(number: int, line: str) -> JobRef | BadLine | None:
-    """Read one line. Lists that were joined have a byte order mark within, before the first line of each."""
+    """Read one line; return ``None`` for no job. Joined lists may have a byte order mark at the start of any line."""
     text = line.strip().lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").lstrip()
     if not text or text.startswith("#"):
         return None
@@ -99,10 +99,10 @@ def parse_line(number: int, line: str) -> JobRef | BadLine | None:
 
 
 class Lines:
-    """The lines of standard input as they come, without ever blocking the loop or the way out.
+    """Yields the lines of standard input as they come, and never blocks the event loop or the process's exit.
 
-    A daemon thread reads the bare descriptor (a lock of ``sys.stdin`` held at the end would stop the interpreter), one
-    chunk ahead of the reader.
+    A daemon thread reads the bare descriptor, one chunk ahead of the reader. It does not use ``sys.stdin``, because the
+    interpreter could not end while the thread holds that object's lock.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -130,5 +130,5 @@ class Lines:
                 piece = b""
             try:
                 loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
-            except RuntimeError:  # the loop is closed: nobody listens any more
+            except RuntimeError:  # the loop is closed: there is no reader any more
                 return

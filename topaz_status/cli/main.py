@@ -1,4 +1,4 @@
-"""From a command line to an exit code; nothing but one line of text ever explains a failure."""
+"""Runs a command line and returns its exit code; each failure is explained in one line of text."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Command = Callable[[argparse.Namespace, Screen], Coroutine[Any, Any, int]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; gives its exit code.
+    """Run a command and return its exit code.
 
     Args:
-        argv: the arguments; by default those of the process.
+        argv: the arguments; by default the arguments of the process.
     """
     return guarded(lambda: _main(sys.argv[1:] if argv is None else argv))
 
@@ -40,7 +40,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    """Load a command's code, and no other's."""
+    """Load the code of one command only, and run it."""
     match arguments.command:
         case "simulate":
             from ..testing.simulate import run as simulate  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Arguments about the network, for every command that asks the services."""
+"""Arguments about the network, for every command that calls the services."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import ssl
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
-_TRUSTED: Final = b"-----BEGIN TRUSTED CERTIFICATE-----"  # OpenSSL's own form of the same
+_TRUSTED: Final = b"-----BEGIN TRUSTED CERTIFICATE-----"  # OpenSSL's own form of a certificate
 _KEY: Final = b"PRIVATE KEY-----"
 _BOTH: Final = "needs the certificate and its private key in one PEM file"
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the arguments about the network."""
     add = parser.add_argument_group(
         "network", "Of the environment, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE count."
     ).add_argument
@@ -35,13 +35,13 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def network_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a client is to be told of the network.
+    """Return the network settings of a client.
 
     Raises:
-        CommandError: a file cannot be used.
+        CommandError: one of the files cannot be used.
     """
     proxy = arguments.proxy
-    if variable := os.environ.get("SSL_CERT_FILE"):  # OpenSSL says nothing of one that it cannot read
+    if variable := os.environ.get("SSL_CERT_FILE"):  # OpenSSL silently ignores a file that it cannot read
         _read_pem(f"SSL_CERT_FILE {variable}", variable, UNKNOWN)
     return {
         "proxy": None if proxy is None else proxy.reveal(),
@@ -51,10 +51,10 @@ def network_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _context(ca_file: str | None, client_cert: str | None) -> ssl.SSLContext | None:
-    """The system's settings with these added; ``None`` where there is nothing to add."""
+    """Return the system's TLS settings with these files added; ``None`` if there are no files."""
     if ca_file is None and client_cert is None:
         return None
-    import ssl  # noqa: PLC0415  # the help and most commands need none here
+    import ssl  # noqa: PLC0415  # the help and most commands do not need it here
 
     context = ssl.create_default_context()
     if ca_file is not None:
@@ -69,7 +69,7 @@ def _add_authorities(context: ssl.SSLContext, file: str) -> None:
     _read_pem(source, file, USAGE)
     try:
         context.load_verify_locations(file)
-    except OSError as error:  # an SSLError among them
+    except OSError as error:  # includes SSLError
         raise CommandError(f"{source} holds a damaged certificate: {error}", USAGE) from None
 
 
@@ -79,16 +79,16 @@ def _add_client_cert(context: ssl.SSLContext, file: str) -> None:
     if _KEY not in content or not _has_certificate(content):
         raise CommandError(f"{source} {_BOTH}", USAGE)
     try:
-        context.load_cert_chain(file, password=_ask_nobody)
+        context.load_cert_chain(file, password=_refuse_password)
     except (OSError, ValueError) as error:
         raise CommandError(f"{source} cannot be used: {_problem(error)}", USAGE) from None
 
 
 def _read_pem(source: str, file: str, code: int, *, or_key: bool = False) -> bytes:
-    """The content of a file with certificates, or also with a private key alone.
+    """Return the content of a file with certificates; with ``or_key`` a private key is enough.
 
     Raises:
-        CommandError: it cannot be read, or holds none.
+        CommandError: the file cannot be read, or does not hold these.
     """
     try:
         content = Path(file).read_bytes()
@@ -104,12 +104,12 @@ def _has_certificate(content: bytes) -> bool:
 
 
 def _problem(error: Exception) -> str:
-    """What is wrong with a certificate and its key, where OpenSSL's own words do not say."""
+    """Return what is wrong with a certificate and its key, in clearer words than OpenSSL's where needed."""
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return "its private key belongs to another certificate"
     return str(error)
 
 
-def _ask_nobody() -> NoReturn:
-    """Where OpenSSL would stop to ask at the terminal."""
+def _refuse_password() -> NoReturn:
+    """Refuse to give a password, so that OpenSSL does not ask for one at the terminal."""
     raise ValueError("its private key is encrypted; decrypt it first")

@@ -1,4 +1,4 @@
-"""What is known of a fleet of jobs while it is watched: the open ones, the ended ones, the pace of requests."""
+"""The progress of watched jobs: open jobs, ended jobs, and the pace of requests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _WINDOW: Final = 5.0
 """Seconds over which the pace of requests is measured."""
 _MOST_NAMED: Final = 10
 LOST: Final = "lost"
-"""Stands, among the states, for a job whose end could not be found out."""
+"""The word, among the states, for a job whose end could not be found out."""
 
 
 @attrs.define(eq=False)
 class Progress:
-    """Handles on all open jobs, beside those of whoever collects their outcomes: same jobs, same looks."""
+    """Holds a watch on each open job, beside the watches that collect the outcomes; they share the same polls."""
 
     client: StatusClient
     timeout: dict[str, Any] = attrs.field(factory=dict)
@@ -37,22 +37,22 @@ class Progress:
     _pace: deque[tuple[float, int]] = attrs.field(factory=deque)
 
     def take(self, jobs: Iterable[JobRef]) -> None:
-        """Keep an eye on jobs that are about to be watched, each once."""
+        """Follow jobs that are about to be watched, each once."""
         for job in jobs:
             if job not in self._seen:
                 self._seen.add(job)
-                with contextlib.suppress(ConfigurationError):  # no key: its outcome will say so
+                with contextlib.suppress(ConfigurationError):  # no key: the job's outcome reports it
                     self.open[job] = self.client.watch(job, **self.timeout)
 
     def adopt(self, watches: Iterable[Watch[Any]]) -> None:
-        """Keep an eye on jobs by somebody else's handles."""
+        """Follow jobs through watches that others opened."""
         for watch in watches:
             if watch.job not in self._seen:
                 self._seen.add(watch.job)
                 self.open[watch.job] = watch
 
     def end(self, outcome: Outcome) -> None:
-        """A job has ended."""
+        """Count a job as ended, and drop its watch."""
         if outcome.job is not None:
             self.ended[outcome.job.kind, outcome.state.value if outcome.state else LOST] += 1
             watch = self.open.pop(outcome.job, None)
@@ -60,22 +60,22 @@ class Progress:
                 watch.drop()
 
     def states(self) -> Counter[tuple[JobKind, str]]:
-        """How many jobs of each kind are in each state; ``new`` before the first look."""
+        """Return how many jobs of each kind are in each state; ``new`` before the first poll."""
         counts = Counter(self.ended)
         for job, watch in self.open.items():
             counts[job.kind, watch.status.state.value if watch.status else "new"] += 1
         return counts
 
     def pace(self, now: float) -> float:
-        """Requests/s over the last seconds."""
+        """Return the requests/s over the last 5 seconds."""
         self._pace.append((now, self.client.stats().total_requests))
-        while len(self._pace) > 2 and self._pace[1][0] <= now - _WINDOW:  # noqa: PLR2004  # one older than the window
+        while len(self._pace) > 2 and self._pace[1][0] <= now - _WINDOW:  # noqa: PLR2004  # one sample older than the window stays
             self._pace.popleft()
         (since, before), (until, after) = self._pace[0], self._pace[-1]
         return (after - before) / (until - since) if until > since else 0.0
 
     def report_open(self, screen: Screen, note: str = "") -> None:
-        """Say what is left undone."""
+        """Print the jobs that are still open."""
         screen.err("\n".join(self._open_lines(note)))
 
     def _open_lines(self, note: str) -> Iterator[str]:
@@ -90,5 +90,5 @@ class Progress:
 
 
 def state_words() -> list[str]:
-    """The states in the order in which a job goes through them."""
+    """Return the words for states, in the order in which a job passes through them."""
     return ["new", *(state.value for state in JobState if state is not JobState.UNKNOWN), "unknown", LOST]

@@ -1,4 +1,4 @@
-"""What moves on a terminal while a command works, and lines that must not tear it."""
+"""A moving picture on a terminal while a command works, and lines of output that must not damage it."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _REFRESH: Final = 0.2
-"""Seconds between two pictures."""
+"""Seconds between two drawings of the picture, at least."""
 _SHARE: Final = 20.0
-"""A picture that takes long is drawn less often: pictures take a 20th of the time at most."""
+"""The pause after a drawing, as a multiple of its duration: drawing takes at most about a 20th of the time."""
 _CLEAR: Final = "\r\x1b[K"
 
 
 class Picture(Protocol):
-    """A moment of a command's work."""
+    """The state of a command's work at one moment."""
 
     def line(self) -> str:
-        """It in one line of plain text."""
+        """Return the picture as one line of plain text."""
 
     def drawing(self) -> Any:
-        """It as something that rich draws."""
+        """Return the picture as an object that rich draws."""
 
 
 class Screen:
-    """No terminal: nothing moves, lines are lines."""
+    """Output without a terminal: it prints lines and shows no picture."""
 
     def show(self, picture: Picture) -> None:
-        """Put a picture in place of the last one."""
+        """Replace the last picture by this one."""
 
     def out(self, text: str) -> None:
-        """Print a line of result, at once.
+        """Print a line of the result, and flush it.
 
         Raises:
-            BrokenPipeError: nobody reads it any more.
-            CommandError: it cannot be written.
+            BrokenPipeError: the reader of standard output has closed it.
+            CommandError: the line cannot be written.
         """
         try:
             print(text, flush=True)
@@ -56,15 +56,15 @@ class Screen:
             raise CommandError(unwritable(problem), UNKNOWN) from None
 
     def err(self, text: str) -> None:
-        """Print a line that is no result."""
+        """Print a line that is no result to standard error."""
         print(f"topaz-status: {text}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the picture away."""
+        """Remove the picture."""
 
 
 class LineScreen(Screen):
-    """A terminal without rich: one line that is written over."""
+    """Output on a terminal without rich: the picture is one line that is overwritten."""
 
     _shown = ""
 
@@ -96,14 +96,14 @@ class LineScreen(Screen):
 
 
 class RichScreen(Screen):
-    """A terminal with rich: a picture below the lines, on standard error, gone when the work is done."""
+    """Output on a terminal with rich: the picture is below the lines, on standard error, and removed at the end."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  # an extra
         from rich.live import Live  # noqa: PLC0415
 
         self._live: Live = Live(
-            console=Console(stderr=True, force_terminal=True),  # an empty FORCE_COLOR says nothing against it
+            console=Console(stderr=True, force_terminal=True),  # overrides an empty FORCE_COLOR
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
@@ -116,7 +116,7 @@ class RichScreen(Screen):
         self._live.update(picture.drawing(), refresh=True)
 
     def out(self, text: str) -> None:
-        """See :class:`Screen`. Where results go to the same terminal, they go above the picture."""
+        """See :class:`Screen`. Results for the same terminal are printed above the picture."""
         if sys.stdout.isatty() and self._live.is_started:
             self._above(text)
         else:
@@ -140,9 +140,10 @@ class RichScreen(Screen):
 
 
 def open_screen(*, moving: bool) -> Screen:
-    """The best screen there is; ``moving`` is false for a command that is to be quiet.
+    """Return the best screen for standard error; ``moving`` is false for a command without a picture.
 
-    Where a character may have to be written as several, rich's picture would be wider than it thinks: a line must do.
+    In an encoding other than UTF, one character may be written as several. Then rich would underestimate the width of
+    its picture, so the picture is one line.
     """
     if not moving or not moves(sys.stderr):
         return Screen()
@@ -152,7 +153,7 @@ def open_screen(*, moving: bool) -> Screen:
 
 @contextlib.asynccontextmanager
 async def moving(screen: Screen, picture: Callable[[], Picture]) -> AsyncIterator[None]:
-    """Show how things stand, again and again, while the body runs."""
+    """Redraw the picture again and again while inside."""
     if type(screen) is Screen:
         yield
         return
@@ -164,7 +165,7 @@ async def moving(screen: Screen, picture: Callable[[], Picture]) -> AsyncIterato
         await asyncio.wait([drawing])
         screen.close()
         if not drawing.cancelled():
-            drawing.result()  # raises what stopped it
+            drawing.result()  # raises the error that stopped the drawing
 
 
 async def _draw(screen: Screen, picture: Callable[[], Picture]) -> None:
@@ -176,21 +177,21 @@ async def _draw(screen: Screen, picture: Callable[[], Picture]) -> None:
 
 
 class LogHandler(logging.Handler):
-    """The library's log on standard error, through the screen."""
+    """Writes the library's log to standard error, through the screen."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__()
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one record; that nobody reads it must not hurt the work it tells of."""
+        """Print one record; a failure to write it does not disturb the command."""
         with contextlib.suppress(OSError):
             self._screen.err(in_options(self.format(record)))
 
 
 @contextlib.contextmanager
 def logged(screen: Screen, verbose: int) -> Iterator[None]:
-    """Show the log: warnings, with ``verbose`` 1 changes of state, with 2 every look."""
+    """Show the log: warnings, with ``verbose`` 1 changes of state, with 2 every poll."""
     logger = logging.getLogger("topaz_status")
     handler = LogHandler(screen)
     before = logger.level

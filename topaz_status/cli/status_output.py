@@ -1,4 +1,4 @@
-"""A status as ``get`` and ``list`` show it: nothing that is as good as a key, unless asked for."""
+"""A status as ``get`` and ``list`` print it: without signed links and other secrets, unless asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TIMES: Final = frozenset({Unit.SECONDS, Unit.MILLISECONDS})
 _URLS: Final = frozenset({Unit.URL, Unit.URLS})
 _SHOWN_ABOVE: Final = frozenset({"id", "process_id", "job_id", "status", "progress"})
 _UNIX: Final = 1e9
-"""A number of seconds beyond this is a time, below it a span."""
+"""A number of seconds above this is a Unix time; below it is a duration."""
 
 
 def as_object(status: AnyStatus, *, urls: bool) -> dict[str, Any]:
-    """A status for programs; under ``fields`` what the service sent, in its names and units."""
-    told: dict[str, Any] = {
+    """Return a status for programs; ``fields`` holds what the service sent, in its names and units."""
+    shared: dict[str, Any] = {
         "job": str(status.job),
         "state": status.state.value,
         "status": scrubbed(status.status),
@@ -29,11 +29,11 @@ def as_object(status: AnyStatus, *, urls: bool) -> dict[str, Any]:
         "reason": status.reason,
         "fields": status.to_dict() if urls else scrubbed(status.to_dict()),
     }
-    return told | ({"result_url": status.result_url} if urls else {})
+    return shared | ({"result_url": status.result_url} if urls else {})
 
 
 def as_lines(status: AnyStatus, *, urls: bool) -> Iterator[str]:
-    """A status for people, a field a line."""
+    """Yield the lines of a status for people, one field a line."""
     pairs = [("state", f"{status.state.value} ({shown(status.status)})"), *_facts(status, urls=urls)]
     width = max(len(name) for name, _ in pairs)
     yield str(status.job)

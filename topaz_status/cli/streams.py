@@ -1,8 +1,8 @@
-"""The three standard streams, made fit for any console, file or pipe before a command uses them.
+"""Prepares the three standard streams for any console, file or pipe before a command uses them.
 
-Text leaves through standard output and standard error in the encoding that the console has (cp437, cp1252, ASCII).
-What that encoding lacks leaves in ASCII: the signs of this command line by their look-alikes, everything else escaped.
-A reader that has gone, a full disk and a stream that was closed from the start are no tracebacks either.
+Standard output and standard error use the encoding of the console (cp437, cp1252, ASCII). Characters that the encoding
+lacks are written in ASCII: those of this command line by similar characters, all others escaped. A closed pipe, a full
+disk and a stream that was closed from the start cause no traceback either.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final, TextIO
 
 from .exit_codes import BROKEN_PIPE, OK, UNKNOWN
 
-_STAND_IN: Final = "topaz_status.stand_in"
-_LOOK_ALIKES: Final = {
+_ERROR_HANDLER: Final = "topaz_status.stand_in"
+_SIMILAR: Final = {
     "…": "...",
     "–": "-",
     "—": "--",
@@ -34,9 +34,9 @@ _LOOK_ALIKES: Final = {
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Do a command's work with streams that are fit for it; gives its exit code.
+    """Do a command's work with prepared streams, and return its exit code.
 
-    The code is 141 where the reader of the output has gone, as a shell reports it of any command that SIGPIPE ended.
+    The code is 141 if the reader of the output has closed it, as shells report for a command that SIGPIPE ended.
     """
     with _opened(), _lenient():
         code = UNKNOWN
@@ -45,16 +45,16 @@ def guarded(work: Callable[[], int]) -> int:
             sys.stdout.flush()
             sys.stderr.flush()
         except BrokenPipeError:
-            _let_go()
+            _discard_unwritten()
             return BROKEN_PIPE
-        except OSError as problem:  # of the flushing: the work has its own
-            _let_go()
-            return code if code != OK else _complain(problem)
+        except OSError as problem:  # from the flushing: the work handles its own errors
+            _discard_unwritten()
+            return code if code != OK else _report_unwritable(problem)
         return code
 
 
 def can_show(text: str, stream: TextIO) -> bool:
-    """True where a stream's encoding has every character of ``text``."""
+    """Return whether a stream's encoding has every character of ``text``."""
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -63,9 +63,9 @@ def can_show(text: str, stream: TextIO) -> bool:
 
 
 def wants_color(stream: TextIO) -> bool:
-    """True where output to a stream is to be colored: on a terminal, unless NO_COLOR, or anywhere with FORCE_COLOR.
+    """Return whether to color output to a stream: on a terminal unless NO_COLOR is set, or anywhere with FORCE_COLOR.
 
-    Each counts when it is not empty, and NO_COLOR wins (https://no-color.org, https://force-color.org).
+    Each variable counts if it is not empty, and NO_COLOR wins (https://no-color.org, https://force-color.org).
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -73,15 +73,15 @@ def wants_color(stream: TextIO) -> bool:
 
 
 def moves(stream: TextIO) -> bool:
-    """True for a terminal that can do more than print."""
+    """Return whether a stream is a terminal that can overwrite what it shows."""
     return stream.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
 @contextlib.contextmanager
 def _opened() -> Iterator[None]:
-    """Put the null device where a stream was closed from the start.
+    """Open the null device for each stream that was closed from the start.
 
-    Else ``print`` would take one stream for the other, and a socket or a store could be opened as number 1 or 2.
+    Without this, ``print`` could confuse the streams, and a socket or a store could be opened as descriptor 1 or 2.
     """
     for number in range(3):
         try:
@@ -102,39 +102,39 @@ def _nowhere() -> TextIO:
 
 @contextlib.contextmanager
 def _lenient() -> Iterator[None]:
-    """Let no character end the command, in or out."""
-    codecs.register_error(_STAND_IN, _stand_in)
-    wanted = ((sys.stdin, "replace"), (sys.stdout, _STAND_IN), (sys.stderr, _STAND_IN))
+    """Replace characters that cannot be decoded or encoded, while inside, so that none of them ends the command."""
+    codecs.register_error(_ERROR_HANDLER, _replace)
+    wanted = ((sys.stdin, "replace"), (sys.stdout, _ERROR_HANDLER), (sys.stderr, _ERROR_HANDLER))
     before = [(stream, getattr(stream, "errors", None)) for stream, _ in wanted]
     for stream, errors in wanted:
-        _handle(stream, errors)
+        _set_errors(stream, errors)
     try:
         yield
     finally:
         for stream, previous in before:
-            _handle(stream, previous)
+            _set_errors(stream, previous)
 
 
-def _handle(stream: Any, errors: str | None) -> None:
-    """Set what a stream does with characters that its encoding lacks; a caller's own, in memory, stays as it is."""
+def _set_errors(stream: Any, errors: str | None) -> None:
+    """Set how a stream handles characters that its encoding lacks; a caller's stream in memory stays unchanged."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         stream.reconfigure(errors=errors)
 
 
-def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    """Give what stands for characters that an encoding lacks: an error handler of :mod:`codecs`."""
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII text for characters that an encoding lacks: an error handler of :mod:`codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(_LOOK_ALIKES.get(one) or _escaped(one) for one in lacking), error.end
+    return "".join(_SIMILAR.get(one) or _escaped(one) for one in lacking), error.end
 
 
 def _escaped(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _let_go() -> None:
-    """Have the null device take what a stream still holds: the interpreter must not complain of it at its end."""
+def _discard_unwritten() -> None:
+    """Send unwritten text to the null device, so that the interpreter reports no error for it at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -145,12 +145,12 @@ def _let_go() -> None:
                 os.close(null)
 
 
-def _complain(problem: OSError) -> int:
+def _report_unwritable(problem: OSError) -> int:
     with contextlib.suppress(OSError):
         print(f"topaz-status: {unwritable(problem)}", file=sys.stderr, flush=True)
     return UNKNOWN
 
 
 def unwritable(problem: OSError) -> str:
-    """What to say where standard output takes no more."""
+    """Return the error text for a failed write to standard output."""
     return f"cannot write to standard output: {problem.strerror or problem}"

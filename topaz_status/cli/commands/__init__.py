@@ -1,1 +1,1 @@
-"""One module for each command, or for a few that are alike."""
+"""The commands: one module for each, or for a few similar ones."""

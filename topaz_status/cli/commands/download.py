@@ -1,4 +1,4 @@
-"""``download``: result files, a few at a time, with a bar for each on a terminal."""
+"""``download``: fetches result files, a few at a time, with a bar for each on a terminal."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ async def download(arguments: argparse.Namespace, screen: Screen) -> int:
             return UNKNOWN
         finally:
             transfers.end(job)
-        told: dict[str, Any] = {"job": str(job), "path": str(path), "bytes": path.stat().st_size}
-        line = f"{job_column(job)}  {path}  ({plural(told['bytes'], 'byte')})"
-        screen.out(json_line(told) if arguments.json else line)
+        saved: dict[str, Any] = {"job": str(job), "path": str(path), "bytes": path.stat().st_size}
+        line = f"{job_column(job)}  {path}  ({plural(saved['bytes'], 'byte')})"
+        screen.out(json_line(saved) if arguments.json else line)
         return OK
 
     async with moving(screen, transfers.picture):
@@ -64,29 +64,29 @@ def _check_name(name: str | None, jobs: Sequence[JobRef]) -> None:
 
 @attrs.define(eq=False)
 class Transfers:
-    """The files under way: what is there of each, and how much there will be, where that is known."""
+    """The files that are being fetched: bytes fetched of each, and its total bytes where known."""
 
     jobs: int
     ended: int = 0
     open: dict[JobRef, tuple[int, int | None]] = attrs.field(factory=dict)
 
     def note(self, job: JobRef, at: int, total: int | None) -> None:
-        """More of a file has come."""
+        """Record how much of a file is fetched."""
         self.open[job] = at, total
 
     def end(self, job: JobRef) -> None:
-        """A file is there, or never will be."""
+        """Count a file as done, whether it was fetched or failed."""
         self.open.pop(job, None)
         self.ended += 1
 
     def picture(self) -> TransfersPicture:
-        """How things stand."""
+        """Return the picture of the present state."""
         return TransfersPicture(self.jobs, self.ended, dict(self.open))
 
 
 @attrs.frozen
 class TransfersPicture:
-    """A moment of ``download``."""
+    """The state of ``download`` at one moment."""
 
     jobs: int
     ended: int

@@ -1,4 +1,4 @@
-"""``get``, ``list`` and ``delete``: one thing done, once."""
+"""``get``, ``list`` and ``delete``: commands that call the services once and end."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ async def each(
     at_once: int = 1,
     conflict: str | None = None,
 ) -> int:
-    """Do it for each job, in the order given; an error is a line of its own. Gives the exit code for all.
+    """Call ``one`` for each job, in the given order, and return the worst exit code.
 
-    Where a job's state is in the way, ``conflict`` says what to do.
+    Each error is printed on a line of its own. ``conflict`` is the advice when a job's state does not allow the call.
     """
     slots, codes = asyncio.Semaphore(at_once), []
 
@@ -80,7 +80,7 @@ def _about(job: JobRef, text: str) -> str:
 
 
 async def list_(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Print the account's jobs of one kind, newest first as the service has them."""
+    """Print the account's jobs of one kind, in the service's order, newest first."""
     kind = JobKind(arguments.kind)
     require_keys([JobRef(kind, "any")])
     left = arguments.limit
@@ -101,7 +101,7 @@ async def list_(arguments: argparse.Namespace, screen: Screen) -> int:
 
 
 def _row(status: AnyStatus) -> str:
-    """One line of a list: the job, its state, its progress, when something last happened to it, why it failed."""
+    """Return one line of a list: the job, its state and progress, the time of its last change, why it failed."""
     at = getattr(status, "modification_time", None) or getattr(status, "last_event_at", None)
     when = "" if at is None else moment(at)
     state = painted(f"{status.state.value:<9}", status.state)
@@ -110,7 +110,7 @@ def _row(status: AnyStatus) -> str:
 
 
 async def delete(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Remove the records of image jobs; whether that is wanted has been asked before."""
+    """Remove the records of image jobs; :func:`prepare_delete` has asked the user before."""
     if arguments.all:
         return await _delete_all(arguments, screen)
 
@@ -119,7 +119,7 @@ async def delete(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.out(json_line({"job": str(job), "deleted": True}) if arguments.json else f"{job_column(job)}  deleted")
         return OK
 
-    conflict = "'topaz-status watch JOB' waits for its end"  # it refuses those under way
+    conflict = "'topaz-status watch JOB' waits for its end"  # the service refuses to delete jobs that have not ended
     return await each(arguments, arguments.jobs, one, screen, conflict=conflict)
 
 
@@ -129,16 +129,16 @@ async def _delete_all(arguments: argparse.Namespace, screen: Screen) -> int:
             count = await client.image.delete_all()
         except TopazStatusError as error:
             raise CommandError(explain(error, JobKind.IMAGE), UNKNOWN) from None
-    told = "all records" if count is None else plural(count, "record")
-    screen.out(json_line({"deleted_count": count}) if arguments.json else f"{told} deleted")
+    deleted = "all records" if count is None else plural(count, "record")
+    screen.out(json_line({"deleted_count": count}) if arguments.json else f"{deleted} deleted")
     return OK
 
 
 def prepare_delete(arguments: argparse.Namespace) -> bool:
-    """Check what is to be deleted, and ask: False when the user does not want it after all.
+    """Check the arguments of ``delete`` and ask the user; return False if the user declines.
 
     Raises:
-        CommandError: the arguments are no good, or nobody is there to be asked.
+        CommandError: the arguments are unusable, or there is no terminal to ask at.
     """
     if arguments.all and arguments.jobs:
         raise CommandError("name jobs or say --all, not both", USAGE)

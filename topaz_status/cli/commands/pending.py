@@ -1,4 +1,4 @@
-"""``pending``: what is in a store, without a key and without a network."""
+"""``pending``: lists the rows of a store, without a key and without a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .watch import store_of
 
 
 def pending(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; gives its exit code.
+    """Run the command and return its exit code.
 
     Raises:
         CommandError: the store cannot be read.
@@ -30,7 +30,7 @@ def pending(arguments: argparse.Namespace, screen: Screen) -> int:
 
 
 def as_object(row: Row) -> dict[str, Any]:
-    """A row for programs."""
+    """Return a row for programs."""
     status = read_status(row.job, row.status)
     error = None if row.end is None else read_error(row.job, status, row.end.error)
     return {
@@ -47,10 +47,11 @@ def as_object(row: Row) -> dict[str, Any]:
 
 
 def as_line(row: Row) -> str:
-    """A row for people: job, state, since when, and what is left to be done with it."""
-    told = as_object(row)
-    word = told["state"] or ("new" if told["unfinished"] else "not known")
-    what = "unfinished" if row.end is None else "told, not acknowledged" if row.end.handed_out else "not told yet"
-    since = moment(row.started_at if row.end is None else row.end.detected_at)
+    """Return a row for people: job, state, since when, and what is left to do with it."""
+    fields = as_object(row)
+    word = fields["state"] or ("new" if fields["unfinished"] else "not known")
+    end = row.end
+    what = "unfinished" if end is None else "delivered, not acknowledged" if end.handed_out else "not delivered yet"
+    since = moment(row.started_at if end is None else end.detected_at)
     tag = "" if row.tag is None else f"  {row.tag}"
     return f"{job_column(row.job)}  {word:<9}  {since}  {what}{tag}"

@@ -1,4 +1,4 @@
-"""``watch`` and ``resume``: wait for any number of jobs, one line for each as it ends."""
+"""``watch`` and ``resume``: wait for any number of jobs, and print one line for each as it ends."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _GO_ON: Final = "; the jobs themselves go on"
 
 
 def new_client(arguments: argparse.Namespace) -> StatusClient:
-    """A client as the arguments and the environment want it.
+    """Return a client with the settings of the arguments and the environment.
 
     Raises:
-        CommandError: the environment, or a file that was named, holds something unusable.
+        CommandError: a setting in the environment, or a named file, is unusable.
     """
     store = None if arguments.store is None else store_of(arguments.store)
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
@@ -49,12 +49,12 @@ def new_client(arguments: argparse.Namespace) -> StatusClient:
 
 
 def store_of(file: str) -> SQLiteStore:
-    """The store in a file.
+    """Return the store in a file.
 
     Raises:
-        CommandError: that names no file.
+        CommandError: the text names no file.
     """
-    from ...store.sqlite import SQLiteStore  # noqa: PLC0415  # most commands need none
+    from ...store.sqlite import SQLiteStore  # noqa: PLC0415  # most commands need no store
 
     try:
         return SQLiteStore(file)
@@ -63,35 +63,35 @@ def store_of(file: str) -> SQLiteStore:
 
 
 async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; gives its exit code."""
+    """Run the command and return its exit code."""
     piped = wants_stdin(arguments.jobs)
     jobs = named(arguments.jobs)
     require_keys(jobs)
     timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
     async with new_client(arguments) as client:
-        board = Progress(client, timeout)
-        watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
+        progress = Progress(client, timeout)
+        watching = Watching(progress, screen, as_json=arguments.json, urls=arguments.urls)
         source = watching.stream(jobs, sys.stdin.fileno()) if piped else jobs
         async with client.as_completed(source, **timeout) as outcomes:
             if not piped:
-                board.take(jobs)
+                progress.take(jobs)
             try:
                 async with moving(screen, watching.picture):
                     async for outcome in outcomes:
                         watching.end(outcome)
             except asyncio.CancelledError:
-                board.report_open(screen, "; 'resume' goes on with them" if arguments.store else _GO_ON)
+                progress.report_open(screen, "; 'resume' goes on with them" if arguments.store else _GO_ON)
                 raise
     return worst(watching.codes)
 
 
 async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; gives its exit code."""
-    if not Path(arguments.store).exists():  # noqa: ASYNC240  # before anything waits
+    """Run the command and return its exit code."""
+    if not Path(arguments.store).exists():  # noqa: ASYNC240  # runs before any other task
         raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
     async with new_client(arguments) as client:
-        board = Progress(client)
-        watching = Watching(board, screen, as_json=arguments.json, urls=arguments.urls)
+        progress = Progress(client)
+        watching = Watching(progress, screen, as_json=arguments.json, urls=arguments.urls)
         async with client.resume() as outcomes:
             watching.resumed = outcomes
             try:
@@ -99,8 +99,8 @@ async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
                     async for outcome in outcomes:
                         watching.end(outcome)
             except asyncio.CancelledError:
-                board.adopt(outcomes.watches)
-                board.report_open(screen, "; 'resume' goes on with them")
+                progress.adopt(outcomes.watches)
+                progress.report_open(screen, "; 'resume' goes on with them")
                 raise
     return worst(watching.codes)
 
@@ -109,61 +109,61 @@ async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
 class Watching:
     """One run of the command."""
 
-    board: Progress
+    progress: Progress
     screen: Screen
     as_json: bool
     urls: bool
     codes: set[int] = attrs.field(factory=lambda: {OK})
     reading: bool = False
     resumed: Completions | None = None
-    """What is being resumed, if that is so."""
+    """The outcomes of ``resume``; ``None`` for ``watch``."""
     began_at: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
 
     async def stream(self, jobs: list[JobRef], descriptor: int) -> AsyncIterator[JobRef]:
-        """The jobs named, then those that come in, as they come."""
+        """Yield the named jobs, then the jobs from standard input as they come."""
         self.reading = True
         for job in jobs:
-            self.board.take([job])
+            self.progress.take([job])
             yield job
         number = 0
         async for line in Lines(descriptor):
             number += 1
-            told = parse_line(number, line)
-            if isinstance(told, BadLine):
+            job_or_problem = parse_line(number, line)
+            if isinstance(job_or_problem, BadLine):
                 self.codes.add(USAGE)
-                self.screen.err(str(told))
-            elif told is not None:
-                self.board.take([told])
-                yield told
+                self.screen.err(str(job_or_problem))
+            elif job_or_problem is not None:
+                self.progress.take([job_or_problem])
+                yield job_or_problem
         self.reading = False
 
     def end(self, outcome: Outcome) -> None:
-        """Print what became of a job."""
-        self.board.end(outcome)
+        """Count a job as ended, and print its outcome."""
+        self.progress.end(outcome)
         self.codes.add(code_of(outcome.error))
-        told = as_object(outcome, urls=self.urls)
+        fields = as_object(outcome, urls=self.urls)
         if self.resumed is not None:
-            told |= {"tag": outcome.tag, "redelivered": outcome.redelivered}
-        self.screen.out(json_line(told) if self.as_json else as_line(outcome))
+            fields |= {"tag": outcome.tag, "redelivered": outcome.redelivered}
+        self.screen.out(json_line(fields) if self.as_json else as_line(outcome))
 
     def picture(self) -> WatchPicture:
-        """How things stand."""
+        """Return the picture of the present state."""
         if self.resumed is not None:
-            self.board.adopt(self.resumed.watches)
-        return picture_of(self.board, asyncio.get_running_loop().time(), self.began_at, reading=self.reading)
+            self.progress.adopt(self.resumed.watches)
+        return picture_of(self.progress, asyncio.get_running_loop().time(), self.began_at, reading=self.reading)
 
 
 def as_line(outcome: Outcome) -> str:
-    """An outcome for people: job, state, seconds waited, why."""
+    """Return an outcome for people: job, state, time waited, why it failed."""
     word = outcome.state.value if outcome.state else "lost" if code_of(outcome.error) == 1 else "not known"
     why = "" if outcome.error is None else f"  {reason(outcome.error, outcome.job)}"
     state = painted(f"{word:<9}", outcome.state)
-    again = "  (told before)" if outcome.redelivered else ""
+    again = "  (delivered before)" if outcome.redelivered else ""
     return f"{job_column(outcome.job)}  {state}  {span(outcome.waited):>12}{why}{again}".rstrip()
 
 
 def as_object(outcome: Outcome, *, urls: bool) -> dict[str, Any]:
-    """An outcome for programs. No signed URL unless asked for: whoever has it has the file."""
+    """Return an outcome for programs. It has a signed URL only with ``urls``: anyone who has the URL has the file."""
     status, error = outcome.status, outcome.error
     fields: dict[str, Any] = {
         "job": None if outcome.job is None else str(outcome.job),

@@ -1,4 +1,4 @@
-"""The picture of ``watch``: a bar for each of the jobs that end soonest, and the fleet in one line."""
+"""The picture of ``watch``: a bar for each of the jobs that end soonest, and all jobs in one line."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..progress import Progress, state_words
 
 _MOST_BARS: Final = 8
 _CANDIDATES: Final = 64
-"""Jobs that are looked through for those that end soonest: a picture must stay cheap, however many there are."""
+"""Jobs that are searched for those that end soonest, at most: a picture must stay cheap for any number of jobs."""
 _BAR: Final = 24
 _WORD: Final = 40
-"""Characters of a service's own word, at most."""
+"""Characters of a service's status word, at most."""
 
 
 @attrs.frozen
 class Bar:
-    """One job on its way."""
+    """One job that has not ended."""
 
     job: str
     word: str
@@ -34,7 +34,7 @@ class Bar:
 
 @attrs.frozen
 class WatchPicture:
-    """A moment of ``watch``."""
+    """The state of ``watch`` at one moment."""
 
     bars: Sequence[Bar]
     hidden: int
@@ -76,16 +76,16 @@ def _eta(left: float | None) -> str:
     return f"ETA {clock(left)}" if left >= 1 else "any moment"
 
 
-def picture_of(board: Progress, now: float, began_at: float, *, reading: bool) -> WatchPicture:
-    """Look at the board."""
+def picture_of(progress: Progress, now: float, began_at: float, *, reading: bool) -> WatchPicture:
+    """Return the picture of the present progress."""
     states: Counter[str] = Counter()
-    for (_, word), count in board.states().items():
+    for (_, word), count in progress.states().items():
         states[word] += count
-    bars = sorted(_bars(board), key=lambda bar: (bar.left is None, bar.left or 0.0))[:_MOST_BARS]
-    return WatchPicture(bars, len(board.open) - len(bars), states, board.pace(now), now - began_at, reading)
+    bars = sorted(_bars(progress), key=lambda bar: (bar.left is None, bar.left or 0.0))[:_MOST_BARS]
+    return WatchPicture(bars, len(progress.open) - len(bars), states, progress.pace(now), now - began_at, reading)
 
 
-def _bars(board: Progress) -> Iterator[Bar]:
-    seen = ((job, watch, watch.status) for job, watch in board.open.items() if watch.status is not None)
+def _bars(progress: Progress) -> Iterator[Bar]:
+    seen = ((job, watch, watch.status) for job, watch in progress.open.items() if watch.status is not None)
     for job, watch, status in itertools.islice(seen, _CANDIDATES):
         yield Bar(str(job), shown(status.status)[:_WORD], status.progress, watch.explain().predicted_end_in)

@@ -1,1 +1,1 @@
-"""The demo: a fleet of simulated jobs, the picture of it, and the report."""
+"""The demo: simulated jobs, the picture of their progress, and the report."""

@@ -1,4 +1,4 @@
-"""``demo``: the main job on an embedded default. A simulator in a process of its own, 2,000 jobs, real sockets."""
+"""``demo``: watches simulated jobs, 2,000 by default, over real sockets; the simulator has a process of its own."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .view import DemoPicture, picture_of
 _KEY: Final = "demo"
 _SLOTS: Final = 32
 _GIVE_UP: Final = 20.0
-"""Seconds without an answer after which the simulator must be dead."""
+"""Seconds without an answer after which the simulator counts as dead."""
 
 
 async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; gives its exit code."""
+    """Run the command and return its exit code."""
     simulator = SimulatorProcess(**simulator_options(arguments.rate, arguments.seed))
     try:
         async with simulator as url:
@@ -41,13 +41,13 @@ async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.out(json_line(report.to_json()))
     else:
         _print(report, screen)
-    for complaint in report.problems():
-        screen.err(complaint)
+    for text in report.problems():
+        screen.err(text)
     return report.code
 
 
 async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -> Demo:
-    """Submit the jobs, and learn how they will end: the client is not told."""
+    """Submit the jobs, and get from the simulator how they will end; the client does not get this."""
     names = await asyncio.to_thread(simulator.add_jobs, plans(arguments.fleet, arguments.seconds))
     settings = DemoSettings(
         jobs=len(names),
@@ -62,7 +62,7 @@ async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -
 
 @attrs.define(eq=False)
 class Demo:
-    """One run."""
+    """One run of the demo."""
 
     settings: DemoSettings
     jobs: list[Any]
@@ -75,15 +75,15 @@ class Demo:
         clock = Clock.of(asyncio.get_running_loop())
         began_at, began_unix = clock.now(), clock.wall()
         async with self._client(url) as client:
-            board = Progress(client)
+            progress = Progress(client)
             async with client.as_completed(self.jobs) as outcomes:
-                board.take(self.jobs)
+                progress.take(self.jobs)
                 try:
-                    async with moving(screen, lambda: self._picture(board, clock.now() - began_at)):
+                    async with moving(screen, lambda: self._picture(progress, clock.now() - began_at)):
                         async for outcome in outcomes:
-                            self._end(board, outcome)
+                            self._end(progress, outcome)
                 except asyncio.CancelledError:
-                    board.report_open(screen)
+                    progress.report_open(screen)
                     raise
         took = clock.now() - began_at
         truths = await asyncio.to_thread(simulator.truths)
@@ -103,19 +103,19 @@ class Demo:
             policy=PollPolicy(give_up_after=_GIVE_UP),
         )
 
-    def _end(self, board: Progress, outcome: Outcome) -> None:
-        board.end(outcome)
+    def _end(self, progress: Progress, outcome: Outcome) -> None:
+        progress.end(outcome)
         self.outcomes.append(outcome)
         lag = lag_of(outcome, self.truths[str(outcome.job)])
         if lag is not None:
             self.lags.append(lag)
 
-    def _picture(self, board: Progress, elapsed: float) -> DemoPicture:
-        return picture_of(board, self.settings, self.lags, self.outcomes[-1:], elapsed)
+    def _picture(self, progress: Progress, elapsed: float) -> DemoPicture:
+        return picture_of(progress, self.settings, self.lags, self.outcomes[-1:], elapsed)
 
 
 def _print(report: Report, screen: Screen) -> None:
-    """The closing table."""
+    """Print the report: its tables, then its facts."""
     asked = report.settings
     lines = [f"{plural(asked.jobs, 'job')} at three simulated services, one limit of {asked.rate:g} requests/s"]
     for table in report.tables():

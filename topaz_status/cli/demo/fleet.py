@@ -1,4 +1,4 @@
-"""The demo's fleet: 2,000 jobs of all kinds, most of which go well, and what its simulator is told."""
+"""The jobs of the demo: 2,000 by default, of all kinds, most of which complete; and the simulator's options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...models.job import JobKind, JobRef, JobState
 
 _SHARES: Final = {JobKind.VIDEO: 0.08, JobKind.TRY_ON: 0.08}
 _MEDIANS: Final = {JobKind.IMAGE: 0.30, JobKind.VIDEO: 0.42, JobKind.TRY_ON: 0.20}
-"""Of a job's work, as a share of the longest life. A real video takes minutes or hours; here it takes seconds."""
+"""Median work time of a job, as a share of the longest life. A real video takes minutes or hours; here, seconds."""
 _SIGMA: Final = 0.45
 _OTHER_ENDS: Final = {
     JobKind.IMAGE: {JobState.CANCELED: 0.02},
@@ -20,29 +20,29 @@ _OTHER_ENDS: Final = {
 _FAILING: Final = 0.05
 _HEADROOM: Final = 1.05
 _ANSWER_TIME: Final = 0.03
-"""Seconds that the simulator takes for an answer."""
+"""Seconds that the simulator takes to answer a request."""
 CEILINGS: Final[dict[JobKind | str, float]] = {JobKind.VIDEO: 0.25, JobKind.TRY_ON: 0.25}
-"""Of the shared rate, what a kind may have at most."""
+"""Share of the common rate that a kind may use, at most."""
 
 
 def burst_of(rate: float) -> float:
-    """Requests that may go at once after a pause."""
+    """Return how many requests may be sent at once after a pause."""
     return max(1.0, round(rate / 8.0))
 
 
 def simulator_options(rate: float, seed: int) -> dict[str, float]:
-    """The simulator's own limit leaves 5 % and twice the burst of headroom: beyond that it answers 429."""
+    """Return the simulator's options: it answers 429 beyond 5 % above the rate and twice the burst."""
     return {"rate": rate * _HEADROOM, "burst": 2.0 * burst_of(rate), "seed": seed, "delay": _ANSWER_TIME}
 
 
 def counts(jobs: int) -> dict[JobKind, int]:
-    """How many of each kind: 84 % images, 8 % videos, 8 % try-ons; of few jobs at least one each, if there are 3."""
+    """Return the jobs of each kind: 84 % images, 8 % videos, 8 % try-ons; at least one of each from 3 jobs on."""
     others = {kind: max(1, round(jobs * share)) if jobs >= len(JobKind) else 0 for kind, share in _SHARES.items()}
     return {JobKind.IMAGE: jobs - sum(others.values()), **others}
 
 
 def plans(jobs: int, longest: float) -> list[dict[str, Any]]:
-    """The plans of a fleet whose last jobs live about ``longest`` seconds."""
+    """Return the simulator's plans for jobs of which the last live about ``longest`` seconds."""
     made: list[dict[str, Any]] = []
     for kind, count in counts(jobs).items():
         ends = {state: round(count * share) for state, share in _OTHER_ENDS[kind].items()}
@@ -64,7 +64,7 @@ def _plan(kind: JobKind, outcome: JobState, count: int, longest: float) -> dict[
 
 
 def shuffled(names: Sequence[str], seed: int) -> list[JobRef]:
-    """The fleet in no order, as jobs of many users would come."""
+    """Return the jobs in random order, as jobs of many users would come."""
     jobs = [JobRef.parse(name) for name in names]
     random.Random(seed).shuffle(jobs)
     return jobs

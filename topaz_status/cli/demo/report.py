@@ -1,4 +1,4 @@
-"""What the demo found, held against what its simulator knows: pure arithmetic."""
+"""The demo's report: compares the outcomes with the simulator's own records, by arithmetic alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALL: Final = "all"
 
 @attrs.frozen(kw_only=True)
 class DemoSettings:
-    """What the demo was asked for."""
+    """The settings of the demo."""
 
     jobs: int
     rate: float
@@ -38,16 +38,16 @@ class Report:
     took: float
     jobs: Mapping[str, int]
     ends: Mapping[str, Mapping[str, int]]
-    """Ends that were found out, by state."""
+    """Ends that the client detected, by state."""
     resolved: int
     true: Mapping[str, int]
-    """Ends that are the simulator's own truth."""
+    """The number of detected ends that agree with the simulator's records."""
     wrong: Sequence[str]
-    """Some of those that are not."""
+    """Texts on some of the ends that do not agree."""
     lags: Mapping[str, Lag | None]
-    """From a job's true end to the moment at which the client knew."""
+    """Seconds from a job's true end to its detection by the client."""
     in_turn: Lag | None
-    """The same for a client that asks the open jobs in turn, as often: computed."""
+    """The computed lag of a client that polls the open jobs in turn, at the same pace."""
     requests: Mapping[str, int]
     rate_limited: int
     busiest_second: int
@@ -55,13 +55,13 @@ class Report:
 
     @property
     def code(self) -> int:
-        """The exit code: the demo has failed unless every outcome is true and no request was one too many."""
+        """The exit code. The demo fails if an outcome is wrong or a request was answered 429."""
         if self.wrong or self.rate_limited:
             return FAILED
         return OK if self.resolved == self.settings.jobs else UNKNOWN
 
     def to_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """Return the report for programs."""
         fields = attrs.asdict(self)
         total = self.requests[ALL]
         allowed = self.settings.burst + self.settings.rate * self.took
@@ -72,7 +72,7 @@ class Report:
         }
 
     def tables(self) -> Iterator[Table]:
-        """Ends by kind; then lag and requests by kind."""
+        """Yield the tables: ends by kind, then lag and requests by kind."""
         kinds = [kind for kind, count in self.jobs.items() if count]
         yield Table(
             ("", "jobs", *(state.value for state in _ENDS), "as in truth"),
@@ -94,7 +94,7 @@ class Report:
         return [kind, *_lag_cells(self.lags[kind]), f"{self.requests[kind]:,}", f"{per_job:.2f}"]
 
     def facts(self) -> Iterator[tuple[str, str]]:
-        """The rest, as pairs of a name and a text."""
+        """Yield the other results, as pairs of a name and a text."""
         jobs, asked = self.settings.jobs, self.settings
         yield "true outcome", f"{self.true[ALL]:,} of {jobs:,} resolved as the simulator's own records have it"
         yield "answered 429", f"{self.rate_limited:,} requests"
@@ -108,7 +108,7 @@ class Report:
             yield "asked in turn", f"lag p50 {p50}, p95 {p95}, p99 {p99}, computed at this pace"
 
     def problems(self) -> Iterator[str]:
-        """What should not have happened."""
+        """Yield a text for each result that should not happen."""
         missing = self.settings.jobs - self.resolved
         if missing:
             yield f"{plural(missing, 'job')} could not be resolved"
@@ -126,13 +126,13 @@ def _each(requests: int, jobs: int) -> float:
 
 
 def lag_of(outcome: Outcome, truth: Mapping[str, Any]) -> float | None:
-    """Seconds from a job's true end to the moment at which its outcome was known."""
+    """Return the seconds from a job's true end to the detection of its outcome; ``None`` if either is missing."""
     ends = truth["ends_unix"]
     return None if outcome.state is None or ends is None else max(0.0, outcome.detected_at - ends)
 
 
 def in_turn(ends: Sequence[float], rate: float) -> Lag | None:
-    """How late a client would know that asks every open job in turn at ``rate``, and for which no answer takes time.
+    """Compute the lag of a client that polls every open job in turn at ``rate``, with answers that take no time.
 
     Args:
         ends: when each job ends, in seconds from the start.
@@ -158,7 +158,7 @@ def make_report(
     began_unix: float,
     took: float,
 ) -> Report:
-    """Hold the outcomes against the truths and the server's counters (their JSON forms)."""
+    """Compare the outcomes with the truths and the server's counters (in their JSON forms)."""
     kinds = [*(kind.value for kind in JobKind), ALL]
     ends: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     true: Counter[str] = Counter()

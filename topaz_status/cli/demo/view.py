@@ -1,4 +1,4 @@
-"""The picture of ``demo``: bars by kind, states, pace and budget, lag so far."""
+"""The picture of ``demo``: bars by kind, states, pace and budget, and the lag so far."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEVER_SHRINKS: Final = 7
 
 @attrs.frozen(kw_only=True)
 class DemoPicture:
-    """A moment of the demo."""
+    """The state of the demo at one moment."""
 
     settings: DemoSettings
     elapsed: float
@@ -36,11 +36,11 @@ class DemoPicture:
 
     @property
     def budget_used(self) -> float:
-        """The share of the requests allowed so far that were sent."""
+        """The share of the allowed requests so far that were sent."""
         return self.requests / (self.settings.burst + self.settings.rate * self.elapsed)
 
     def by_state(self) -> Counter[str]:
-        """Jobs of all kinds by state."""
+        """Return the number of jobs of all kinds, by state."""
         counts: Counter[str] = Counter()
         for (_, word), count in self.states.items():
             counts[word] += count
@@ -123,21 +123,21 @@ class DemoPicture:
         if self.latest is None:
             return Text("–")
         word = self.latest.state.value if self.latest.state else LOST
-        polls = plural(self.latest.polls, "look")
-        told = f"{self.latest.job} {word} after {span(self.latest.waited)}, {polls}"
-        return Text(told, no_wrap=True, overflow="ellipsis")
+        polls = plural(self.latest.polls, "poll")
+        text = f"{self.latest.job} {word} after {span(self.latest.waited)}, {polls}"
+        return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def picture_of(
-    board: Progress, settings: DemoSettings, lags: Sequence[float], latest: Sequence[Outcome], elapsed: float
+    progress: Progress, settings: DemoSettings, lags: Sequence[float], latest: Sequence[Outcome], elapsed: float
 ) -> DemoPicture:
-    """Look at the board."""
-    stats = board.client.stats()
+    """Return the picture of the present progress."""
+    stats = progress.client.stats()
     return DemoPicture(
         settings=settings,
         elapsed=elapsed,
-        states=board.states(),
-        pace=board.pace(elapsed),
+        states=progress.states(),
+        pace=progress.pace(elapsed),
         requests=stats.total_requests,
         rate_limited=sum(answers.get("429", 0) for answers in stats.requests.values()),
         in_flight=stats.in_flight,
