@@ -1,6 +1,6 @@
-"""For tests of code that waits for jobs: the services simulated, and time that passes at once.
+"""Tools for tests of code that waits for jobs: simulated services and virtual time.
 
-A test of hours, in milliseconds::
+A test of several hours runs in milliseconds::
 
     import pytest
     from topaz_status import StatusClient
@@ -16,8 +16,9 @@ A test of hours, in milliseconds::
         assert status.progress == 100
         assert topaz_simulator.truth(job).looks < 1000
 
-The same simulator on a real loopback socket, ``async with Simulator().serve() as url``, or in a process of its own,
-``with SimulatorProcess(images=100) as url``. Names are imported when they are first used.
+The same simulator also runs on a real loopback socket: ``async with Simulator().serve() as url``.
+It runs in a process of its own, too: ``with SimulatorProcess(images=100) as url``.
+Each name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: the pytest plugin lives next door and must stay cheap."""
+    """Import a public name when it is first used; the pytest plugin in this package must load fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,4 +1,4 @@
-"""``python -m topaz_status.testing``: the simulator, as ``topaz-status simulate``."""
+"""``python -m topaz_status.testing``: run the simulator, like ``topaz-status simulate``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .simulate import add_arguments, run
 
 
 def main() -> int:
-    """Read the command line and serve; gives the exit code."""
+    """Read the command line and serve; return the exit code."""
     return guarded(_main)
 
 

@@ -1,4 +1,7 @@
-"""The pytest marker of tests in virtual time; by itself, so that a run that has none loads no asyncio for its name."""
+"""The name of the pytest marker for virtual time.
+
+It has a module of its own, so that a test run without the marker does not import asyncio.
+"""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """A pytest plugin: a simulator as a fixture, and tests in virtual time.
 
-It changes nothing for tests that do not ask for it, with or without pytest-asyncio:
+The plugin changes nothing for tests that do not use it. It works with and without pytest-asyncio:
 
 ``topaz_simulator``
-    a :class:`.Simulator` of the test's own.
+    a :class:`.Simulator` for this test alone.
 ``topaz_simulator_url``
-    the same one, served: its base URL. With pytest-asyncio it runs on the test's own loop, in virtual time in memory
-    (through ``topaz_simulator.session()``); without, in a thread.
+    the base URL of that simulator, which the fixture serves. With pytest-asyncio the simulator runs on the test's own
+    loop. In virtual time it is reached in memory, through ``topaz_simulator.session()``. Without pytest-asyncio it
+    runs in a thread.
 ``@pytest.mark.virtual_time``
-    an async test so marked runs on a :class:`.VirtualLoop`.
+    an async test with this mark runs on a :class:`.VirtualLoop`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _HOOK: Final = "pytest_asyncio_loop_factories"
 
 
 class _VirtualLoops:
-    """Tells pytest-asyncio of the virtual loop. In force for marked tests alone: it allows no answer of "none"."""
+    """Gives pytest-asyncio the virtual loop. Registered for marked tests alone: the hook must always return a loop."""
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], Any]]:
@@ -97,7 +98,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, An
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Set a marked test up with its loop, before any fixture of it."""
+    """Set up a marked test with its loop, before the test's fixtures."""
     if not (_has_pytest_asyncio(item.config) and _is_asked_for(item)):
         return (yield)
     with _loops_in_force(item.config):
@@ -106,7 +107,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a marked test where pytest-asyncio is not there to do it; refuse where that is too old to."""
+    """Run a marked test where pytest-asyncio is absent; fail the test where pytest-asyncio is too old."""
     if pyfuncitem.get_closest_marker(MARKER) is None:
         return None
     if _has_pytest_asyncio(pyfuncitem.config):
@@ -125,7 +126,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture
 def topaz_simulator() -> Simulator:
-    """A simulator of the test's own; add jobs and faults to it, then ask it for the truth."""
+    """Give the test a simulator of its own: add jobs and faults to it, then ask it for the truth."""
     from .simulator.simulator import Simulator  # noqa: PLC0415
 
     return Simulator()

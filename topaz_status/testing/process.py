@@ -1,4 +1,4 @@
-"""The simulator in a process of its own, for what must not share a loop or an interpreter with it."""
+"""The simulator in a process of its own, for tests that must not share an event loop or an interpreter with it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _OK: Final = 200
 
 
 class SimulatorProcess:
-    """A child process that serves a simulator on a loopback port; it ends with its parent, whatever happens to it.
+    """A child process that serves a simulator on a loopback port; it ends when its parent ends, even after a crash.
 
-    Use it by ``with`` or ``async with``::
+    Use it with ``with`` or ``async with``::
 
         simulator = SimulatorProcess(seed=7, rate=10)
         with simulator as url:
@@ -29,8 +29,8 @@ class SimulatorProcess:
             print(simulator.stats()["requests"])
 
     Args:
-        control_timeout: seconds that a control request may take.
-        options: of ``topaz-status simulate``, such as ``rate=10``, ``try_ons=5`` or ``faults="503=0.01"``.
+        control_timeout: most seconds that a control request may take.
+        options: options of ``topaz-status simulate``, such as ``rate=10``, ``try_ons=5`` or ``faults="503=0.01"``.
     """
 
     def __init__(self, *, control_timeout: float = 30.0, **options: str | float) -> None:
@@ -48,11 +48,11 @@ class SimulatorProcess:
         """Start the child and wait for its URL.
 
         Raises:
-            RuntimeError: it ended instead.
+            RuntimeError: the child ended without a URL.
         """
         command = [sys.executable, "-m", "topaz_status.testing", "--until-eof", *self._arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        assert self._process.stdout is not None  # noqa: S101 - stdout is a pipe
         line = self._process.stdout.readline().decode().strip()
         if not line.startswith("http://"):
             self.stop()
@@ -60,7 +60,7 @@ class SimulatorProcess:
         self.url = line
 
     def stop(self) -> None:
-        """End the child: by closing its input, by force if that is not enough."""
+        """End the child: close its input, and kill it if it still runs ten seconds later."""
         process, self._process, self.url = self._process, None, ""
         if process is None:
             return
@@ -93,7 +93,7 @@ class SimulatorProcess:
         """One control request, such as ``call("GET", "/_sim/stats")``; blocks for a moment.
 
         Raises:
-            ValueError: the simulator refuses it, and why.
+            ValueError: the simulator refuses the request; the message says why.
         """
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=self._timeout)
         try:
@@ -107,23 +107,23 @@ class SimulatorProcess:
         return answer
 
     def add_jobs(self, plans: Iterable[dict[str, Any]]) -> list[str]:
-        """Create jobs from plans in JSON form, whose fields are those of :class:`.JobPlan`; their names."""
+        """Create jobs from plans in JSON form, with the fields of :class:`.JobPlan`, and return the jobs' names."""
         names: list[str] = self.call("POST", "/_sim/jobs", {"jobs": list(plans)})["jobs"]
         return names
 
     def add_faults(self, faults: Iterable[dict[str, Any]]) -> None:
-        """Put faults in force; their fields are those of :class:`.Fault`."""
+        """Add faults; each has the fields of :class:`.Fault`."""
         self.call("POST", "/_sim/faults", {"faults": list(faults)})
 
     def stats(self) -> dict[str, Any]:
-        """The counters of :class:`.ServerStats`."""
+        """Return the counters of :class:`.ServerStats`."""
         counters: dict[str, Any] = self.call("GET", "/_sim/stats")
         return counters
 
     def truths(self) -> dict[str, dict[str, Any]]:
-        """What is true of each job, by its name: the fields of :class:`.Truth`."""
+        """Return the truth of each job, by the job's name: the fields of :class:`.Truth`."""
         return {job["job"]: job for job in self.call("GET", "/_sim/truth")["jobs"]}
 
     def reset(self) -> None:
-        """Forget jobs, faults and counters."""
+        """Remove all jobs and faults and set the counters to zero."""
         self.call("POST", "/_sim/reset")

@@ -1,4 +1,4 @@
-"""The fixtures that need pytest-asyncio; imported by the plugin once that is known to be there."""
+"""The fixtures that need pytest-asyncio. The plugin imports this module only where pytest-asyncio is installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def topaz_simulator_url(topaz_simulator: Simulator) -> AsyncIterator[str]:
-    """The base URL of ``topaz_simulator``, served on the test's own loop: on loopback, in virtual time in memory."""
+    """Serve ``topaz_simulator`` on the test's own loop and give its base URL.
+
+    The simulator is served on a loopback socket; in virtual time it is served in memory.
+    """
     from .loop.virtual import VirtualLoop  # noqa: PLC0415
 
     if isinstance(asyncio.get_running_loop(), VirtualLoop):

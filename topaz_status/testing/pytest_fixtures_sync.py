@@ -1,4 +1,4 @@
-"""The fixtures for a pytest without pytest-asyncio."""
+"""The fixtures for a pytest that has no pytest-asyncio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def topaz_simulator_url(request: pytest.FixtureRequest, topaz_simulator: Simulator) -> Iterator[str]:
-    """The base URL of ``topaz_simulator``, served on loopback by a thread; for a test in virtual time, in memory."""
+    """Serve ``topaz_simulator`` and give its base URL.
+
+    A thread serves the simulator on loopback; a test in virtual time reaches it in memory.
+    """
     from .thread import serve_in_thread  # noqa: PLC0415
 
     if request.node.get_closest_marker(MARKER) is not None:

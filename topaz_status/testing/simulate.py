@@ -30,7 +30,7 @@ _SIGMA: Final = 0.6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options to a parser."""
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=0, help="port to listen on; 0 is any that is free (default: %(default)s)")
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plans_of(arguments: argparse.Namespace) -> list[JobPlan]:
-    """The jobs that were asked for."""
+    """Make the plans of the jobs that the arguments ask for."""
     counts = {JobKind.IMAGE: arguments.images, JobKind.VIDEO: arguments.videos, JobKind.TRY_ON: arguments.try_ons}
     left = arguments.jobs
     for kind, share in _SHARES.items():
@@ -68,12 +68,12 @@ def plans_of(arguments: argparse.Namespace) -> list[JobPlan]:
 
 
 def environment(url: str) -> dict[str, str]:
-    """What points a client at the simulator."""
+    """Return the environment variables that point a client at the simulator."""
     return {"TOPAZ_API_URL": url, "PIXELCUT_API_URL": url, "TOPAZ_API_KEY": KEY, "PIXELCUT_API_KEY": KEY}
 
 
 def is_loopback(host: str) -> bool:
-    """True for an address that no other machine reaches."""
+    """Return True for an address that no other machine can reach."""
     if host == "localhost":
         return True
     try:
@@ -83,7 +83,7 @@ def is_loopback(host: str) -> bool:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; gives its exit code: 0 when its input ended, 130 when interrupted, 2 for bad usage."""
+    """Run the command and return its exit code: 0 when its input ended, 130 when interrupted, 2 for bad usage."""
     if not (arguments.allow_remote or is_loopback(arguments.host)):
         return _complain(f"{arguments.host} is not a loopback address: add --allow-remote if you mean it")
     try:
@@ -102,14 +102,14 @@ def run(arguments: argparse.Namespace) -> int:
         return asyncio.run(_serve(simulator, plans, arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # of standard output: whoever runs this deals with it
+    except BrokenPipeError:  # of standard output: the caller of this function handles it
         raise
     except OSError as problem:
         return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {problem}")
 
 
 run_simulate = run
-"""The same, under the name of the command."""
+"""The same function, under the name of the command."""
 
 
 def _complain(problem: str) -> int:
@@ -123,7 +123,7 @@ async def _serve(simulator: Simulator, plans: Iterable[JobPlan], arguments: argp
         if arguments.list_jobs is not None:
             names = "".join(f"{job}\n" for job in jobs)
             await asyncio.to_thread(arguments.list_jobs.write_text, names, encoding="utf-8")
-        _tell(url, jobs, arguments)
+        _print_start(url, jobs, arguments)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):
@@ -135,7 +135,7 @@ async def _serve(simulator: Simulator, plans: Iterable[JobPlan], arguments: argp
 
 
 async def _watch_input(ended: asyncio.Event) -> None:
-    """Set ``ended`` once standard input does: when whoever holds its other end is gone."""
+    """Set ``ended`` when standard input ends: when the process at the other end has closed it or ended."""
     if sys.stdin is None:
         ended.set()
         return
@@ -149,13 +149,13 @@ async def _watch_input(ended: asyncio.Event) -> None:
     loop.add_reader(sys.stdin.fileno(), readable)
 
 
-def _tell(url: str, jobs: list[JobRef], arguments: argparse.Namespace) -> None:
-    told = environment(url)
+def _print_start(url: str, jobs: list[JobRef], arguments: argparse.Namespace) -> None:
+    variables = environment(url)
     listed = [] if arguments.list_jobs is not None else [str(job) for job in jobs]
     if arguments.json:
-        answer: dict[str, Any] = {"url": url, "env": told, "count": len(jobs), "jobs": listed}
+        answer: dict[str, Any] = {"url": url, "env": variables, "count": len(jobs), "jobs": listed}
         lines = [orjson.dumps(answer).decode()]
     else:
-        lines = [url, *(f"export {name}={value}" for name, value in told.items()), *listed]
+        lines = [url, *(f"export {name}={value}" for name, value in variables.items()), *listed]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

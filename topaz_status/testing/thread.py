@@ -1,4 +1,4 @@
-"""The simulator on an event loop in a thread, for tests whose own loop is not running, or not there."""
+"""The simulator on an event loop in a thread, for tests that have no running event loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .simulator.simulator import Simulator
 
 @contextmanager
 def serve_in_thread(simulator: Simulator) -> Iterator[str]:
-    """Serve on a loopback port from a thread; gives the base URL.
+    """Serve on a loopback port from a thread and give the base URL.
 
-    The simulator may be scripted and asked from the calling thread meanwhile.
+    Meanwhile the calling thread may add jobs and faults to the simulator and read its truths.
     """
     url: Future[str] = Future()
     leave: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -42,6 +42,6 @@ def _run(
 
     try:
         asyncio.run(serve())
-    except Exception as problem:  # noqa: BLE001 - it is raised in the thread that waits for the URL
+    except Exception as problem:  # noqa: BLE001 - the thread that waits for the URL raises it
         if not url.done():
             url.set_exception(problem)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 MEMORY_URL: Final = "http://127.0.0.1:1"
-"""A base URL to use with a :class:`MemoryConnector`. No socket is ever opened; the loopback host permits plain http."""
+"""A base URL for a :class:`MemoryConnector`. No socket is ever opened; the loopback host permits plain http."""
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
@@ -26,7 +26,7 @@ class MemoryServer(Protocol):
     """Anything that serves connections in memory, such as a ``Simulator``."""
 
     def memory_protocol(self) -> asyncio.BaseProtocol:
-        """The server's end of a new connection."""
+        """Return the server's end of a new connection."""
 
 
 class MemoryConnector(aiohttp.BaseConnector):
@@ -34,9 +34,9 @@ class MemoryConnector(aiohttp.BaseConnector):
 
     Args:
         server: an ``aiohttp.web.Server``, any other factory of server protocols, or a ``Simulator``.
-        latency: seconds that data travels each way. A new connection costs one round trip first.
-        limit: most connections at once, as for aiohttp's own connectors; 0 is no limit.
-        keepalive_timeout: seconds an idle connection is kept for the next request.
+        latency: seconds that data travels, each way. A new connection first costs one round trip.
+        limit: most connections at once, as for aiohttp's own connectors; 0 means no limit.
+        keepalive_timeout: seconds for which an idle connection stays open for the next request.
         force_close: close each connection after its request.
     """
 

@@ -1,8 +1,11 @@
 """Two asyncio transports joined in memory: a TCP connection without sockets.
 
-What one end writes, the other end's protocol receives in order, after the latency. Flow control, half-closing, closing
-and resetting follow asyncio's selector transports: a reader that pauses fills the writer's buffer and pauses it in
-turn; ``close()`` flushes first and ends in EOF at the peer; ``abort()`` ends in a ``ConnectionResetError`` there.
+The protocol at one end receives what the other end writes, in order, after the latency.
+Flow control, half-closing, closing and resetting follow asyncio's selector transports:
+
+- A reader that pauses fills the writer's buffer, which pauses the writer in turn.
+- ``close()`` flushes first; the peer then sees EOF.
+- ``abort()`` gives the peer a ``ConnectionResetError``.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ _RESET: Final[None] = None
 
 
 class MemoryTransport(asyncio.Transport):
-    """One end of an in-memory connection; made in pairs by :func:`connect`."""
+    """One end of an in-memory connection; :func:`connect` makes them in pairs."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, latency: float, extra: dict[str, Any]) -> None:
         super().__init__(extra)
@@ -28,9 +31,9 @@ class MemoryTransport(asyncio.Transport):
         self._latency = latency
         self._peer: MemoryTransport
         self._protocol: asyncio.BaseProtocol
-        self._flying: deque[bytes | None] = deque()  # sent to this end, still on the way
-        self._landed: deque[bytes] = deque()  # arrived here, not yet taken by the protocol
-        self._unread = 0  # bytes of both, which are the peer's write buffer
+        self._in_transit: deque[bytes | None] = deque()  # sent to this end, still on the way
+        self._arrived: deque[bytes] = deque()  # arrived here, not yet received by the protocol
+        self._unread = 0  # bytes in both queues: the size of the peer's write buffer
         self._high, self._low = HIGH_WATER, LOW_WATER
         self._reading = True
         self._writing_paused = False
@@ -38,10 +41,10 @@ class MemoryTransport(asyncio.Transport):
         self._closing = False
         self._lost = False
 
-    # Writing: what asyncio calls from the protocol's side.
+    # Writing: the protocol calls these methods.
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Send ``data``; ignored once closing, as sockets do."""
+        """Send ``data``, or ignore it once closing, as sockets do."""
         if self._sent_eof and not self._closing:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._closing or not data:
@@ -51,29 +54,29 @@ class MemoryTransport(asyncio.Transport):
         self._control_writing()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Send the pieces as one."""
+        """Send all pieces as one piece."""
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """True: one direction can be closed alone."""
+        """Return True: one direction can be closed alone."""
         return True
 
     def write_eof(self) -> None:
-        """Tell the peer that nothing more comes; reading goes on."""
+        """Send EOF to the peer; reading goes on."""
         if not self._sent_eof and not self._closing:
             self._sent_eof = True
             self._send(_EOF)
 
     def get_write_buffer_size(self) -> int:
-        """Bytes written here that the peer's protocol has not taken yet."""
+        """Return the number of bytes written here that the peer's protocol has not received yet."""
         return self._peer._unread  # noqa: SLF001
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The low and the high water mark, in bytes."""
+        """Return the low and the high water mark, in bytes."""
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the marks at which the protocol's writing is paused and resumed, in bytes."""
+        """Set the marks, in bytes, at which the protocol's writing is paused (high) and resumed (low)."""
         if high is None:
             high = HIGH_WATER if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low
@@ -82,15 +85,15 @@ class MemoryTransport(asyncio.Transport):
     # Reading.
 
     def is_reading(self) -> bool:
-        """True while arriving data is handed to the protocol."""
+        """Return True while the protocol receives arriving data."""
         return self._reading and not self._closing
 
     def pause_reading(self) -> None:
-        """Let arriving data pile up, which in time pauses the peer's writing."""
+        """Hold back arriving data, which in time pauses the peer's writing."""
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Hand over what has piled up, in the loop's next round."""
+        """Give the protocol the data held back, in the loop's next iteration."""
         if not self._reading:
             self._reading = True
             self._loop.call_soon(self._drain)
@@ -98,11 +101,11 @@ class MemoryTransport(asyncio.Transport):
     # Ending.
 
     def is_closing(self) -> bool:
-        """True once closed or aborted by either end."""
+        """Return True once either end has closed or aborted."""
         return self._closing
 
     def close(self) -> None:
-        """Stop reading, flush, then say EOF to the peer."""
+        """Stop reading, flush, then send EOF to the peer."""
         if self._closing:
             return
         if not self._sent_eof:
@@ -121,37 +124,37 @@ class MemoryTransport(asyncio.Transport):
         self._lose(None)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection to another protocol."""
+        """Give the connection to another protocol."""
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol at this end."""
+        """Return the protocol at this end."""
         return self._protocol
 
     # The wire.
 
     def _send(self, piece: bytes | None) -> None:
-        """Put one piece on the wire. The queue keeps the order, whatever order the timers fire in."""
+        """Send one piece to the peer. The queue keeps the pieces in order, even if timers fire in another order."""
         peer = self._peer
-        peer._flying.append(piece)  # noqa: SLF001
+        peer._in_transit.append(piece)  # noqa: SLF001
         if self._latency > 0:
-            self._loop.call_later(self._latency, peer._land)  # noqa: SLF001
+            self._loop.call_later(self._latency, peer._arrive)  # noqa: SLF001
         else:
-            self._loop.call_soon(peer._land)  # noqa: SLF001
+            self._loop.call_soon(peer._arrive)  # noqa: SLF001
 
-    def _land(self) -> None:
-        piece = self._flying.popleft()
+    def _arrive(self) -> None:
+        piece = self._in_transit.popleft()
         if piece is None:
             self._lose(ConnectionResetError("Connection reset by peer"))
         elif self._closing:
             self._taken(len(piece))
         else:
-            self._landed.append(piece)
+            self._arrived.append(piece)
             self._drain()
 
     def _drain(self) -> None:
-        while self._landed and self._reading and not self._closing:
-            piece = self._landed.popleft()
+        while self._arrived and self._reading and not self._closing:
+            piece = self._arrived.popleft()
             self._taken(len(piece))
             if piece:
                 self._protocol.data_received(piece)  # type: ignore[attr-defined]
@@ -165,12 +168,12 @@ class MemoryTransport(asyncio.Transport):
             self._peer._lose_when_flushed()  # noqa: SLF001
 
     def _discard(self) -> None:
-        waiting = sum(len(piece) for piece in self._landed if piece)
-        self._landed.clear()
+        waiting = sum(len(piece) for piece in self._arrived if piece)
+        self._arrived.clear()
         self._taken(waiting)
 
     def _control_writing(self) -> None:
-        """Pause or resume the protocol at this end by how much the other end has not taken."""
+        """Pause or resume this end's protocol, by the number of bytes that the other end has not received."""
         if self._lost:
             return
         size = self._peer._unread  # noqa: SLF001
@@ -182,7 +185,7 @@ class MemoryTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _lose_when_flushed(self) -> None:
-        """A closing end is gone once what is left fits the kernel's buffers, which hold a high water mark."""
+        """End a closing connection once the unread bytes would fit the kernel's buffers (the default high mark)."""
         if self._closing and not self._lost and self._peer._unread <= HIGH_WATER:  # noqa: SLF001
             self._lose(None)
 
@@ -201,14 +204,14 @@ def connect(
     latency: float = 0.0,
     port: int = 1,
 ) -> tuple[MemoryTransport, MemoryTransport]:
-    """Join two protocols by a new connection and tell both that it is made.
+    """Join two protocols with a new connection and notify both that it is made.
 
     Args:
-        loop: the loop both live on.
-        client: the connecting end.
-        server: the accepting end.
+        loop: the event loop of both protocols.
+        client: the protocol at the connecting end.
+        server: the protocol at the accepting end.
         latency: seconds that each piece of data travels, each way.
-        port: the number that stands for the client in ``peername``.
+        port: the client's port number in ``peername``.
     """
     client_name, server_name = ("127.0.0.1", port), ("127.0.0.1", 1)
     near = MemoryTransport(loop, latency, {"peername": server_name, "sockname": client_name})

@@ -3,12 +3,12 @@
 The laws of :class:`VirtualLoop`:
 
 1. Time stands still while anything is ready to run; it never passes by itself.
-2. When nothing is ready, time jumps to the next timer, exactly: a timer never fires early.
-3. While work is out in a thread (``run_in_executor``), the loop really waits for it, and no virtual time passes.
+2. When nothing is ready, time jumps exactly to the next timer: a timer never fires early.
+3. While a thread works (``run_in_executor``), the loop really waits for it, and no virtual time passes.
 4. When nothing is ready and nothing can ever happen, :class:`DeadlockError` says which tasks were waiting, and where.
 
-Sockets and processes live in real time and do not belong on such a loop: use
-:class:`.memory_connector.MemoryConnector`.
+Do not use sockets or processes on a virtual loop: they run in real time.
+Use :class:`.memory_connector.MemoryConnector` instead.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _Ts = TypeVarTuple("_Ts")
 
 
 class DeadlockError(RuntimeError):
-    """Nothing is ready, no timer is set, no thread is at work: the program would wait for ever."""
+    """The program would wait for ever: nothing is ready, no timer is set and no thread works."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -41,12 +41,12 @@ class _JumpingSelector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = self._look(0)
+        events = self._poll(0)
         if events or timeout == 0:
             return events
-        return self.loop.idle(self._look)
+        return self.loop.idle(self._poll)
 
-    def _look(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+    def _poll(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
         found: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
         return found
 
@@ -55,8 +55,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop whose :meth:`time` jumps to the next timer when nothing is ready.
 
     Args:
-        start: what :meth:`time` reads at first, in seconds.
-        epoch: Unix time, in seconds, at which :meth:`time` would read zero.
+        start: the first value of :meth:`time`, in seconds.
+        epoch: the Unix time, in seconds, at which :meth:`time` would be zero.
     """
 
     _scheduled: list[asyncio.TimerHandle]
@@ -72,37 +72,37 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jump(start)
 
     def time(self) -> float:
-        """Virtual seconds."""
+        """Return the virtual time, in seconds."""
         return self._now
 
     def wall_time(self) -> float:
-        """Unix time in virtual seconds, for code that would otherwise ask ``time.time()``."""
+        """Return the virtual Unix time in seconds, for code that would otherwise call ``time.time()``."""
         return self._epoch + self._now
 
     def idle(
-        self, look: Callable[[float], list[tuple[selectors.SelectorKey, int]]]
+        self, poll: Callable[[float], list[tuple[selectors.SelectorKey, int]]]
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        """What happens when nothing is ready: wait for threads, jump to the next timer, or find the deadlock."""
+        """Act when nothing is ready: wait for threads, jump to the next timer, or raise the deadlock."""
         if self._threads:
-            return look(_THREAD_POLL)
+            return poll(_THREAD_POLL)
         if self._scheduled:
             self._jump(self._scheduled[0].when())
             self.jumps += 1
             return []
-        return self._last_chance(look)
+        return self._last_chance(poll)
 
     def _jump(self, when: float) -> None:
-        """Move the clock; its resolution is one float, so that just the timers due by now fire, at any distance."""
+        """Move the clock. Its resolution is one float step, so that exactly the timers due by now fire, at any time."""
         self._now = max(self._now, when)
         self._clock_resolution = math.ulp(self._now)
 
     def _last_chance(
-        self, look: Callable[[float], list[tuple[selectors.SelectorKey, int]]]
+        self, poll: Callable[[float], list[tuple[selectors.SelectorKey, int]]]
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        """A thread that nobody told the loop about may still call in: give it a moment of real time."""
+        """Wait a moment of real time, because a thread that the loop does not know of may still call the loop."""
         deadline = time.monotonic() + _GRACE
         while (left := deadline - time.monotonic()) > 0:
-            if events := look(left):
+            if events := poll(left):
                 return events
         raise DeadlockError(f"nothing can ever happen at virtual time {self._now:.6f}; {self._waiting()}")
 
@@ -113,7 +113,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return f"{len(tasks)} tasks wait: " + ", ".join(places) + more
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts) -> asyncio.Future[_T]:
-        """As ever, and virtual time stands still until the thread is done."""
+        """Run ``func`` in a thread, as asyncio does; virtual time stands still until the thread is done."""
         future = super().run_in_executor(executor, func, *args)
         self._threads += 1
         future.add_done_callback(self._thread_done)
@@ -123,7 +123,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._threads -= 1
 
     async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
-        """As ever: the thread that joins the executor's threads counts as work in a thread."""
+        """Shut down as asyncio does; the thread that joins the executor's threads counts as work in a thread."""
         self._threads += 1
         try:
             await super().shutdown_default_executor(*args, **kwargs)
@@ -145,21 +145,21 @@ def _place(task: asyncio.Task[Any]) -> str:
 def run_virtual(
     main: Coroutine[Any, Any, _T], *, start: float = 0.0, epoch: float = EPOCH, debug: bool | None = None
 ) -> _T:
-    """``asyncio.run``, in virtual time: run ``main`` on a new :class:`VirtualLoop`, clean up, return its result.
+    """Run ``main`` on a new :class:`VirtualLoop`, clean up and return the result: ``asyncio.run`` in virtual time.
 
     Args:
         main: the coroutine to run.
-        start: what the loop's clock reads at first, in seconds.
-        epoch: Unix time, in seconds, at which the loop's clock would read zero.
+        start: the first reading of the loop's clock, in seconds.
+        epoch: the Unix time, in seconds, at which the loop's clock would read zero.
         debug: asyncio's debug mode, as for ``asyncio.run``.
 
     Raises:
-        DeadlockError: the program waits for something that can never happen.
+        DeadlockError: the program waits for an event that can never happen.
     """
     with asyncio.Runner(debug=debug, loop_factory=lambda: VirtualLoop(start=start, epoch=epoch)) as runner:
         return runner.run(main)
 
 
 def loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """What pytest-asyncio's loop factory hook wants to hear for a test in virtual time."""
+    """Return what pytest-asyncio's loop factory hook expects for a test in virtual time."""
     return {"virtual": VirtualLoop}

@@ -1,1 +1,1 @@
-"""The simulator of the three services: accounts, jobs and their lives, lists, limits and the HTTP in front."""
+"""The simulator of the three services: accounts, jobs and their lives, lists, rate limits and the HTTP front."""

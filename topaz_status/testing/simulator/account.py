@@ -23,17 +23,17 @@ RETENTION: Final = 7 * 86_400.0
 
 @attrs.frozen
 class Truth:
-    """What is true of one job, whatever the services say.
+    """What is true of one job, whatever the services answer.
 
     Args:
-        job: its name.
-        state: how it ends, or ended; ``None`` for a job that never does.
-        ends_at: when, in seconds of the event loop's clock; infinite if never.
-        ends_unix: when, in true Unix seconds; infinite if never.
-        submitted_at: when it was submitted, in seconds of the event loop's clock.
-        ended: whether that is past.
-        foreign: whether it is somebody else's.
-        looks: how many answers have told its state, lists included.
+        job: the job's name.
+        state: the state in which the job ends or ended; ``None`` for a job that never ends.
+        ends_at: when the job ends, in seconds of the event loop's clock; infinite if never.
+        ends_unix: when the job ends, in true Unix seconds; infinite if never.
+        submitted_at: when the job was submitted, in seconds of the event loop's clock.
+        ended: whether the job has ended.
+        foreign: whether the job belongs to another user of the account.
+        looks: how many answers have contained the job's state, list pages included.
     """
 
     job: JobRef
@@ -46,20 +46,20 @@ class Truth:
     looks: int
 
     def to_json(self) -> dict[str, Any]:
-        """The same for ``GET /_sim/truth``: times that never come are null."""
+        """Return the fields for ``GET /_sim/truth``; a time that never comes is null."""
         fields = attrs.asdict(self, recurse=False) | {"job": str(self.job)}
         return {name: None if value == math.inf else value for name, value in fields.items()}
 
 
 @attrs.define
 class SimulatedAccount:
-    """Jobs by their names, lists by their order, and the events that put jobs on lists and take them off.
+    """The jobs by name, the sorted lists, and the events that add jobs to lists and remove them.
 
     Args:
-        clock: tells the time.
-        seed: of everything that is drawn.
-        order: of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
-        retention: seconds after which a record is gone.
+        clock: the simulator's clock.
+        seed: the seed of everything that is drawn.
+        order: the order of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
+        retention: seconds after submission at which a record is removed.
     """
 
     clock: SimulatedClock
@@ -80,10 +80,10 @@ class SimulatedAccount:
         return sum(len(lives) for lives in self.lives.values())
 
     def add(self, plans: Iterable[JobPlan]) -> list[JobRef]:
-        """Submit the jobs of some plans; gives back those that are not foreign, in order.
+        """Submit the jobs of some plans and return those that are not foreign, in order.
 
         Raises:
-            ValueError: an id is taken.
+            ValueError: an id already exists.
         """
         return [life.ref for life in self._take_up(plans) if not life.plan.foreign]
 
@@ -91,7 +91,7 @@ class SimulatedAccount:
         """Submit the single job of a plan, foreign or not.
 
         Raises:
-            ValueError: its id is taken.
+            ValueError: the job's id already exists.
         """
         (life,) = self._take_up([plan])
         return life.ref
@@ -118,18 +118,18 @@ class SimulatedAccount:
         return lives
 
     def _expect(self, life: Life, now: float) -> None:
-        """Remember when a job comes onto its list, and when it goes."""
+        """Schedule when a job appears on its list and when it is removed from it."""
         if life.ref.kind not in self.lists or life.listed_at == math.inf:
             return
         if life.listed_at > now:
             heapq.heappush(self._events, (life.listed_at, next(self._sequence), True, life))
-        heapq.heappush(self._events, (self._gone_at(life), next(self._sequence), False, life))
+        heapq.heappush(self._events, (self._removed_at(life), next(self._sequence), False, life))
 
-    def _gone_at(self, life: Life) -> float:
-        return min(life.gone_at, life.submitted_at + self.retention)
+    def _removed_at(self, life: Life) -> float:
+        return min(life.deleted_at, life.submitted_at + self.retention)
 
     def listing(self, kind: JobKind) -> Listing:
-        """The list of a kind as it is now."""
+        """Return a kind's list as it is now."""
         now = self.clock.now()
         while self._events and self._events[0][0] <= now:
             _, _, appears, life = heapq.heappop(self._events)
@@ -140,20 +140,20 @@ class SimulatedAccount:
         return self.lists[kind]
 
     def find(self, kind: JobKind, job_id: str) -> Life | None:
-        """A job as the service knows it now: not before it is visible, not after its record is gone."""
+        """Return a job if the service knows it now: the job is visible already and its record is not removed."""
         life = self.lives[kind].get(job_id)
-        if life is None or life.removed or not life.visible_at <= self.clock.now() < self._gone_at(life):
+        if life is None or life.removed or not life.visible_at <= self.clock.now() < self._removed_at(life):
             return None
         return life
 
     def remove(self, life: Life) -> None:
-        """Remove a job's record; its truth stays."""
+        """Remove a job's record; the job's truth stays."""
         life.removed = True
         if life.ref.kind in self.lists:
             self.lists[life.ref.kind].remove(life)
 
     def remove_images(self) -> int:
-        """Remove the records of all images that the service knows now; how many there were."""
+        """Remove the records of all images that the service knows now, and return their number."""
         known = [life for job_id in self.lives[JobKind.IMAGE] if (life := self.find(JobKind.IMAGE, job_id))]
         for life in known:
             life.removed = True
@@ -161,7 +161,7 @@ class SimulatedAccount:
         return len(known)
 
     def truth(self, life: Life) -> Truth:
-        """What is true of a job."""
+        """Return the truth of a job."""
         return Truth(
             job=life.ref,
             state=life.outcome if math.isfinite(life.ends_at) else None,

@@ -1,4 +1,4 @@
-"""What each service says of a job: JSON bodies at a moment in time, as documented. Pure."""
+"""The JSON bodies in which each service reports a job at a moment, as documented. Pure."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CHUNKS: Final = 2
 
 @attrs.frozen
 class Moment:
-    """When, and for whom, a body is rendered.
+    """The moment at which a body is rendered, and the form of the body.
 
     Args:
         now: seconds on the simulator's clock.
-        unix: Unix time of ``now``, in seconds.
-        sign: makes the signed URL of a job's result, good until a Unix time.
-        newer_video: the newer form of the video bodies, not the founding document's.
+        unix: the Unix time of ``now``, in seconds.
+        sign: makes the signed URL of a job's result, valid until a Unix time.
+        newer_video: True for the newer form of the video bodies, False for the founding document's.
     """
 
     now: float
@@ -44,12 +44,12 @@ class Moment:
     newer_video: bool = True
 
     def unix_of(self, when: float) -> float:
-        """The Unix time of a moment on the simulator's clock."""
+        """Return the Unix time of a moment on the simulator's clock."""
         return self.unix + (when - self.now)
 
 
 def image_status(life: Life, at: Moment) -> dict[str, Any]:
-    """The body of ``GET /image/v1/status/{id}``, and an item of the lists."""
+    """Render the body of ``GET /image/v1/status/{id}``; the items of the list are the same."""
     now = at.now
     body: dict[str, Any] = {
         "process_id": life.ref.id,
@@ -80,7 +80,7 @@ def image_status(life: Life, at: Moment) -> dict[str, Any]:
 
 
 def image_download(life: Life, at: Moment) -> dict[str, Any]:
-    """The body of ``GET /image/v1/download/{id}``: links for an hour."""
+    """Render the body of ``GET /image/v1/download/{id}``: links that are valid for an hour."""
     expiry = int(at.unix) + 3600
     return {
         "download_url": at.sign(life, expiry, "GET"),
@@ -90,7 +90,7 @@ def image_download(life: Life, at: Moment) -> dict[str, Any]:
 
 
 def video_status(life: Life, at: Moment) -> dict[str, Any]:
-    """The body of ``GET /video/{id}/status``, in the newer form or the founding document's. The id is not in it."""
+    """Render the body of ``GET /video/{id}/status``, in the newer or the founding form. It does not contain the id."""
     word = life.video_word(at.now)
     body: dict[str, Any] = {"status": word, "progress": round(life.percent(at.now), 2)}
     if word == "requested":
@@ -123,7 +123,10 @@ def _video_failure(life: Life, *, newer: bool) -> dict[str, Any]:
 
 
 def _video_download(life: Life, at: Moment) -> dict[str, Any]:
-    """Signed once and for a week in the newer text; anew for a day on each call in the founding one."""
+    """Render the download link.
+
+    The newer document signs it once, for a week; the founding one signs it anew on each call, for a day.
+    """
     lifetime = 7 * DAY_MS if at.newer_video else DAY_MS
     signed_at = at.unix_of(life.ends_at) if at.newer_video else at.unix
     expires_at = int(signed_at * 1000) + lifetime
@@ -131,7 +134,7 @@ def _video_download(life: Life, at: Moment) -> dict[str, Any]:
 
 
 def _chunk(life: Life, at: Moment, word: str, index: int) -> dict[str, Any]:
-    """One chunk: the chunks are worked on one after the other, and their words are not the job's."""
+    """Render one chunk. The service works on the chunks in turn, and their status words differ from the job's."""
     share = life.fraction(at.now) * CHUNKS - index
     done = min(max(share, 0.0), 1.0)
     status = "complete" if done >= 1.0 else "processing" if done > 0.0 else "queued"
@@ -159,7 +162,7 @@ def _chunk(life: Life, at: Moment, word: str, index: int) -> dict[str, Any]:
 
 
 def video_record(life: Life, at: Moment) -> dict[str, Any]:
-    """An item of ``GET /video/history``. Times are in milliseconds."""
+    """Render an item of ``GET /video/history``. Times are in milliseconds."""
     word = life.video_word(at.now)
     times = {name: since for name, since in life.word_times().items() if since <= min(at.now, life.ends_at)}
     if life.canceled_at is not None:
@@ -182,7 +185,7 @@ def video_record(life: Life, at: Moment) -> dict[str, Any]:
 
 
 def try_on_status(life: Life, at: Moment) -> dict[str, Any]:
-    """The body of ``GET /v1/try-on/job/{id}``."""
+    """Render the body of ``GET /v1/try-on/job/{id}``."""
     state = life.state(at.now)
     body: dict[str, Any] = {"job_id": life.ref.id, "status": TRY_ON_WORDS.get(state, "failed")}
     if state is JobState.COMPLETED:
@@ -203,7 +206,7 @@ def _try_on_error(life: Life, state: JobState) -> dict[str, str]:
 
 
 def status(life: Life, at: Moment) -> dict[str, Any]:
-    """The body that the job's own service gives for it."""
+    """Render the status body that the job's own service answers."""
     return RENDER[life.ref.kind](life, at)
 
 

@@ -1,4 +1,4 @@
-"""The simulator's clock: seconds since it was first used on an event loop, and the Unix time they stand for."""
+"""The simulator's clock: seconds since its first use on an event loop, and their Unix time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import attrs
 
 @attrs.define
 class SimulatedClock:
-    """Follows the loop it is used on, in real or in virtual time; stands at zero until there is one.
+    """A clock that follows the running event loop, in real or virtual time; zero until there is a loop.
 
     Args:
-        skew: seconds by which the server's wall clock is ahead of the true one.
+        skew: seconds by which the server's wall clock is ahead of the true time.
     """
 
     skew: float = 0.0
@@ -24,7 +24,7 @@ class SimulatedClock:
     _last: float = 0.0
 
     def now(self) -> float:
-        """Seconds since the simulator began."""
+        """Return the seconds since the simulator began."""
         if self._loop is None:
             self.follow_running_loop()
         if self._loop is not None:
@@ -32,7 +32,7 @@ class SimulatedClock:
         return self._last
 
     def follow_running_loop(self) -> None:
-        """Begin, or go on, by the running loop's time, if there is a running loop."""
+        """Follow the running loop's time from the last reading on, if there is a running loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -43,13 +43,13 @@ class SimulatedClock:
             self._wall = wall_time() - self._last
 
     def loop_time(self, when: float) -> float:
-        """The loop's time of a moment on this clock."""
+        """Return the event loop's time of a moment on this clock."""
         return self._origin + when
 
     def true_unix(self, when: float) -> float:
-        """The true Unix time of a moment on this clock."""
+        """Return the true Unix time of a moment on this clock."""
         return self._wall + when
 
     def unix(self, when: float) -> float:
-        """The Unix time that the server believes it is at a moment on this clock."""
+        """Return the Unix time that the server's own clock shows at a moment on this clock."""
         return self._wall + when + self.skew

@@ -1,4 +1,7 @@
-"""The control endpoints below ``/_sim/``, by which another process scripts the simulator: uncounted and unlimited."""
+"""The control endpoints below ``/_sim/``, with which another process scripts the simulator.
+
+Control requests are neither counted nor limited.
+"""
 
 from __future__ import annotations
 
@@ -22,32 +25,32 @@ from .request_log import Exchange, ServerStats
 
 
 class Controlled(Protocol):
-    """The simulator, as far as another process scripts it: see :class:`.Simulator`."""
+    """The part of :class:`.Simulator` that the control endpoints use."""
 
     clock: SimulatedClock
     front: Front
 
     @property
     def log(self) -> tuple[Exchange, ...]:
-        """The latest requests."""
+        """Return the latest requests."""
 
     def truth(self, job: JobRef) -> Truth:
-        """What is true of one job."""
+        """Return the truth of one job."""
 
     def truths(self) -> Mapping[JobRef, Truth]:
-        """What is true of every job."""
+        """Return the truth of every job."""
 
     def stats(self) -> ServerStats:
-        """The server's counters."""
+        """Return the server's counters."""
 
     def add_jobs(self, plans: JobPlan | Iterable[JobPlan]) -> list[JobRef]:
         """Submit jobs."""
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
-        """Put faults in force."""
+        """Add faults."""
 
     def clear_faults(self) -> None:
-        """Lift all faults."""
+        """Remove all faults."""
 
     def limit(self, rate: float | None, burst: float | None = None, retry_after: RetryAfter = None) -> None:
         """Change the shared rate limit."""
@@ -56,14 +59,14 @@ class Controlled(Protocol):
         """Answer 401 to a key."""
 
     def restore(self, key: str) -> None:
-        """Take a revocation back."""
+        """Accept a revoked key again."""
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Remove all jobs, faults and revocations and set the counters to zero."""
 
 
 def _objects(body: Any, name: str) -> list[dict[str, Any]]:
-    """A list, or an object that holds one under ``name``, or one object alone."""
+    """Return the objects of a body: a list, an object with a list under ``name``, or one object alone."""
     found = body.get(name, [body]) if isinstance(body, dict) else body
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise ValueError(f"expected a list of objects under {name!r}")
@@ -78,18 +81,18 @@ class Control:
     ``GET truth``         every job's true outcome and end; ``?job=image:…`` for one
     ``GET stats``         the counters
     ``GET log``           the requests, oldest first
-    ``POST jobs``         a plan, a list of them, or ``{"jobs": […]}``: their names come back
-    ``POST faults``       a fault, a list of them, or ``{"faults": […], "clear": true}``
+    ``POST jobs``         a plan, a list of plans, or ``{"jobs": […]}``; answers the jobs' names
+    ``POST faults``       a fault, a list of faults, or ``{"faults": […], "clear": true}``
     ``POST limits``       ``{"rate", "burst", "retry_after"}``; a rate of null lifts the limit
     ``POST keys``         ``{"revoke": […]}``, ``{"restore": […]}``
-    ``POST reset``        forget jobs, faults and counters
+    ``POST reset``        remove jobs, faults, revocations and counters
     ====================  =====================================================================================
     """
 
     simulator: Controlled
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one control request; 400 with a message for one of no use."""
+        """Answer one control request; an invalid one gets a 400 with a message."""
         name = f"{request.method.lower()}_{request.path.removeprefix('/_sim/')}"
         action = getattr(self, name, None)
         if action is None:
@@ -104,7 +107,7 @@ class Control:
         return self.simulator.front.response(Answer(status, body))
 
     def get_truth(self, request: web.BaseRequest, _body: Any) -> Any:
-        """``{"now", "unix_now", "jobs": […]}``."""
+        """Return ``{"now", "unix_now", "jobs": […]}``."""
         simulator = self.simulator
         jobs = (
             [simulator.truth(JobRef.parse(request.query["job"]))]
@@ -116,11 +119,11 @@ class Control:
         return times | {"jobs": [truth.to_json() for truth in jobs]}
 
     def get_stats(self, _request: web.BaseRequest, _body: Any) -> Any:
-        """The counters of ``ServerStats``."""
+        """Return the counters of ``ServerStats``."""
         return self.simulator.stats().to_json()
 
     def get_log(self, _request: web.BaseRequest, _body: Any) -> Any:
-        """The log, as a list of objects."""
+        """Return the log as a list of objects."""
         return {"log": [attrs.asdict(exchange) for exchange in self.simulator.log]}
 
     def post_jobs(self, _request: web.BaseRequest, body: Any) -> Any:
@@ -129,7 +132,7 @@ class Control:
         return {"jobs": [str(job) for job in self.simulator.add_jobs(plans)]}
 
     def post_faults(self, _request: web.BaseRequest, body: Any) -> Any:
-        """Put faults in force."""
+        """Add faults, after clearing the others if the body says so."""
         if isinstance(body, dict) and body.get("clear"):
             self.simulator.clear_faults()
             body = {"faults": body.get("faults", [])}
@@ -151,6 +154,6 @@ class Control:
         return {}
 
     def post_reset(self, _request: web.BaseRequest, _body: Any) -> Any:
-        """Begin anew."""
+        """Remove all jobs, faults and revocations and set the counters to zero."""
         self.simulator.reset()
         return {}

@@ -1,4 +1,4 @@
-"""How long things take: seeded distributions of seconds."""
+"""Seeded distributions of durations in seconds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def _not_negative(_instance: object, attribute: attrs.Attribute[Any], value: flo
 
 @attrs.frozen
 class Durations:
-    """A law of durations in seconds, drawn with a generator of the caller's. Made by its class methods.
+    """A distribution of durations in seconds; the caller brings the random generator. Class methods make it.
 
     Args:
         law: ``"constant"``, ``"exponential"``, ``"lognormal"`` or ``"explicit"``.
         middle: the constant, the exponential's mean, or the lognormal's median.
-        sigma: of the lognormal's logarithm.
-        values: the explicit ones, used in turn and over again.
-        low: no draw is below.
-        high: no draw is above.
+        sigma: the standard deviation of the lognormal's logarithm.
+        values: the explicit durations, used in turn and then again from the first.
+        low: the least duration drawn.
+        high: the greatest duration drawn.
     """
 
     law: str
@@ -39,22 +39,22 @@ class Durations:
 
     @classmethod
     def constant(cls, seconds: float) -> Self:
-        """Always the same."""
+        """Make a law that always draws ``seconds``."""
         return cls("constant", seconds)
 
     @classmethod
     def exponential(cls, mean: float, *, low: float = 0.0, high: float = math.inf) -> Self:
-        """Memoryless, with this mean."""
+        """Make a memoryless law with this mean."""
         return cls("exponential", mean, low=low, high=high)
 
     @classmethod
     def lognormal(cls, median: float, sigma: float = 0.6, *, low: float = 0.0, high: float = math.inf) -> Self:
-        """Skewed, as processing times are: half of them below ``median``."""
+        """Make a skewed law, like that of processing times: half of the draws are below ``median``."""
         return cls("lognormal", median, sigma, low=low, high=high)
 
     @classmethod
     def explicit(cls, values: Sequence[float]) -> Self:
-        """These, one after the other."""
+        """Make a law that draws these durations one after the other."""
         if not values:
             raise ValueError("explicit durations need at least one value")
         return cls("explicit", values=tuple(values))
@@ -85,7 +85,7 @@ class Durations:
         return attrs.evolve(made, **bounds)
 
     def draw(self, dice: random.Random, index: int = 0) -> float:
-        """One duration in seconds; ``index`` picks among explicit ones."""
+        """Draw one duration in seconds; ``index`` chooses among explicit ones."""
         return min(max(self._raw(dice, index), self.low), self.high)
 
     def _raw(self, dice: random.Random, index: int) -> float:
@@ -99,4 +99,4 @@ class Durations:
 
 
 DurationLike: TypeAlias = Durations | float | Sequence[float] | Mapping[str, Any]
-"""A law, a number of seconds, a list of them used in turn, or the JSON form of a law."""
+"""A law, a number of seconds, a list of seconds used in turn, or the JSON form of a law."""

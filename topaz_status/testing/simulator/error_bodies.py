@@ -1,4 +1,4 @@
-"""Error bodies, each in its own service's shape."""
+"""Error bodies, each in the shape that its service documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRY_ON_ERRORS: Final = {
 
 
 def phrase(code: int) -> str:
-    """HTTP's own words for a status code."""
+    """Return HTTP's reason phrase for a status code."""
     try:
         return HTTPStatus(code).phrase
     except ValueError:
@@ -44,19 +44,19 @@ def phrase(code: int) -> str:
 
 
 def image_problem(code: int, message: str | None) -> dict[str, Any]:
-    """``{"code", "message"}``."""
+    """Render ``{"code", "message"}``."""
     return {"code": code, "message": message or IMAGE_MESSAGES.get(code) or phrase(code)}
 
 
 def video_problem(code: int, message: str | None, *, newer: bool = True) -> dict[str, Any]:
-    """``{"message", "errorCode"?}``: the founding document has no code."""
+    """Render ``{"message", "errorCode"?}``; the founding document has no code."""
     words, error_code = VIDEO_ERRORS.get(code, (phrase(code), None))
     body = {"message": message or words}
     return body | {"errorCode": error_code} if newer and error_code else body
 
 
 def try_on_problem(code: int, message: str | None) -> dict[str, Any] | None:
-    """``{"error", "error_code"}``, where ``error`` is a string; nothing at all where no body is documented."""
+    """Render ``{"error", "error_code"}``, where ``error`` is a string; ``None`` where no body is documented."""
     if code not in TRY_ON_ERRORS:
         return None
     words, error_code = TRY_ON_ERRORS[code]
@@ -66,7 +66,7 @@ def try_on_problem(code: int, message: str | None) -> dict[str, Any] | None:
 def problem(
     kind: JobKind | None, code: int, message: str | None = None, *, newer_video: bool = True
 ) -> dict[str, Any] | None:
-    """The body of an error answer, ``None`` where it has none; of no service for storage."""
+    """Render the body of an error answer; ``None`` where it has no body. A kind of ``None`` stands for storage."""
     if kind is JobKind.IMAGE:
         return image_problem(code, message)
     if kind is JobKind.VIDEO:

@@ -1,4 +1,4 @@
-"""The HTTP front of a simulator: from an aiohttp request to a response, with faults, keys and limits on the way."""
+"""The HTTP front of a simulator: from an aiohttp request to a response, past faults, API keys and rate limits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .bodies import Moment
 from .durations import Durations
 from .faults import bodies as mangling
 from .faults import connections as wrecking
-from .faults.rules import BODIES, CONNECTIONS, INSTEAD, SILENCES, FaultDeck, Verdict
+from .faults.rules import BODIES, CONNECTIONS, INSTEAD, SILENCES, DrawnFault, FaultDeck
 from .http_values import KINDS, Answer, Call, read_call
 from .job_life import Life
 from .rate_limit import RateLimits
-from .request_log import STORAGE, Exchange, Ledger
+from .request_log import STORAGE, Exchange, RequestLog
 from .services import Services
 
 KEY_HEADER: Final = "X-API-Key"
@@ -35,7 +35,7 @@ _NO_QUERY: Final[Mapping[str, str]] = {}
 
 @lru_cache(maxsize=8)
 def http_date(unix: int) -> str:
-    """A ``Date`` header."""
+    """Format a ``Date`` header."""
     return formatdate(unix, usegmt=True)
 
 
@@ -45,21 +45,21 @@ class Front:
 
     Args:
         services: answer the calls.
-        deck: says what goes wrong.
+        deck: draws the faults.
         limits: the server's own rate limits.
-        ledger: counts.
-        control: answers what is asked below ``/_sim/``, uncounted.
-        keys: the API keys that are good; ``None`` for any.
-        revoked: keys that are not, whatever ``keys`` says.
-        delay: seconds that an answer takes; the state of the job is taken in the middle of it.
-        dice: draw the delays.
-        storage_url: where links to results lead; by default to the host that was asked.
+        request_log: counts the requests.
+        control: answers control requests below ``/_sim/``, which are not counted.
+        keys: the API keys that are valid; ``None`` for any.
+        revoked: keys that are not valid, even if ``keys`` has them.
+        delay: seconds that an answer takes; the answer shows the job's state in the middle of them.
+        dice: the random generator of the delays.
+        storage_url: the base URL of links to results; by default the host of the request.
     """
 
     services: Services
     deck: FaultDeck
     limits: RateLimits
-    ledger: Ledger
+    request_log: RequestLog
     control: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
     keys: frozenset[str] | None
     revoked: set[str] = attrs.field(factory=set)
@@ -68,29 +68,29 @@ class Front:
     storage_url: str | None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request: what ``aiohttp.web.Server`` calls."""
+        """Answer one request; ``aiohttp.web.Server`` calls this."""
         path, _, text = request.raw_path.partition("?")
         if path.startswith(CONTROL):
             return await self.control(request)
         call = read_call(request.method, path)
         now = self.services.account.clock.now()
-        self.ledger.arrive(now, call.service, call.endpoint, request.headers.get(KEY_HEADER))
-        verdict = self.deck.judge(call, now)
+        self.request_log.arrive(now, call.service, call.endpoint, request.headers.get(KEY_HEADER))
+        drawn = self.deck.judge(call, now)
         status = 0
         try:
-            answer = await self._answer(request, call, request.query if text else _NO_QUERY, verdict)
+            answer = await self._answer(request, call, request.query if text else _NO_QUERY, drawn)
             status = 0 if answer is None else answer.status
-            return await self._send(request, answer, verdict)
+            return await self._send(request, answer, drawn)
         finally:
-            fault = verdict.fault.name if verdict.fault else "delay" if verdict.delay else None
-            self.ledger.leave(Exchange(now, call.service, call.endpoint, call.job_id, status, fault))
+            fault = drawn.fault.name if drawn.fault else "delay" if drawn.delay else None
+            self.request_log.leave(Exchange(now, call.service, call.endpoint, call.job_id, status, fault))
 
     async def _answer(
-        self, request: web.BaseRequest, call: Call, query: Mapping[str, str], verdict: Verdict
+        self, request: web.BaseRequest, call: Call, query: Mapping[str, str], drawn: DrawnFault
     ) -> Answer | None:
-        """The answer, spoiled if need be, in its own time; ``None`` where there is to be none."""
-        fault = verdict.fault
-        pause = verdict.delay + self.delay.draw(self.dice)
+        """Return the answer after its delay, spoiled by the drawn fault if any; ``None`` for a fault without answer."""
+        fault = drawn.fault
+        pause = drawn.delay + self.delay.draw(self.dice)
         if pause > 0:
             await asyncio.sleep(pause / 2)
         if fault is None:
@@ -101,13 +101,13 @@ class Front:
             answer = None
         else:
             answer = self._ask(request, call, query)
-            answer = mangling.spoil(fault, answer, verdict.nth) if fault.name in BODIES else answer
+            answer = mangling.spoil(fault, answer, drawn.nth) if fault.name in BODIES else answer
         if pause > 0:
             await asyncio.sleep(pause / 2)
         return answer
 
     def _ask(self, request: web.BaseRequest, call: Call, query: Mapping[str, str]) -> Answer:
-        """What the service says, if the key and the limits let the call pass."""
+        """Return the service's answer, if the key and the rate limits let the call pass."""
         if call.service == STORAGE:
             return self._file(request, call, query)
         clock = self.services.account.clock
@@ -126,19 +126,19 @@ class Front:
         return bool(key) and key not in self.revoked and (self.keys is None or key in self.keys)
 
     def _too_many(self, call: Call, delay: float) -> Answer:
-        self.ledger.rate_limited += 1
+        self.request_log.rate_limited += 1
         clock = self.services.account.clock
-        said = self.limits.header(delay, clock.unix(clock.now()))
+        retry_after = self.limits.header(delay, clock.unix(clock.now()))
         answer = self.services.problem(call, _TOO_MANY)
-        return answer if said is None else attrs.evolve(answer, headers={"Retry-After": said})
+        return answer if retry_after is None else attrs.evolve(answer, headers={"Retry-After": retry_after})
 
     def _sign(self, base: str, life: Life, expires: float, method: str) -> str:
         return base + storage.signed_path(life.ref, expires, method)
 
     def _file(self, request: web.BaseRequest, call: Call, query: Mapping[str, str]) -> Answer:
-        """A result file, unless the link is bad or somebody brought an API key along."""
+        """Return a result file; refuse an invalid link and a request that carries an API key."""
         if KEY_HEADER in request.headers or "Authorization" in request.headers:
-            self.ledger.leaked_keys += 1
+            self.request_log.leaked_keys += 1
             return storage.refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
         account = self.services.account
         segments = call.path.split("/")
@@ -152,14 +152,14 @@ class Front:
         ended = http_date(int(account.clock.unix(min(life.ends_at, now))))
         return bad or storage.serve_file(ref, life.plan.size, request.method, request.headers, modified=ended)
 
-    async def _send(self, request: web.BaseRequest, answer: Answer | None, verdict: Verdict) -> web.StreamResponse:
-        fault = verdict.fault
+    async def _send(self, request: web.BaseRequest, answer: Answer | None, drawn: DrawnFault) -> web.StreamResponse:
+        fault = drawn.fault
         if fault is not None and (answer is None or fault.name in CONNECTIONS):
             return await wrecking.wreck(fault, answer or Answer(200), request.transport)
         return self.response(answer or Answer(500))
 
     def response(self, answer: Answer) -> web.Response:
-        """An orderly response, dated by the server's clock."""
+        """Make a complete response, dated by the server's clock."""
         clock = self.services.account.clock
         headers = answer.all_headers()
         headers["Date"] = http_date(int(clock.unix(clock.now())))

@@ -1,7 +1,7 @@
-"""How a job lives: pure functions of time.
+"""A job's life, as pure functions of time.
 
-Times are seconds on the simulator's clock. A life is laid down when its job is submitted, and only a cancellation
-changes it::
+Times are seconds on the simulator's clock. A job's life is drawn when the job is submitted.
+Only a cancellation changes it later::
 
     submitted ── queue ──> started ── duration ──> ended
 """
@@ -20,14 +20,14 @@ from .job_plan import JobPlan
 
 VIDEO_QUEUE: Final = ((0.1, "requested"), (1.0, "accepted"))
 VIDEO_WORK: Final = ((0.03, "initializing"), (0.08, "preprocessing"), (0.95, "processing"), (1.0, "postprocessing"))
-"""What a video is called up to which share of its queueing, and of its work."""
+"""A video's status words; each holds up to a share of the queueing time, or of the work."""
 
 CANCELING_TIME: Final = 2.0
 """Seconds that a video takes from ``canceling`` to ``canceled``."""
 
 _STUCK_AT: Final = 0.999
 _LAST_STEP: Final = 1e-4
-"""The share of the work that shows only once it is done: the least that a video's progress tells."""
+"""The last share of the work, which the progress shows only once the job ends: a video's progress has this step."""
 _STALL_AT: Final = 0.4
 _BACK_AT: Final = 0.6
 
@@ -40,25 +40,25 @@ class Life:
     plan: JobPlan
     outcome: JobState
     submitted_at: float
-    queue: float  # seconds of queueing, also of a job that never starts
+    queue: float  # seconds of queueing, drawn even for a job that never starts
     started_at: float
     ends_at: float
-    nominal: float  # seconds of work, also of a job that never ends
-    luck: float  # -1..1, the job's own part of every noise
-    order: float  # 0..1, its place in a randomly ordered list
+    nominal: float  # seconds of work, drawn even for a job that never ends
+    luck: float  # -1..1, the factor of every error of this job's estimates
+    order: float  # 0..1, the job's position in a randomly ordered list
     canceled_at: float | None = None
     removed: bool = False
     looks: int = 0
 
     def state(self, now: float) -> JobState:
-        """The neutral state at ``now``."""
+        """Return the neutral state at ``now``."""
         if now >= self.ends_at:
             return self.outcome
         return JobState.RUNNING if now >= self.started_at else JobState.QUEUED
 
     @property
     def due_at(self) -> float:
-        """When it should end, as far as the service knows: a stuck job is overdue from then on."""
+        """When the service expects the job to end: a stuck job is overdue from then on."""
         return self.submitted_at + self.queue + self.nominal
 
     @property
@@ -67,13 +67,13 @@ class Life:
         return self.submitted_at + max(0.0, self.plan.visible_after)
 
     @property
-    def gone_at(self) -> float:
-        """When its record is removed, if ever."""
+    def deleted_at(self) -> float:
+        """When the job's record is removed; infinite if never."""
         return math.inf if self.plan.deleted_after is None else self.submitted_at + self.plan.deleted_after
 
     @property
     def listed_at(self) -> float:
-        """When lists begin to show it: a video once it is no longer ``requested``."""
+        """When lists begin to show the job: a video appears once it is no longer ``requested``."""
         if not self.plan.listed:
             return math.inf
         if self.ref.kind is JobKind.VIDEO:
@@ -81,7 +81,7 @@ class Life:
         return self.visible_at
 
     def fraction(self, now: float) -> float:
-        """The share of the work that is done: 0..1, and below 1 until the end."""
+        """Return the share of the work that is done: 0..1, and below 1 until the end."""
         if now >= self.ends_at and self.outcome is JobState.COMPLETED:
             return 1.0
         worked = min(now, self.ends_at) - self.started_at
@@ -89,7 +89,7 @@ class Life:
         return min(max(worked / self.nominal, 0.0), most) if self.nominal > 0 else 0.0
 
     def percent(self, now: float) -> float:
-        """The progress that the service tells: 0..100."""
+        """Return the progress that the service reports: 0..100."""
         done = self.fraction(now)
         if done >= 1.0:
             return 100.0
@@ -104,17 +104,17 @@ class Life:
         return 100.0 * min(max(0.0, shown), 1.0 - _LAST_STEP)
 
     def changed_at(self, now: float) -> float:
-        """When the body last changed, to the second: that of a running job changes all the time."""
+        """Return when the body last changed; a running job's body changes all the time."""
         if now >= self.ends_at:
             return self.ends_at
         return now if now >= self.started_at else self.submitted_at
 
     def eta(self, now: float, unix: float) -> float | None:
-        """The Unix time at which an image is said to end; ``unix`` is the Unix time of ``now``."""
-        told = {"absent": None, "zero": 0.0, "past": unix - 3600.0, "absurd": unix + 3.15e11}
+        """Return the Unix time at which the service expects an image to end; ``unix`` is the Unix time of ``now``."""
+        fixed = {"absent": None, "zero": 0.0, "past": unix - 3600.0, "absurd": unix + 3.15e11}
         law = self.plan.eta
-        if law in told:
-            return told[law]
+        if law in fixed:
+            return fixed[law]
         if now >= self.due_at:
             return unix + (self.due_at - now)
         return unix + self._left(law, now, self.due_at)
@@ -136,7 +136,7 @@ class Life:
         return first + (last - first) * (now - self.submitted_at) / (ends - self.submitted_at)
 
     def estimates(self) -> tuple[float, float]:
-        """A video's ``(lo, hi)`` seconds of work."""
+        """Return a video's ``(lo, hi)`` estimates, in seconds of work."""
         if self.plan.estimates is not None:
             return self.plan.estimates
         error = self.plan.estimate_error
@@ -144,7 +144,7 @@ class Life:
         return middle * (1.0 - error), middle * (1.0 + error)
 
     def word_times(self) -> dict[str, float]:
-        """When a video takes on each word on its way; of words that begin together, the last one is shown."""
+        """Return when each of a video's status words begins; if several begin together, the last one is shown."""
         times = {}
         for begins, length, words in (
             (self.submitted_at, self.queue, VIDEO_QUEUE),
@@ -157,7 +157,7 @@ class Life:
         return times
 
     def video_word(self, now: float) -> str:
-        """The service's word for a video at ``now``."""
+        """Return the service's status word for a video at ``now``."""
         if now >= self.ends_at:
             return {JobState.COMPLETED: "complete", JobState.CANCELED: "canceled"}.get(self.outcome, "failed")
         if self.canceled_at is not None and now >= self.canceled_at:
@@ -170,7 +170,7 @@ class Life:
         return word
 
     def cancel(self, now: float) -> bool:
-        """End it as canceled, a video a little later; False when it had ended, or is being canceled already."""
+        """Cancel the job; return False when it has ended or is being canceled already. A video ends a little later."""
         if now >= self.ends_at or self.canceled_at is not None:
             return False
         self.canceled_at = now
@@ -181,7 +181,7 @@ class Life:
 
 
 def lay_down(plan: JobPlan, ref: JobRef, submitted_at: float, index: int, dice: random.Random) -> Life:
-    """Decide a job's life: draw its times and its luck."""
+    """Draw a job's life: its times and its luck."""
     queue = plan.queue.draw(dice, index)
     nominal = plan.duration.draw(dice, index)
     failed = dice.random() < plan.failure_rate and plan.outcome is JobState.COMPLETED
@@ -201,5 +201,5 @@ def lay_down(plan: JobPlan, ref: JobRef, submitted_at: float, index: int, dice: 
 
 
 def overlaid(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """A body with a plan's own fields laid over it."""
+    """Return a body in which a plan's own fields replace the usual ones."""
     return {**body, **extra} if extra else body

@@ -1,4 +1,4 @@
-"""What a test says about the jobs it wants: frozen plans, in Python or as JSON."""
+"""Frozen plans of the jobs that a test wants, in Python or as JSON."""
 
 from __future__ import annotations
 
@@ -37,40 +37,41 @@ def _seconds(_instance: object, attribute: attrs.Attribute[Any], value: float) -
 
 @attrs.frozen(kw_only=True)
 class JobPlan:
-    """One job, or ``count`` alike, as a test wants them. All times are seconds.
+    """One job, or ``count`` jobs alike, as a test wants them. All times are in seconds.
 
     Args:
         kind: the service.
-        count: how many.
-        id: the id of a single job; by default seeded UUIDs.
-        after: from now to the submission of the first; negative for a job already on its way.
-        every: between one submission and the next.
-        queue: from submission to the start of work. A video's first tenth of it is ``requested``.
-        duration: of the work.
-        outcome: how it ends. ``EXPIRED`` is known to try-on alone.
+        count: the number of jobs.
+        id: the id of a single job; by default the ids are seeded UUIDs.
+        after: time from now to the submission of the first job; negative for a job submitted earlier.
+        every: time between one submission and the next.
+        queue: time from submission to the start of work. A video is ``requested`` for the first tenth of it.
+        duration: time that the work takes.
+        outcome: the state in which the job ends. Only a try-on can be ``EXPIRED``.
         failure_rate: the share of jobs that fail although ``outcome`` is ``COMPLETED``.
-        stuck: never ends; works on at 99 %. With ``stuck_in_queue`` never even starts.
+        stuck: the job never ends: it stays at 99 %. With ``stuck_in_queue`` it never even starts.
         listed: False for a job that no list ever shows.
-        visible_after: from submission until the service knows the job at all: 404 before.
-        deleted_after: from submission until its record is removed: 404 afterwards.
-        forbidden: 403 for whoever asks for it by itself.
-        foreign: somebody else's on the account: listed, but not given back as a job to watch.
-        eta: the law of an image's ``eta``: ``"honest"``; ``"noisy"`` (off by ``eta_error`` of what is left);
-            ``"scaled"`` (what is left × ``eta_error``); ``"frozen"`` (a noisy one from the start, never corrected);
+        visible_after: time from submission until the service knows the job; before that it answers 404.
+        deleted_after: time from submission until the job's record is removed; after that the service answers 404.
+        forbidden: the service answers 403 to every call about this single job.
+        foreign: the job belongs to another user of the account: listed, but not returned as a job to watch.
+        eta: the law of an image's ``eta``: ``"honest"``; ``"noisy"`` (off by ``eta_error`` of the time left);
+            ``"scaled"`` (the time left × ``eta_error``); ``"frozen"`` (a noisy one from the start, never corrected);
             ``"absent"``; ``"zero"``; ``"past"`` (an hour ago); ``"absurd"`` (ten thousand years ahead).
         eta_error: see ``eta``.
-        eta_error_late: what ``eta_error`` has come to by the end, evenly; by default it stays. Of a noisy ETA alone.
-        progress: the curve: ``"linear"`` (to the power ``gamma``); ``"stall"`` (hurries to 99 and sits there);
+        eta_error_late: the value that ``eta_error`` reaches at the end, linearly; by default it does not change.
+            Only a noisy ETA uses it.
+        progress: the curve: ``"linear"`` (to the power ``gamma``); ``"stall"`` (rises fast to 99 and stays there);
             ``"jump"`` (0, then 100 before the end); ``"backwards"`` (falls back to half on the way).
         gamma: the exponent of the curve.
         estimates: a video's ``[lo, hi]`` seconds; by default the true duration ± ``estimate_error``.
         estimate_error: relative half-width of the default estimates; their middle is off by up to as much.
-        error_code: of a failed video or try-on.
-        message: the words that go with it.
-        result: False for a completed job without a URL.
-        error_too: a completed try-on that carries an error object as well, like the documents' own example.
-        size: of the result, in bytes.
-        body: fields laid over every status body of the job.
+        error_code: the error code of a failed video or try-on.
+        message: the message that goes with the error code.
+        result: False for a completed job without a result URL.
+        error_too: the completed try-on also carries an error object, like the example in the documents.
+        size: the size of the result, in bytes.
+        body: fields that replace those of every status body of the job.
     """
 
     kind: JobKind = attrs.field(converter=JobKind)
@@ -111,10 +112,10 @@ class JobPlan:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Read a JSON object with the same names.
+        """Read a plan from a JSON object with the same field names.
 
         Raises:
-            ValueError: a field is unknown, missing or of no use.
+            ValueError: a field is unknown, missing or invalid.
         """
         try:
             return cls(**fields)

@@ -1,4 +1,4 @@
-"""The order of a list, and pages of it: a sorted index with keyset cursors."""
+"""Lists in order and their pages: a sorted index with keyset cursors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ ORDERS: Final = frozenset({"newest", "uuid", "random"})
 
 
 class CursorError(ValueError):
-    """A cursor that this service never gave out."""
+    """A cursor that this service never issued."""
 
 
 def canonical_id(life: Life, order: str) -> Key:
-    """A life's place in a list: lists show ascending keys."""
+    """Return a job's sort key in a list: lists show ascending keys."""
     if order == "newest":
         return (-life.submitted_at, life.ref.id)
     return (life.ref.id if order == "uuid" else life.order, life.ref.id)
 
 
 def encode_cursor(key: Key) -> str:
-    """An opaque text that names the last item of a page, whatever happens to that item."""
+    """Make the opaque text that names the last item of a page; it stays valid when that item is removed."""
     text = orjson.dumps({"process_id": key[1], "after": key[0]})
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
@@ -39,7 +39,7 @@ def decode_cursor(text: str) -> Key:
     """Read a cursor.
 
     Raises:
-        CursorError: it is none of ours.
+        CursorError: this service did not issue the cursor.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
@@ -54,7 +54,7 @@ def decode_cursor(text: str) -> Key:
 
 @attrs.frozen
 class ListedPage:
-    """Some lives in order, and the cursor of what follows, if anything does."""
+    """Some jobs in order, and the cursor of the next page, if there is one."""
 
     lives: list[Life]
     next_cursor: str | None
@@ -62,7 +62,7 @@ class ListedPage:
 
 @attrs.define
 class Listing:
-    """Lives in the order of a list: O(log n) to find a page, O(page) to read it.
+    """Jobs in the order of a list: finding a page takes O(log n), reading it O(page size).
 
     Args:
         order: ``"newest"`` first, by ``"uuid"``, or in ``"random"`` order.
@@ -73,33 +73,33 @@ class Listing:
     _lives: dict[str, Life] = attrs.field(factory=dict, init=False)
 
     def add(self, life: Life) -> None:
-        """Put one life in its place."""
+        """Add one job in order."""
         if life.ref.id not in self._lives:
             self._lives[life.ref.id] = life
             bisect.insort(self._keys, canonical_id(life, self.order))
 
     def extend(self, lives: Iterable[Life]) -> None:
-        """Put many in their places at once."""
+        """Add many jobs in order at once."""
         fresh = [life for life in lives if life.ref.id not in self._lives]
         self._lives.update((life.ref.id, life) for life in fresh)
         self._keys += [canonical_id(life, self.order) for life in fresh]
         self._keys.sort()
 
     def remove(self, life: Life) -> None:
-        """Take one out, if it is there."""
+        """Remove one job, if the list has it."""
         if self._lives.pop(life.ref.id, None) is not None:
             del self._keys[bisect.bisect_left(self._keys, canonical_id(life, self.order))]
 
     def clear(self) -> None:
-        """Take all out."""
+        """Remove all jobs."""
         self._keys.clear()
         self._lives.clear()
 
     def page(self, cursor: str | None, size: int) -> ListedPage:
-        """Up to ``size`` lives after the cursor.
+        """Return up to ``size`` jobs after the cursor.
 
         Raises:
-            CursorError: the cursor is none of ours.
+            CursorError: this service did not issue the cursor.
         """
         start = 0
         if cursor is not None:

@@ -1,4 +1,4 @@
-"""The server's own rate limit: token buckets, and every way a service may say "too many"."""
+"""The server's own rate limit: token buckets, and every form of a "too many requests" answer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import attrs
 _TOLERANCE: Final = 1e-6
 
 RetryAfter: TypeAlias = str | float | None
-"""What a 429 says in ``Retry-After``: ``None`` nothing; ``"auto"`` whole seconds until a token is there; ``"date"`` the
-same as an HTTP date; a number that many seconds; any other text as it is: ``"0"``, ``"-5"``, ``"soon"``."""
+"""The ``Retry-After`` of a 429.
+
+``None`` sends no header. ``"auto"`` sends the whole seconds until a token is available, ``"date"`` the same time as an
+HTTP date. A number is sent as that many seconds, any other text unchanged: ``"0"``, ``"-5"``, ``"soon"``."""
 
 
 @attrs.define
 class Bucket:
-    """A token bucket. It is full at first; a refused request takes nothing.
+    """A token bucket. It is full at first; a refused request takes no token.
 
     Args:
-        rate: tokens a second.
-        burst: tokens it holds.
+        rate: tokens added per second.
+        burst: most tokens in the bucket.
     """
 
     rate: float = attrs.field(validator=attrs.validators.gt(0.0))
@@ -30,14 +32,14 @@ class Bucket:
     updated_at: float = -math.inf
 
     def fill(self, now: float) -> None:
-        """Bring the level up to date."""
+        """Add the tokens of the time since the last update."""
         if now > self.updated_at:
             grown = self.level + (now - self.updated_at) * self.rate if math.isfinite(self.updated_at) else math.inf
             self.level = min(self.burst, grown)
             self.updated_at = now
 
     def has_token(self, now: float) -> bool:
-        """True when a request may pass now."""
+        """Return True when a request may pass now."""
         self.fill(now)
         return self.level >= 1.0 - _TOLERANCE
 
@@ -46,21 +48,24 @@ class Bucket:
         self.level -= 1.0
 
     def token_delay(self, now: float) -> float:
-        """Seconds until there is a token."""
+        """Return the seconds until a token is available."""
         self.fill(now)
         return max(0.0, (1.0 - self.level) / self.rate)
 
 
 @attrs.define
 class RateLimits:
-    """A bucket that all services share and one for each service; a request needs a token of both that exist."""
+    """A bucket that all services share, and one for each service.
+
+    Either bucket may be absent; a request needs a token from each that exists.
+    """
 
     shared: Bucket | None = None
     of_service: dict[str, Bucket] = attrs.field(factory=dict)
     retry_after: RetryAfter = None
 
     def admit(self, service: str, now: float) -> float | None:
-        """Spend a token of each bucket; ``None`` when that worked, else the seconds until it would."""
+        """Spend a token of each bucket and return ``None``; if a token is missing, return the seconds until then."""
         buckets = [bucket for bucket in (self.shared, self.of_service.get(service)) if bucket is not None]
         if all(bucket.has_token(now) for bucket in buckets):
             for bucket in buckets:
@@ -69,17 +74,17 @@ class RateLimits:
         return max(bucket.token_delay(now) for bucket in buckets)
 
     def header(self, delay: float, unix: float) -> str | None:
-        """The ``Retry-After`` to send with a 429.
+        """Return the ``Retry-After`` header of a 429; ``None`` for no header.
 
         Args:
-            delay: seconds until a token is there.
-            unix: Unix time now, as the server's own clock has it.
+            delay: seconds until a token is available.
+            unix: the Unix time now, by the server's own clock.
         """
-        said = self.retry_after
-        if said is None:
+        form = self.retry_after
+        if form is None:
             return None
-        if said == "auto":
+        if form == "auto":
             return str(math.ceil(delay))
-        if said == "date":
+        if form == "date":
             return formatdate(math.ceil(unix + delay), usegmt=True)
-        return f"{said:g}" if isinstance(said, int | float) else said
+        return f"{form:g}" if isinstance(form, int | float) else form

@@ -1,4 +1,4 @@
-"""What the server saw: counters and a log of requests."""
+"""The requests that reached the server: counters and a log."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import attrs
 
 STORAGE = "storage"
-"""Stands for the kind of a request to the storage host."""
+"""The service name of a request to the storage host, in place of a job kind."""
 
 
 @attrs.frozen
 class Exchange:
-    """One request as the server saw it; control requests are not among them.
+    """One request as the server received it; control requests are not logged.
 
     Args:
-        at: when it arrived, in seconds on the simulator's clock.
+        at: when the request arrived, in seconds on the simulator's clock.
         service: the kind of job, or ``"storage"``.
-        endpoint: which of the service's endpoints, such as ``"image.status"``.
+        endpoint: the service's endpoint, such as ``"image.status"``.
         job: the id in the path, if there was one.
-        status: the status code of the answer; 0 when there was none.
-        fault: the fault played on it, if any.
+        status: the status code of the answer; 0 when there was no answer.
+        fault: the fault played on the request, if any.
     """
 
     at: float
@@ -39,18 +39,18 @@ class ServerStats:
     """The server's counters at one moment.
 
     Args:
-        requests: all of them, control requests left out.
-        by_service: by kind of job, and ``"storage"``.
-        by_endpoint: such as ``"image.list"``.
-        by_status: by status code; 0 for a request that got no answer.
-        by_second: how many arrived in each whole second since the start.
-        rate_limited: 429s of the limit, not of faults.
-        faults: how often each was played.
+        requests: all requests, except control requests.
+        by_service: requests by kind of job, and ``"storage"``.
+        by_endpoint: requests by endpoint, such as ``"image.list"``.
+        by_status: requests by status code; 0 for a request without an answer.
+        by_second: requests that arrived in each whole second since the start.
+        rate_limited: 429 answers of the rate limit, not of faults.
+        faults: how often each fault was played.
         in_flight: requests being answered now.
-        peak_in_flight: most at once.
-        keys: every API key that came in.
+        peak_in_flight: most requests in flight at once.
+        keys: every API key received.
         leaked_keys: requests with an API key that reached storage.
-        jobs: how many jobs there have been.
+        jobs: the number of jobs so far.
     """
 
     requests: int
@@ -67,14 +67,14 @@ class ServerStats:
     jobs: int
 
     def to_json(self) -> dict[str, Any]:
-        """The same for ``GET /_sim/stats``; the keys are counted, not told."""
+        """Return the counters for ``GET /_sim/stats``; only the number of keys is given, not the keys."""
         fields = attrs.asdict(self, recurse=False)
         return fields | {"keys": len(self.keys)}
 
 
 @attrs.define
-class Ledger:
-    """Counts requests as they come and go."""
+class RequestLog:
+    """Counts and logs requests as they arrive and are answered."""
 
     log: deque[Exchange]
     started_at: float = 0.0
@@ -91,7 +91,7 @@ class Ledger:
     keys: set[str] = attrs.field(factory=set)
 
     def arrive(self, now: float, service: str, endpoint: str, key: str | None) -> None:
-        """A request came in."""
+        """Count a request that arrived."""
         self.requests += 1
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
@@ -102,7 +102,7 @@ class Ledger:
             self.keys.add(key)
 
     def leave(self, exchange: Exchange) -> None:
-        """It was answered, or given up."""
+        """Count and log a request that was answered or abandoned."""
         self.in_flight -= 1
         self.by_status[exchange.status] += 1
         if exchange.fault is not None:
@@ -110,7 +110,7 @@ class Ledger:
         self.log.append(exchange)
 
     def stats(self, jobs: int) -> ServerStats:
-        """A frozen copy of the counters."""
+        """Return a frozen copy of the counters."""
         return ServerStats(
             requests=self.requests,
             by_service=dict(self.by_service),

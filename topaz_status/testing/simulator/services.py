@@ -1,4 +1,4 @@
-"""The three services' endpoints: from a call to an answer, without a connection."""
+"""The endpoints of the three services: each turns a call into an answer, without a connection."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Services:
 
     Args:
         account: the jobs.
-        newer_video: video bodies in the newer form, not the founding document's.
-        history_paged: the video history in pages; the older text has no paging.
-        history_page: records on a page of it.
+        newer_video: True for video bodies in the newer form, False for the founding document's.
+        history_paged: True for a video history in pages; the older document has no paging.
+        history_page: records on a page of the video history.
     """
 
     account: SimulatedAccount
@@ -40,7 +40,7 @@ class Services:
     history_page: int = 50
 
     def answer(self, call: Call, query: Query, at: Moment) -> Answer:
-        """What the service answers."""
+        """Return the service's answer to a call."""
         endpoint = _ENDPOINTS.get(call.endpoint)
         if endpoint is None:
             return self.problem(call, 405 if call.endpoint.endswith("wrong_method") else 404)
@@ -49,11 +49,11 @@ class Services:
         return endpoint(self, call, query, at)
 
     def problem(self, call: Call, code: int, message: str | None = None) -> Answer:
-        """An error in the shape of the call's service."""
+        """Return an error in the shape of the call's service."""
         return Answer(code, problem(call.kind, code, message, newer_video=self.newer_video))
 
     def _life(self, call: Call) -> Life | Answer:
-        """The job that a call is about, or why not."""
+        """Return the job that a call is about, or the error answer: 404 or 403."""
         kind, job_id = call.kind, call.job_id or ""
         life = None if kind is None else self.account.find(kind, job_id) or self.account.find(kind, job_id.lower())
         if life is None:
@@ -61,7 +61,7 @@ class Services:
         return self.problem(call, 403) if life.plan.forbidden else life
 
     def status(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """One job's status."""
+        """Answer one job's status."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -69,7 +69,7 @@ class Services:
         return Answer(200, wire.status(life, at))
 
     def image_list(self, call: Call, query: Query, at: Moment) -> Answer:
-        """All images, as an array or in pages."""
+        """Answer all images, as an array or in pages."""
         listing = self.account.listing(JobKind.IMAGE)
         paginated = query.get("paginated", "false").lower()
         if paginated not in {"true", "1"}:
@@ -87,7 +87,7 @@ class Services:
         return Answer(200, {"data": _rendered(page.lives, wire.image_status, at), "pagination": pagination})
 
     def image_delete(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """Remove the record of an image that has ended."""
+        """Remove the record of an image that has ended: 409 before its end."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -101,7 +101,7 @@ class Services:
         return Answer(200, {"deleted_count": self.account.remove_images()})
 
     def image_download(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """Links to an image's result: 409 while there is none."""
+        """Answer links to an image's result: 409 while there is no result."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -119,7 +119,7 @@ class Services:
         return Answer(204) if call.kind is JobKind.IMAGE else Answer(200, {"message": "Job cancelled"})
 
     def video_cancel(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """Cancel a video: 200 at first, 204 while that is going on, 400 once it has ended."""
+        """Cancel a video: 200 at first, 204 once it is being canceled, 400 once it has ended otherwise."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -130,7 +130,7 @@ class Services:
         return Answer(200, {"message": "Canceling the request"})
 
     def video_history(self, call: Call, query: Query, at: Moment) -> Answer:
-        """The videos that have been accepted, newest first."""
+        """Answer the videos that have been accepted, newest first."""
         listing = self.account.listing(JobKind.VIDEO)
         if not self.history_paged:
             return Answer(200, {"result": _rendered(listing, wire.video_record, at)})
@@ -141,7 +141,7 @@ class Services:
         return Answer(200, {"result": _rendered(page.lives, wire.video_record, at), "nextCursor": page.next_cursor})
 
     def video_system(self, _call: Call, _query: Query, _at: Moment) -> Answer:
-        """The state of the whole video service: no job's."""
+        """Answer the state of the video service as a whole, not of a job."""
         return Answer(200, {"isAvailable": True, "supportedModels": ["apo-8", "prob-4", "sl-1"]})
 
 

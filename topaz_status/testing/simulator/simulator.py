@@ -1,4 +1,4 @@
-"""The simulator: three services under one roof, with scripted jobs and faults, that know the truth."""
+"""The simulator: three services under one base URL, with scripted jobs and faults. It knows the truth of each job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .faults.rules import Fault, FaultDeck
 from .http_front import Front
 from .job_plan import JobPlan
 from .rate_limit import Bucket, RateLimits, RetryAfter
-from .request_log import Exchange, Ledger, ServerStats
+from .request_log import Exchange, RequestLog, ServerStats
 from .services import Services
 from .storage import result_bytes
 
@@ -35,28 +35,28 @@ def _bucket(rate: float | None, burst: float | None) -> Bucket | None:
 
 
 class Simulator:
-    """Speaks Topaz Image, Topaz Video and Pixelcut Try-On under one base URL.
+    """Simulates Topaz Image, Topaz Video and Pixelcut Try-On under one base URL.
 
-    Its clock is the event loop's that it runs on, real or virtual, and begins when it is first used on one: jobs added
-    before that are submitted then. The same seed and the same requests at the same times give the same answers.
+    The simulator's clock follows the event loop that it runs on, real or virtual. It begins at the first use on a loop;
+    jobs added earlier are submitted then. The same seed and the same requests at the same times give the same answers.
 
     Args:
-        seed: of all that is drawn: ids, durations, luck, faults.
-        rate: requests a second that all services together take; ``None`` is no limit.
-        burst: how many of them at once; by default a second's worth.
-        service_rates: ``{kind: (rate, burst)}`` for limits of one service, beside the shared one.
-        retry_after: what a 429 says: ``None``, ``"auto"``, ``"date"``, a number of seconds, or any text.
-        keys: the API keys that are good; by default any that is not empty.
-        order: of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
-        newer_video: video bodies in the newer form; False for the founding document's.
-        history_paged: the video history in pages; False for the older text's single answer.
-        history_page: records on a page of it.
-        clock_skew: seconds by which the server's clock is ahead: in ``Date`` and in every time it tells.
-        delay: seconds that an answer takes; the job's state is taken in the middle of them.
-        retention: seconds after submission at which a record is gone.
-        storage_url: where links to results lead; by default back to the simulator.
+        seed: the seed of everything drawn: ids, durations, luck, faults.
+        rate: requests per second that all services together accept; ``None`` means no limit.
+        burst: most requests accepted at once; by default those of one second.
+        service_rates: ``{kind: (rate, burst)}`` for limits of single services, beside the shared one.
+        retry_after: the ``Retry-After`` of a 429: ``None``, ``"auto"``, ``"date"``, a number of seconds, or any text.
+        keys: the API keys that are valid; by default any that is not empty.
+        order: the order of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
+        newer_video: True for video bodies in the newer form, False for the founding document's.
+        history_paged: True for a video history in pages, False for the older document's single answer.
+        history_page: records on a page of the video history.
+        clock_skew: seconds by which the server's clock is ahead, in ``Date`` and in every time in a body.
+        delay: seconds that an answer takes; the answer shows the job's state in the middle of them.
+        retention: seconds after submission at which a record is removed.
+        storage_url: the base URL of links to results; by default the simulator's own.
         keep_alive: seconds after which an idle connection is closed.
-        log_size: most requests kept in :attr:`log`.
+        log_size: most requests retained in :attr:`log`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Simulator:
             services=Services(self._account(), newer_video, history_paged, history_page),
             deck=FaultDeck(seed),
             limits=RateLimits(_bucket(rate, burst), buckets, retry_after),
-            ledger=self._ledger(),
+            request_log=self._request_log(),
             control=Control(self).handle,
             keys=None if keys is None else frozenset(keys),
             delay=Durations.of(delay),
@@ -99,8 +99,8 @@ class Simulator:
     def _account(self) -> SimulatedAccount:
         return SimulatedAccount(self.clock, self._seed, self._order, self._retention)
 
-    def _ledger(self) -> Ledger:
-        return Ledger(deque(maxlen=self._log_size), self.clock.now())
+    def _request_log(self) -> RequestLog:
+        return RequestLog(deque(maxlen=self._log_size), self.clock.now())
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -112,10 +112,10 @@ class Simulator:
     # Jobs.
 
     def add_jobs(self, plans: JobPlan | Iterable[JobPlan]) -> list[JobRef]:
-        """Submit the jobs of one plan or of many; gives back those to watch, in order: foreign ones are left out.
+        """Submit the jobs of one plan or of many, and return the jobs to watch, in order, without foreign ones.
 
         Raises:
-            ValueError: an id is taken.
+            ValueError: an id already exists.
         """
         return self._jobs.add([plans] if isinstance(plans, JobPlan) else plans)
 
@@ -136,31 +136,31 @@ class Simulator:
         return self.add(JobKind.TRY_ON, **fields)
 
     def cancel(self, job: JobRef) -> bool:
-        """Cancel a job, as its owner might elsewhere; False when it had ended."""
+        """Cancel a job, as its owner might do elsewhere; return False when it has ended or is being canceled."""
         return self._jobs.lives[job.kind][job.id].cancel(self.clock.now())
 
     def remove(self, job: JobRef) -> None:
-        """Remove a job's record, as anybody on the account might: 404 from now on."""
+        """Remove a job's record, as another user of the account might: the service answers 404 from now on."""
         self._jobs.remove(self._jobs.lives[job.kind][job.id])
 
     @property
     def _jobs(self) -> SimulatedAccount:
         return self.front.services.account
 
-    # What goes wrong.
+    # Faults, limits and keys.
 
     def add_fault(self, name: str, **fields: Any) -> Fault:
-        """Put one fault in force: its name or a status code, and the fields of :class:`.Fault`."""
+        """Add one fault: its name or a status code, and the fields of :class:`.Fault`."""
         fault = Fault.of(name, **fields)
         self.front.deck.add([fault])
         return fault
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
-        """Put faults in force, after those that are."""
+        """Add faults, after those added earlier."""
         self.front.deck.add(faults)
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self.front.deck.clear()
 
     def limit(self, rate: float | None, burst: float | None = None, retry_after: RetryAfter = None) -> None:
@@ -173,10 +173,10 @@ class Simulator:
         self.front.revoked.add(key)
 
     def restore(self, key: str) -> None:
-        """Take a revocation back."""
+        """Accept a revoked key again."""
         self.front.revoked.discard(key)
 
-    # What is true.
+    # Truths, counters and the log.
 
     @property
     def now(self) -> float:
@@ -184,48 +184,48 @@ class Simulator:
         return self.clock.now()
 
     def truth(self, job: JobRef) -> Truth:
-        """What is true of one job.
+        """Return the truth of one job.
 
         Raises:
-            KeyError: there never was such a job.
+            KeyError: no such job was ever added.
         """
         return self._jobs.truth(self._jobs.lives[job.kind][job.id])
 
     def truths(self) -> dict[JobRef, Truth]:
-        """What is true of every job there has been, foreign ones too."""
+        """Return the truth of every job so far, foreign ones too."""
         account = self._jobs
         return {life.ref: account.truth(life) for lives in account.lives.values() for life in lives.values()}
 
     def result_bytes(self, job: JobRef) -> bytes:
-        """The bytes of a job's result file."""
+        """Return the bytes of a job's result file."""
         return result_bytes(job, self._jobs.lives[job.kind][job.id].plan.size)
 
     def stats(self) -> ServerStats:
-        """The server's counters."""
-        return self.front.ledger.stats(len(self._jobs))
+        """Return the server's counters."""
+        return self.front.request_log.stats(len(self._jobs))
 
     @property
     def log(self) -> tuple[Exchange, ...]:
         """The latest requests, in the order in which they were answered."""
-        return tuple(self.front.ledger.log)
+        return tuple(self.front.request_log.log)
 
     def reset(self) -> None:
-        """Forget jobs, faults, revocations and counters; settings and connections stay."""
+        """Remove all jobs, faults and revocations and set the counters to zero; settings and connections stay."""
         front = self.front
         front.services = attrs.evolve(front.services, account=self._account())
-        front.ledger = self._ledger()
+        front.request_log = self._request_log()
         front.deck.clear()
         front.revoked.clear()
 
-    # Where it is reached.
+    # Serving.
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Serve on a socket of the running loop; gives the base URL.
+        """Serve on a socket of the running loop and give the base URL.
 
         Args:
-            host: the address to listen on; only loopback is reached by nobody else.
-            port: 0 for any that is free.
+            host: the address to listen on; other machines can reach any address that is not loopback.
+            port: the port to listen on; 0 for any free port.
         """
         self.clock.follow_running_loop()
         runner = web.ServerRunner(self._new_server(), shutdown_timeout=_SHUTDOWN)
@@ -247,18 +247,18 @@ class Simulator:
     """The base URL for requests in memory."""
 
     def memory_protocol(self) -> Any:
-        """The server's end of a new connection in memory, for :class:`.MemoryConnector`."""
+        """Return the server's end of a new connection in memory, for :class:`.MemoryConnector`."""
         self.clock.follow_running_loop()
         if self._web_server is None:
             self._web_server = self._new_server()
         return self._web_server()
 
     def session(self, *, latency: float = 0.0, limit: int = 100, **settings: Any) -> aiohttp.ClientSession:
-        """A client session that reaches this simulator in memory; close it like any other.
+        """Make a client session that reaches this simulator in memory; close it like any other session.
 
         Args:
-            latency: seconds that data travels each way.
+            latency: seconds that data travels, each way.
             limit: most connections at once.
-            settings: whatever else ``aiohttp.ClientSession`` takes.
+            settings: other arguments of ``aiohttp.ClientSession``.
         """
         return aiohttp.ClientSession(connector=MemoryConnector(self, latency=latency, limit=limit), **settings)

@@ -1,4 +1,4 @@
-"""Where results lie: deterministic bytes behind signed links, as object stores serve them. Pure."""
+"""The storage of results: deterministic bytes behind signed links, as object stores serve them. Pure."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _DIGEST: Final = 16
 
 @lru_cache(maxsize=64)
 def result_bytes(ref: JobRef, size: int) -> bytes:
-    """The result file of a job: always the same bytes for the same job and size."""
+    """Return the result file of a job: always the same bytes for the same job and size."""
     return hashlib.shake_256(str(ref).encode()).digest(size)
 
 
 def signature(ref: JobRef, expires: int, method: str) -> str:
-    """What makes a link look signed; it keeps nobody out, it only breaks when a link is changed."""
+    """Compute a link's signature. It protects nothing; it only no longer fits once the link is changed."""
     text = f"{ref}|{expires}|{method}"
     return hashlib.blake2s(text.encode(), digest_size=_DIGEST).hexdigest()
 
 
 def signed_path(ref: JobRef, expires: float, method: str) -> str:
-    """The path and query of a link that is good for one method until a Unix time."""
+    """Return the path and query of a link that is valid for one method until a Unix time."""
     until = int(expires)
     query = urlencode({"X-Expires": until, "X-Method": method, "X-Signature": signature(ref, until, method)})
     return f"/_files/{ref.kind.value}/{quote(ref.id, safe='')}?{query}"
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
-    """An error as object stores word it, in XML."""
+    """Make an error answer in XML, as object stores do."""
     body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return Answer(status, body.encode(), {"Content-Type": "application/xml"})
 
 
 def check_link(ref: JobRef, method: str, query: Mapping[str, str], unix: float) -> Answer | None:
-    """Why a link is refused, or ``None`` when it is good."""
+    """Return the answer that refuses a link, or ``None`` when the link is valid."""
     try:
         expires = int(query.get("X-Expires", ""))
     except ValueError:
@@ -58,23 +58,23 @@ def check_link(ref: JobRef, method: str, query: Mapping[str, str], unix: float) 
 
 
 def serve_file(ref: JobRef, size: int, method: str, headers: Mapping[str, str], *, modified: str = "") -> Answer:
-    """The file, or the part of it that a ``Range`` header asks for; ``modified`` is its ``Last-Modified``."""
+    """Answer the file, or the part that a ``Range`` header asks for; ``modified`` is the file's ``Last-Modified``."""
     data = result_bytes(ref, size)
     etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-    told = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Type": _TYPES[ref.kind]}
+    answered = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Type": _TYPES[ref.kind]}
     if modified:
-        told["Last-Modified"] = modified
+        answered["Last-Modified"] = modified
     if headers.get("If-None-Match") == etag:
-        return Answer(304, None, told)
+        return Answer(304, None, answered)
     wanted = headers.get("Range") if headers.get("If-Range", etag) in {etag, modified} else None
     span = None if wanted is None else parse_range(wanted, size)
     if span is None:
-        return _whole(data, told, method)
+        return _whole(data, answered, method)
     first, last = span
     if first > last:
-        return Answer(416, b"", told | {"Content-Range": f"bytes */{size}"})
-    told |= {"Content-Range": f"bytes {first}-{last}/{size}"}
-    return Answer(206, data[first : last + 1], told)
+        return Answer(416, b"", answered | {"Content-Range": f"bytes */{size}"})
+    answered |= {"Content-Range": f"bytes {first}-{last}/{size}"}
+    return Answer(206, data[first : last + 1], answered)
 
 
 def _whole(data: bytes, headers: dict[str, str], method: str) -> Answer:
@@ -84,7 +84,10 @@ def _whole(data: bytes, headers: dict[str, str], method: str) -> Answer:
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
-    """The first and last byte of a range, in that order if it can be served; ``None`` when it is to be ignored."""
+    """Read a ``Range`` header and return the first and last byte; ``None`` when the header is to be ignored.
+
+    The first byte is greater than the last when the range cannot be served.
+    """
     match = _RANGE.fullmatch(text.strip())
     if match is None or match.groups() == ("", ""):
         return None

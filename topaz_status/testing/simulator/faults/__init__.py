@@ -1,1 +1,1 @@
-"""What goes wrong on purpose: rules, broken bodies and broken connections."""
+"""Deliberate faults: the rules that choose them, broken bodies and broken connections."""

@@ -1,4 +1,4 @@
-"""Faults that are values: answers given instead of the service's, and good bodies spoiled. Pure."""
+"""Faults of the answer itself: answers in place of the service's, and spoiled bodies. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WRONG: Final[dict[str, Any]] = {
 
 
 def instead(fault: Fault, call: Call) -> Answer:
-    """The answer of a server in front of the service."""
+    """Make the answer that replaces the service's, such as a gateway's."""
     if fault.name == "redirect":
         return Answer(301, None, {"Location": fault.location})
     if fault.name == "empty":
@@ -58,7 +58,7 @@ def _text(status: int) -> Answer:
 
 
 def spoil(fault: Fault, answer: Answer, nth: int) -> Answer:
-    """A good answer, spoiled for the ``nth`` time; any other is left as it is."""
+    """Spoil a good answer, for the ``nth`` time; return any other answer unchanged."""
     if answer.status != 200 or answer.body is None:  # noqa: PLR2004
         return answer
     if fault.name in _BYTES:
@@ -96,7 +96,7 @@ _BYTES: Final[dict[str, Callable[[bytes, int], bytes]]] = {
 
 @lru_cache(maxsize=4)
 def gzip_blanks(size: int) -> bytes:
-    """So many blanks, compressed: about a thousandth of it."""
+    """Compress ``size`` blanks; the result has about a thousandth of the size."""
     packer = zlib.compressobj(wbits=31)
     block = b" " * _BLOCK
     pieces = [packer.compress(block[: min(_BLOCK, size - start)]) for start in range(0, size, _BLOCK)]
@@ -104,7 +104,7 @@ def gzip_blanks(size: int) -> bytes:
 
 
 def _items(body: Any) -> list[dict[str, Any]]:
-    """The statuses in a body: of a page, an array, a history, or the one that it is."""
+    """Return the statuses in a body: those of a page, an array or a history, or the body itself."""
     if isinstance(body, list):
         return body
     for name in ("data", "result"):
@@ -115,7 +115,7 @@ def _items(body: Any) -> list[dict[str, Any]]:
 
 
 def _each(change: Callable[[dict[str, Any]], None]) -> Callable[[Any], Any]:
-    """Spoil every status in a body. Bodies are made for one answer: they may be changed in place."""
+    """Make a function that spoils every status in a body, in place: each body serves one answer only."""
 
     def spoiled(body: Any) -> Any:
         for item in _items(body):
@@ -139,12 +139,12 @@ def _other_id(item: dict[str, Any]) -> None:
 
 
 def _paging(**changes: Any) -> Callable[[Any], Any]:
-    """Spoil what a page says of its successor, in the images' or the videos' way."""
+    """Make a function that spoils a page's link to the next page, for images or videos."""
 
     def spoiled(body: Any) -> Any:
         if isinstance(body, dict) and "pagination" in body:
-            told = body["pagination"] | {"has_next_page": True} | changes
-            body["pagination"] = {name: value for name, value in told.items() if value is not None}
+            fields = body["pagination"] | {"has_next_page": True} | changes
+            body["pagination"] = {name: value for name, value in fields.items() if value is not None}
         elif isinstance(body, dict) and "nextCursor" in body:
             body["nextCursor"] = changes["next_cursor"]
         return body
@@ -157,7 +157,7 @@ FIRST_PAGE: Final = "eyJwcm9jZXNzX2lkIjoiIiwiYWZ0ZXIiOi0xZTMwMH0"
 
 
 def _endless(nth: int) -> Callable[[Any], Any]:
-    """Lead back to the first page by a cursor that was not used before."""
+    """Make a function that links a page back to the first one, by a cursor never used before."""
     place = {"process_id": str(nth), "after": -1e300}
     return _paging(next_cursor=base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("="))
 

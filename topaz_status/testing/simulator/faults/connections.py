@@ -1,4 +1,4 @@
-"""Faults of the connection: answers that only a broken server or network gives, written straight to the transport."""
+"""Faults of the connection: answers of a broken server or network, written straight to the transport."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class AlreadySent(web.StreamResponse):
-    """Stands for an answer that has been written, or withheld, by other means: the connection is not used again."""
+    """Stands for an answer already written, or left out on purpose; the connection is not used again."""
 
     def __init__(self) -> None:
         super().__init__()
         self.force_close()
 
     async def prepare(self, _request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Nothing is left to do."""
+        """Do nothing: the answer was handled elsewhere."""
         return None
 
     async def write_eof(self, _data: bytes = b"") -> None:
-        """Nothing is left to do."""
+        """Do nothing: the answer was handled elsewhere."""
 
 
 async def wreck(fault: Fault, answer: Answer, transport: asyncio.Transport | None) -> AlreadySent:
-    """Send ``answer`` the way that ``fault`` wants it."""
+    """Play ``fault`` on the connection, sending ``answer`` as the fault requires."""
     if transport is not None:
         await _PLAYS[fault.name](fault, answer, transport)
     return AlreadySent()
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Make the peer see a reset, not an orderly end."""
+    """Reset the connection: the peer gets an error, not an EOF."""
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
@@ -52,7 +52,7 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def head(answer: Answer, *lengths: int) -> bytes:
-    """The status line and the headers, with these announced lengths."""
+    """Make the status line and the headers, with one ``Content-Length`` for each of ``lengths``."""
     lines = [f"HTTP/1.1 {answer.status} {phrase(answer.status)}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in answer.all_headers().items() if name != "Content-Length"]
     lines += [f"Content-Length: {length}" for length in lengths]
@@ -74,7 +74,7 @@ async def _reset(_fault: Fault, _answer: Answer, transport: asyncio.Transport) -
 async def _reset_body(_fault: Fault, answer: Answer, transport: asyncio.Transport) -> None:
     body = answer.encoded()
     transport.write(head(answer, len(body)) + body[: len(body) // 2])
-    await asyncio.sleep(0.01)  # let the first half arrive: a reset overtakes what lies in buffers
+    await asyncio.sleep(0.01)  # let the first half arrive: a reset discards buffered data
     reset(transport)
 
 

@@ -1,7 +1,7 @@
-"""Which fault befalls which request: rules, drawn with seeded dice. Pure.
+"""The rules that choose a fault for a request, with seeded random generators. Pure.
 
-A :class:`Fault` says what goes wrong and for whom. Rules are asked in the order in which they were added: delays of all
-rules that match add up, of the others the first one is played.
+A :class:`Fault` states what goes wrong and for which requests. Rules are tried in the order in which they were added.
+The delays of matching rules add up, until the first matching rule of another kind: that fault is played.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ....models.job import JobKind, JobRef
 from ..http_values import Call
 
 INSTEAD: Final = frozenset({"status", "html", "text", "empty", "redirect"})
-"""Played instead of asking the service: no token is taken, no state changes."""
+"""Faults played in place of the service: no token is spent, no state changes."""
 
 BODIES: Final = frozenset(
     {
@@ -26,13 +26,13 @@ BODIES: Final = frozenset(
         "huge_numbers", "stale", "endless",
     }
 )  # fmt: skip
-"""Played on the body of a good answer."""
+"""Faults played on the body of a good answer."""
 
 SILENCES: Final = frozenset({"reset", "hang"})
-"""Played on the connection before there is an answer: the service is not asked either."""
+"""Faults played on the connection before there is an answer: the service is not called either."""
 
 CONNECTIONS: Final = frozenset({"reset_body", "truncated", "slow", "short_length", "long_length", "double_length"})
-"""Played on the connection while a proper answer is sent."""
+"""Faults played on the connection while a proper answer is sent."""
 
 FAULTS: Final = INSTEAD | BODIES | SILENCES | CONNECTIONS | {"delay"}
 
@@ -64,17 +64,17 @@ class Fault:
     ``text``                  ``status`` (200 unless set) with a gateway's plain text
     ``empty``                 ``status`` (200 unless set) without a body
     ``redirect``              301 to ``location``
-    ``delay``                 the answer is ``seconds`` later
+    ``delay``                 the answer comes ``seconds`` later
     ``hang``                  no answer for ``seconds`` (for ever unless set), then the connection is closed
     ``reset``                 the connection is reset before any answer
-    ``reset_body``            it is reset in the middle of the body
-    ``truncated``             it is closed in the middle of the body, whose full length was announced
-    ``slow``                  the body drips in over ``seconds``
+    ``reset_body``            the connection is reset in the middle of the body
+    ``truncated``             the connection is closed in the middle of the body, whose full length was announced
+    ``slow``                  the body arrives in small pieces over ``seconds``
     ``short_length``          the announced length is one byte short
     ``long_length``           the announced length is one byte too long, then the connection is closed
-    ``double_length``         two lengths are announced that differ
+    ``double_length``         two different lengths are announced
     ``malformed``             JSON that breaks off, at its proper length
-    ``not_utf8``              JSON with bytes in it that are not UTF-8
+    ``not_utf8``              JSON with bytes that are not UTF-8
     ``huge``                  a good body followed by ``size`` bytes of blanks
     ``gzip_bomb``             ``size`` bytes of blanks, compressed
     ``deep``                  100,000 nested arrays
@@ -82,30 +82,30 @@ class Fault:
     ``nan``                   every number is ``NaN``, which is no JSON
     ``huge_numbers``          every number is 9e307
     ``unknown_word``          a status word that no document lists
-    ``null_status``           the status is null; ``empty_status``: an empty text; ``missing_status``: not there
-    ``stale``                 a job that has ended is shown at work again
+    ``null_status``           the status is null; ``empty_status``: an empty text; ``missing_status``: absent
+    ``stale``                 a job that has ended is shown as running again
     ``other_id``              the answer names another job
-    ``no_cursor``             a page says that there is a next one but not where
+    ``no_cursor``             a page says that there is a next page but gives no cursor
     ``same_cursor``           a page's cursor leads to the first page again
-    ``empty_page``            a page without items, and with a successor
-    ``endless``               a page names a successor that was never named before, and that is the first page again
+    ``empty_page``            a page without items that names a next page
+    ``endless``               a page's cursor is always a new one and leads to the first page again
     ========================  =====================================================================================
 
     Args:
         name: see above; a status code, such as ``"503"``, is short for ``status``.
         service: only for requests about this kind of job, or ``"storage"``.
         endpoint: only for this endpoint, such as ``"image.list"``.
-        path: only for paths that hold this text.
+        path: only for paths that contain this text.
         job: only for requests about this job.
-        probability: the share of matching requests.
-        since: only from so many seconds after the simulator's start.
-        until: only before so many seconds after the simulator's start.
-        count: at most so many times.
+        probability: the share of matching requests on which the fault is played.
+        since: only from this many seconds after the simulator's start.
+        until: only before this many seconds after the simulator's start.
+        count: at most this many times.
         status: the status code to send.
         retry_after: the ``Retry-After`` header to send, as text.
-        location: where a redirect leads.
-        seconds: how long, for those that take time.
-        size: in bytes, for those that are large.
+        location: the target of a redirect.
+        seconds: the duration, for faults that take time.
+        size: the size in bytes, for faults that are large.
     """
 
     name: str = attrs.field(validator=_known)
@@ -130,7 +130,7 @@ class Fault:
         """Make a fault from its name; digits, such as ``"503"``, are a status code.
 
         Raises:
-            ValueError: there is no such fault, or a field is of no use.
+            ValueError: there is no such fault, or a field is invalid.
         """
         if name.isdigit():
             name, fields = "status", {"status": int(name), **fields}
@@ -141,16 +141,16 @@ class Fault:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Read a JSON object with the same names.
+        """Read a fault from a JSON object with the same field names.
 
         Raises:
-            ValueError: a field is unknown, missing or of no use.
+            ValueError: a field is unknown, missing or invalid.
         """
         rest = dict(fields)
         return cls.of(str(rest.pop("name", "")), **rest)
 
     def matches(self, call: Call, now: float) -> bool:
-        """Whether a request is one of those that this may befall."""
+        """Return True when the fault may be played on a request."""
         return (
             self.since <= now < self.until
             and (self.service is None or self.service == call.service)
@@ -161,10 +161,10 @@ class Fault:
 
 
 def parse_faults(text: str) -> list[Fault]:
-    """Read ``"503=0.01,reset=0.005"``: names or status codes with probabilities, 1 if left out.
+    """Read ``"503=0.01,reset=0.005"``: names or status codes with probabilities, which are 1 by default.
 
     Raises:
-        ValueError: a name is unknown or a probability no number from 0 to 1.
+        ValueError: a name is unknown, or a probability is not a number from 0 to 1.
     """
     faults = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
@@ -174,15 +174,15 @@ def parse_faults(text: str) -> list[Fault]:
 
 
 @attrs.frozen
-class Verdict:
-    """What befalls one request: seconds of delay, and perhaps a fault, for the ``nth`` time."""
+class DrawnFault:
+    """The faults drawn for one request: seconds of delay, and perhaps a fault, played for the ``nth`` time."""
 
     delay: float = 0.0
     fault: Fault | None = None
     nth: int = 0
 
 
-_CLEAR: Final = Verdict()
+_CLEAR: Final = DrawnFault()
 
 
 @attrs.define
@@ -205,28 +205,28 @@ class _Rule:
 
 @attrs.define
 class FaultDeck:
-    """The rules in force. Each draws from dice of its own, so that adding one leaves the others' draws alone."""
+    """The rules in use. Each has its own random generator, so that a new rule does not change the others' draws."""
 
     seed: int = 0
     _rules: list[_Rule] = attrs.field(factory=list)
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """Put more rules in force, after the others."""
+        """Add rules after the others."""
         for fault in faults:
             self._rules.append(_Rule(fault, random.Random(f"{self.seed}/{len(self._rules)}")))
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all rules."""
         self._rules.clear()
 
-    def judge(self, call: Call, now: float) -> Verdict:
-        """What befalls this request; ``now`` is in seconds since the simulator's start."""
+    def judge(self, call: Call, now: float) -> DrawnFault:
+        """Draw the faults of a request; ``now`` is in seconds since the simulator's start."""
         if not self._rules:
             return _CLEAR
         delay = 0.0
         for rule in self._rules:
             if rule.strikes(call, now):
                 if rule.fault.name != "delay":
-                    return Verdict(delay, rule.fault, rule.played)
+                    return DrawnFault(delay, rule.fault, rule.played)
                 delay += rule.fault.seconds or 0.0
-        return Verdict(delay)
+        return DrawnFault(delay)
