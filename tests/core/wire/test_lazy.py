@@ -169,5 +169,5 @@ def test_an_item_that_is_kept_apart(surprise: object) -> None:
     """It lets go of its page."""
     [item] = items_of([surprise])
     lazy = LazyStatus("Processing", 0.0, LazyPage(b"[]"), 0)
-    lazy.keep_apart([item])
+    lazy.detach([item])
     assert lazy.get() == decode_image(item, JOBS[0])

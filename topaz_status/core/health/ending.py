@@ -1,11 +1,11 @@
 """What ends a watch, and what does not.
 
-An answer counts as the service's word on a job or a key only if it is recognisably *the service's own*. For a 4xx that
-means a JSON object with the documented fields (:mod:`.wire` reads them; Topaz Image: ``message``, perhaps ``code``;
-Topaz Video: ``message``, perhaps ``errorCode``; Pixelcut: ``error`` and ``error_code``), and a ``Content-Type`` that is
-JSON, where there is one. Anything else with such a code comes from something in front of the service, and passes. No
-4xx of a status or list is documented without a body, so an empty one passes as well: to wait longer costs little, and a
-watch that is ended wrongly loses a job.
+An answer is evidence about a job or a key only if it is recognisably *the service's own*. A 4xx is the service's own if
+its body is a JSON object with the documented fields, and its ``Content-Type``, if there is one, is JSON. The fields
+are, as :mod:`..wire.responses` reads them: ``message``, perhaps ``code`` (Topaz Image); ``message``, perhaps
+``errorCode`` (Topaz Video); ``error`` and ``error_code`` (Pixelcut). Any other 4xx comes from something in front of the
+service, and is transient. The documents have no 4xx of a status or list without a body, so an empty one is transient
+as well. Waiting longer costs little; a watch that is ended wrongly loses a job.
 
 =======================================  ==================================  ========================================
 what a poll of the job brings            what it means                       what ends the watch, and when
@@ -14,26 +14,26 @@ what a poll of the job brings            what it means                       wha
 200 with any other status, known or not  the job goes on                     nothing
 200 that is no status of the job         a failure in transit                ``DecodeError`` after ``give_up_after``
 own 400, 402, 403, 412                   a refusal that never heals          that error, at once
-own ones of a wave (:mod:`.wave`)        something in front of the service   ``TransportError`` after ``give_up_after``
+the same, in a wave (:mod:`.wave`)       something in front of the service   ``TransportError`` after ``give_up_after``
 own 404 within ``not_found_grace``       not written yet                     nothing
-own 404 later                            perhaps gone                        nothing yet
-a second one ``GONE_TWICE_APART`` later  gone, unless others are, too        ``JobLostError``, at once;
+own 404 later                            perhaps deleted                     nothing yet
+a second one ``GONE_TWICE_APART`` later  deleted, unless it is a wave        ``JobLostError``, at once;
                                                                              ``NotFoundError`` if it was never seen
 own 404s of a wave (:mod:`.wave`)        an outage of the service            ``TransportError`` after ``give_up_after``
 own 401                                  perhaps a bad key                   ``AuthenticationError`` after
                                                                              ``give_up_after``
 own 401s of two jobs (:class:`KeyTrust`)  a bad key                          ``AuthenticationError`` at once, of all
                                                                              watches with the key
-own 409 and any other 4xx of its own     no word on the job's end            that error after ``give_up_after``
+own 409, any other own 4xx               nothing about the job's end         that error after ``give_up_after``
 4xx that is not the service's own        a failure in transit                ``GatewayError`` after ``give_up_after``
-408, 425, 429, 3xx, 5xx, whoever's       a failure in transit                that error after ``give_up_after``
+408, 425, 429, 3xx, 5xx, own or not      a failure in transit                that error after ``give_up_after``
 no answer                                a failure in transit                ``TransportError`` after ``give_up_after``
 nothing: it could not be sent            nothing                             nothing
 =======================================  ==================================  ========================================
 
-``give_up_after`` is seconds of failed polls without one usable answer; time in which no poll could be sent does not
-count. Only an end that is the service's own word on the job is final (:func:`is_final`): any other leaves a durable
-watch open, to be taken up again.
+``give_up_after`` counts the seconds of failed polls without a usable answer. Time in which no poll could be sent does
+not count. Only an end that the service itself states of the job is final (:func:`is_final`). Any other end leaves a
+durable watch open, and it can be resumed.
 """
 
 from __future__ import annotations
@@ -73,19 +73,19 @@ NEVER_HEALS: Final = frozenset(
     }
 )
 GONE_TWICE_APART: Final = 1.0
-"""Seconds between the two 404s that together mean "gone"."""
+"""Seconds between the two 404s that together mean that the job was deleted."""
 LONGEST_SUSPICION: Final = 300.0
-"""Seconds within which a second 401, about another job, confirms a first one."""
+"""Seconds within which a second 401, about another job, confirms the first one."""
 
 
 def failure(status: JobStatus) -> TopazStatusError | None:
-    """What awaiting a job with this terminal status raises; ``None`` when it is completed."""
+    """Return what awaiting a job with this terminal status raises; ``None`` if the job is completed."""
     kind = _FAILURES.get(status.state)
     return None if kind is None else kind(status.job, status, status.reason)
 
 
 def never_heals(error: TopazStatusError) -> bool:
-    """True for an answer of the service's own to which there will be no other."""
+    """Return True for an answer of the service's own that no later answer will change."""
     return is_about_job(error) and isinstance(error, ServiceError) and error.status_code in NEVER_HEALS
 
 
@@ -97,10 +97,11 @@ _FAILURES: Final = {
 
 
 def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
-    """True for an end that tells what became of the job; False for one of the wait alone, which may be taken up again.
+    """Return True for an end that says what became of the job, False for an end of the wait alone.
 
-    Timeouts, a refused key, the client's closing and a service without any usable answer for too long are of the wait.
-    So is whatever ended a watch because it went on for too long: a redirect, a gateway's page, a wave of 404s.
+    A watch with an end of the wait can be resumed. Such ends are: timeouts, a refused key, the client's closing, a
+    service without a usable answer for too long. So is anything that went on for too long: a redirect, a gateway's
+    page, a wave of 404s.
     """
     if isinstance(error, ServiceError):
         return isinstance(error, NotFoundError) or never_heals(error)
@@ -115,21 +116,23 @@ class FailureRecord:
 
     started_at: float
     failures: int = 0
-    """Looks in a row without a usable answer."""
+    """Polls in a row without a usable answer."""
     retry_at: float = math.inf
-    """When the next look is due; what it waits beyond that is not the service's fault, unless it is down."""
+    """When the next poll is due. Waiting beyond that is not the service's fault, unless it is down."""
     outage: float = 0.0
-    """Seconds for which they have gone on."""
+    """Seconds for which these polls have failed."""
     is_deleted: bool = False
     """True once the job's record was deleted through this client: then 404s are no surprise."""
     _failed_at: float = math.inf
-    _missing_at: float = math.inf
-    """When the first 404 or refusal came, and the latest 404 that counts."""
+    """When the latest failed poll failed."""
+    _refused_since: float = math.inf
+    """When the first 404 or refusal came."""
     _missed_at: float = -math.inf
+    """When the latest 404 that counts came."""
     error: TopazStatusError | None = None
-    """What the latest of them brought instead."""
+    """The error of the latest failed poll."""
     misses: int = 0
-    """404s in a row, ``GONE_TWICE_APART`` from one to the next, with no answer of use between."""
+    """404s in a row, each ``GONE_TWICE_APART`` or more after the last one that counts, without a usable answer."""
 
     def failed(
         self,
@@ -143,17 +146,17 @@ class FailureRecord:
         wave: Wave | None = None,
         in_company: bool = False,
     ) -> TopazStatusError | None:
-        """No usable answer came: the error that ends the watch, or ``None`` to go on.
+        """Count a poll without a usable answer; return the error that ends the watch, or ``None`` to go on.
 
         Args:
             error: what came instead.
-            policy: the times that count.
-            last: the last status, ``None`` where there is none.
+            policy: the grace and the patience.
+            last: the last status, or ``None``.
             sent_at: when the poll was sent.
-            now: when it failed.
-            withheld: for how much of the time since the poll was due other polls met nothing but trouble.
-            wave: what is known of missing jobs of the kind, and of all; or of refused ones, where the job was seen.
-            in_company: whether the job was ever seen, and enough others are watched to bear out that it is gone.
+            now: when the poll failed.
+            withheld: seconds, of those since the poll was due, in which other polls met nothing but trouble.
+            wave: the missing jobs of the kind and of all kinds; for a refusal of a job that was seen, the refused jobs.
+            in_company: True if the job was seen before, and enough others are watched to confirm that it was deleted.
         """
         self.error = bare(error)
         silence = self._count(sent_at, now, withheld)
@@ -162,22 +165,25 @@ class FailureRecord:
                 return None
             if wave is None or self.is_deleted or self._is_believed(wave, now, in_company=in_company):
                 return error if last is None or error.job is None else JobLostError(error.job, last)
-            error = _doubted(error, wave)
+            error = _as_outage(error, wave)
         elif never_heals(error):
-            self._missing_at = min(self._missing_at, now)
-            if wave is None or wave.is_calm(self._missing_at, now):
+            self._refused_since = min(self._refused_since, now)
+            if wave is None or wave.is_calm(self._refused_since, now):
                 return error
-            error = _doubted(error, wave)
+            error = _as_outage(error, wave)
         return error if silence >= policy.give_up_after else None
 
     def left(self, policy: PollPolicy) -> float:
-        """Seconds until a look that fails as well ends the watch."""
+        """Return the seconds after which one more failed poll ends the watch."""
         return policy.give_up_after - self.outage
 
     def _count(self, sent_at: float, now: float, withheld: float) -> float:
-        """Add the time from the last failure to this one, less what the look waited for its turn for other reasons.
+        """Add the time from the last failure to this one, without the time that the poll waited past ``retry_at``.
 
-        Gives what it had come to when the look was sent: trouble that passes while a look hangs has passed.
+        ``withheld`` seconds of that wait count all the same.
+
+        Returns:
+            The outage when the poll was sent: while a poll hangs, the trouble may already be over.
         """
         if self.failures:
             self.outage += max(0.0, min(self.retry_at, sent_at) - self._failed_at)
@@ -189,39 +195,41 @@ class FailureRecord:
         return silence
 
     def _is_confirmed(self, now: float) -> bool:
-        """A 404 came after the grace: whether it is one more, ``GONE_TWICE_APART`` after the first."""
-        self._missing_at = min(self._missing_at, now)
+        """Count a 404 after the grace; return True from the second on, ``GONE_TWICE_APART`` after the one before."""
+        self._refused_since = min(self._refused_since, now)
         if now - self._missed_at >= GONE_TWICE_APART:
             self._missed_at = now
             self.misses += 1
         return self.misses > 1
 
     def _is_believed(self, wave: Wave, now: float, *, in_company: bool) -> bool:
-        """Whether other jobs bear out the 404s or, where they cannot, at least do not speak against them."""
-        return wave.believes(self.misses, self._missing_at, now) if in_company else wave.is_calm(self._missing_at, now)
+        """Return True if other jobs confirm the 404s or, where too few are watched, do not speak against them."""
+        since = self._refused_since
+        return wave.believes(self.misses, since, now) if in_company else wave.is_calm(since, now)
 
 
-def _doubted(error: TopazStatusError, wave: Wave) -> TransportError:
-    """What an answer of a wave means: it tells of the service alone."""
+def _as_outage(error: TopazStatusError, wave: Wave) -> TransportError:
+    """Return the error that an answer of a wave stands for: it says something of the service, nothing of the job."""
     code = error.status_code if isinstance(error, ServiceError) else None
-    return TransportError(_DOUBTED.format(code, wave.extent), job=getattr(error, "job", None))
+    return TransportError(_OUTAGE.format(code, wave.extent), job=getattr(error, "job", None))
 
 
-_DOUBTED: Final = "answered {}, but so are {} jobs that had been seen before: taken for an outage of the service"
+_OUTAGE: Final = "answered {}, but so are {} jobs that had been seen before: taken for an outage of the service"
 
 
 @attrs.define
 class KeyTrust:
-    """One API key: a 401 about one job is a suspicion, a second one about another job is certainty."""
+    """The evidence about one API key: one 401 is a suspicion, a second one about another job is certain."""
 
     suspect: JobRef | None = None
     _since: float = 0.0
 
     def refused(self, job: JobRef, now: float, *, alone: bool) -> bool:
-        """A 401 came: True when it confirms an earlier one.
+        """Note a 401; return True if it confirms an earlier one.
 
-        Where no other job is watched with the key (``alone``), a second look at the same job must do, a second later.
-        A suspicion into which nothing has looked for ``LONGEST_SUSPICION`` seconds has gone stale.
+        If no other job is watched with the key (``alone``), a second poll of the same job confirms it,
+        ``GONE_TWICE_APART`` later. Another job's 401 confirms a suspicion that is at most ``LONGEST_SUSPICION`` seconds
+        old; an older one it replaces.
         """
         since = now - self._since
         if self.suspect == job:
@@ -235,12 +243,12 @@ class KeyTrust:
         return confirmed
 
     def accepted(self) -> None:
-        """The key was good enough for some answer."""
+        """Clear the suspicion, because the service accepted the key."""
         self.suspect = None
 
 
 def about(error: TopazStatusError, job: JobRef | None) -> TopazStatusError:
-    """The same error, said of ``job`` or of none: what one look met stands for others that were not sent."""
+    """Copy an error for ``job``, or for no job: the failure of one poll stands for others that were not sent."""
     same = copy.copy(error)
     if isinstance(same, ServiceError | TransportError | DecodeError):
         same.job = job
@@ -248,10 +256,10 @@ def about(error: TopazStatusError, job: JobRef | None) -> TopazStatusError:
 
 
 def is_about_job(error: TopazStatusError) -> bool:
-    """True for an answer that a service gives only while it is at work: about the job, or about the key."""
+    """Return True for an answer that only a working service gives: about the job, or about the key."""
     return isinstance(error, ServiceError) and not (error.is_transient or error.status_code < HTTPStatus.BAD_REQUEST)
 
 
 def proves_key(error: TopazStatusError) -> bool:
-    """True for an answer that a service gives only once it has accepted the key."""
+    """Return True for an answer that a service gives only once it has accepted the key."""
     return is_about_job(error) and not isinstance(error, AuthenticationError)

@@ -1,25 +1,28 @@
-"""Are the jobs gone, or does the service not know its own jobs? One 404 looks like the other.
+"""Waves of 404s: were the jobs deleted, or does the service not know its own jobs? A single 404 does not show which.
 
-A *wave* is many jobs of one kind that are missing at once: an outage (a replica with an empty database, a deployment, a
-wrong account), not the end of jobs that have nothing to do with each other. A job is *missing* once it was known and is
-answered 404, until an answer shows it again.
+A job is *missing* if it was known and is answered 404, until an answer shows it again. A *wave* is many jobs of one
+kind that are missing at once. It is taken for an outage (a replica with an empty database, a deployment, a wrong
+account), because unrelated jobs do not end together.
 
-Two 404s of a job are believed, where ``MANY`` jobs of the kind are watched, when
+Where ``MANY`` jobs of the kind are watched, two 404s of a job are believed if all of these hold:
 
-- ``ENOUGH`` answers in a row agree: the job's own 404s, and answers that show other jobs. They are counted from the
-  moment at which the latest job went missing, and ``OTHERS`` of them show other jobs;
-- no job of the kind that was missing has come back within ``LONG_MINUTE``: then 404s are wrong at the moment;
-- there was no wave since the job went missing, or that was ``LONG_MINUTE`` ago: others are shown, so this is no outage.
+- ``ENOUGH`` answers in a row agree: the job's own 404s, and answers that show other jobs. The count starts when the
+  latest job went missing. At least ``OTHERS`` of the answers show other jobs.
+- No missing job of the kind has come back within ``LONG_MINUTE``. If one has, 404s are wrong at the moment.
+- There was no wave since the job went missing; or it went missing ``LONG_MINUTE`` ago, and ``OTHERS`` answers show
+  other jobs, so this is no outage.
 
-The first of these does not count where fewer are watched, or the job was never seen: it then proves nothing of others.
-The account may have few jobs of each kind, and all of them missing. So each kind's wave consults a *wider* one, over
-all jobs of the client, by the same rules: it must be calm as well, and where fewer than ``MANY`` jobs of the kind are
-watched, its answers are the ones that agree. It is over all accounts, because one gateway or base URL may stand before
-both services. It is not asked where the kind is well, because services fail separately.
+The first rule does not apply if fewer jobs are watched, or if the job was never seen: its 404 then proves nothing of
+other jobs.
 
-A wave goes on while at least ``MANY`` jobs are missing, and a fifth or more of all jobs heard of since it began; or
-while ``CROWD`` jobs are missing, of however many.
-In doubt a job waits longer: that costs seconds, and a job ended wrongly is lost. Every step takes constant time.
+An account may have few jobs of each kind, all of them missing. So the wave of each kind consults a *wider* wave, over
+all jobs of the client, by the same rules. The wider wave must be calm as well. If fewer than ``MANY`` jobs of the kind
+are watched, the agreeing answers are those of the wider wave. It covers all accounts, because one gateway or base URL
+may stand before both services. It is not consulted while the kind is well, because services fail separately.
+
+A wave goes on while at least ``MANY`` jobs are missing that are a fifth or more of all jobs reported since it began. It
+also goes on while ``CROWD`` jobs are missing, whatever their share. In doubt a job waits longer: that costs seconds,
+while a job that is ended wrongly is lost. Every step takes constant time.
 """
 
 from __future__ import annotations
@@ -34,43 +37,44 @@ from ...models.job import JobRef
 MANY: Final = 3
 """Jobs missing at once that may be a wave."""
 SHOWN_PER_MISSING: Final = 4
-"""Other jobs seen for each missing one, above which there is no wave: less than a fifth is missing."""
+"""Above this many other jobs seen for each missing one there is no wave: less than a fifth is missing."""
 CROWD: Final = 10
 """Jobs missing at once that are a wave in any case."""
 ENOUGH: Final = 10
-"""Answers in a row that agree."""
+"""Answers in a row that must agree."""
 OTHERS: Final = 3
-"""Of these, answers that show other jobs."""
+"""How many of these must show other jobs."""
 LONG_MINUTE: Final = 60.0
 """Seconds."""
 
 
 @attrs.define
 class Wave:
-    """The missing jobs of one kind, or of all. Times are seconds of the loop's clock."""
+    """The missing jobs of one kind, or of all kinds. Times are seconds of the loop's clock."""
 
     wider: Wave | None = None
     """The wave over all kinds."""
     few: bool = attrs.field(default=False, init=False)
-    """True while fewer than ``MANY`` jobs of the kind are watched: then answers about any kind bear out a 404."""
+    """True while fewer than ``MANY`` jobs of the kind are watched: then answers about any kind confirm a 404."""
     missing: dict[JobRef, float] = attrs.field(factory=dict, init=False)
-    """When each was last answered 404, the longest ago first."""
+    """When each missing job was last answered 404, oldest first."""
     _shown: set[JobRef] = attrs.field(factory=set, init=False)
-    """Jobs seen since the latest of the first ``MANY`` went missing."""
+    """Jobs seen since the latest of the first ``MANY`` missing jobs went missing."""
     agreeing: int = attrs.field(default=0, init=False)
     """Answers that showed other jobs since the latest job went missing."""
     _returned_at: float = attrs.field(default=-math.inf, init=False)
+    """When a missing job last came back."""
     _on_at: float = attrs.field(default=-math.inf, init=False)
-    """When it was last found going on."""
+    """When a job last went missing, or was missed again, during a wave."""
 
     @property
     def goes_on(self) -> bool:
-        """True while so many jobs are missing, of the kind or of all, that their 404s are no verdict."""
+        """True while so many jobs of the kind, or of all kinds, are missing that their 404s prove nothing."""
         return self._is_on or (self._consulted is not None and self._consulted.goes_on)
 
     @property
     def extent(self) -> int:
-        """How many jobs are missing, of the kind or of all: as many as speak against a 404."""
+        """How many missing jobs speak against a 404: of the kind in its own wave, else the larger of both counts."""
         wider = self._consulted
         return len(self.missing) if self._is_on or wider is None else max(len(self.missing), len(wider.missing))
 
@@ -81,19 +85,19 @@ class Wave:
 
     @property
     def _consulted(self) -> Wave | None:
-        """The wider wave; ``None`` where the kind is well: so many others of it are shown that no other kind counts."""
+        """The wider wave; ``None`` while the kind is well, because so many other jobs of the kind are shown."""
         is_well = len(self._shown) > SHOWN_PER_MISSING * max(1, len(self.missing))
         return None if is_well else self.wider
 
     @property
     def witness(self) -> Wave:
-        """Whose answers bear out a 404: those about the kind or, where it has few jobs, about all."""
+        """The wave whose answers confirm a 404: that of the kind or, if the kind has few jobs, the wider one."""
         return self.wider if self.few and self.wider is not None else self
 
     def missed(self, job: JobRef, now: float) -> bool:
-        """A job that was known is answered 404, in the service's own words; true when a new wave is found by it.
+        """Note the service's own 404 of a known job; return True if it starts a new wave.
 
-        A new wave over all kinds is not told where one of the kind goes on.
+        A new wave over all kinds is not reported while a wave of the kind goes on.
         """
         found_wider = self.wider is not None and self.wider.missed(job, now)
         self._forget_the_old(now)
@@ -110,7 +114,7 @@ class Wave:
         return is_new
 
     def saw(self, job: JobRef, now: float) -> None:
-        """An answer shows a job."""
+        """Note that an answer shows a job."""
         if self.wider is not None:
             self.wider.saw(job, now)
         if self.missing.pop(job, None) is not None:
@@ -119,28 +123,28 @@ class Wave:
             self._shown.add(job)
 
     def answered(self) -> None:
-        """An answer was of use: it showed at least one job."""
+        """Count a usable answer: it showed at least one job."""
         self.agreeing += 1
         if self.wider is not None:
             self.wider.answered()
 
     @property
     def listens(self) -> bool:
-        """True while any job is missing, of this kind or another: otherwise no answer tells anything."""
+        """True while any job is missing, of this kind or another; otherwise answers need not be reported."""
         return bool(self.missing) or (self.wider is not None and bool(self.wider.missing))
 
     def lacks(self, misses: int) -> int:
-        """How many more answers must agree with so many 404s of one job; nobody is asked during a wave."""
+        """Return how many more answers must agree with ``misses`` 404s of one job; 0 during a wave."""
         agreeing = self.witness.agreeing
         return 0 if self.goes_on else max(0, OTHERS - agreeing, ENOUGH - agreeing - misses)
 
     def believes(self, misses: int, since: float, now: float) -> bool:
-        """Whether a known job is gone: it was answered ``misses`` 404s in a row from ``since`` on."""
+        """Return True if a known job was deleted, after ``misses`` 404s in a row from ``since`` on."""
         agreeing = self.witness.agreeing
         return agreeing >= OTHERS and agreeing + misses >= ENOUGH and self.is_calm(since, now)
 
     def is_calm(self, since: float, now: float) -> bool:
-        """Whether other jobs speak against the 404s of one that has been missing ``since``."""
+        """Return True if no other jobs speak against the 404s of a job that has been missing since ``since``."""
         wider = self._consulted
         return self._is_calm(since, now) and (wider is None or wider.is_calm(since, now))
 
@@ -151,6 +155,6 @@ class Wave:
         return not in_wave or (now - since >= LONG_MINUTE and self.agreeing >= OTHERS)
 
     def _forget_the_old(self, now: float) -> None:
-        """A job that has not been asked about for long is watched no more, or waits for its turn: it tells nothing."""
+        """Forget missing jobs without a 404 for ``LONG_MINUTE``: no longer watched, or not polled since."""
         while self.missing and now - self.missing[oldest := next(iter(self.missing))] > LONG_MINUTE:
             del self.missing[oldest]

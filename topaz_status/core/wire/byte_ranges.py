@@ -17,32 +17,32 @@ _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,
 _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,18})", re.IGNORECASE)
 _STRONG: Final = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _APART: Final = 1.0
-"""Seconds by which ``Date`` is later than a ``Last-Modified`` that no second change can share (RFC 9110 §8.8.2.2)."""
+"""If ``Date`` is later than ``Last-Modified`` by so many seconds, no second change shares it (RFC 9110 §8.8.2.2)."""
 
 
 @attrs.frozen
 class Version:
-    """What a storage says to tell one version of a file from another."""
+    """What a storage sends to identify the version of a file."""
 
     etag: str = ""
     modified: str = ""
-    """``Last-Modified``, as it came: two dates are compared as text."""
+    """``Last-Modified`` as it came; two dates are compared as text."""
     settled: bool = False
-    """True where ``modified`` is a strong validator."""
+    """True if ``modified`` is a strong validator."""
 
     @property
     def condition(self) -> str | None:
-        """What ``If-Range`` may hold: a strong entity tag, else a date that is a strong validator.
+        """The value for ``If-Range``: a strong entity tag, else a date that is a strong validator, else ``None``.
 
-        RFC 9110 §13.1.5 allows the date only where there is no entity tag. Here a weak tag does not forbid it: many
-        storages send both, and the tag of a partial answer is compared with the first one's besides.
+        RFC 9110 §13.1.5 allows the date only without an entity tag. Here the date is used beside a weak tag as well,
+        because many storages send both. The tag of a partial answer is also compared with that of the first answer.
         """
         if _STRONG.fullmatch(self.etag):
             return self.etag
         return self.modified if self.settled else None
 
     def may_be(self, other: Version) -> bool:
-        """False where two answers show that they are of different versions; equal strong tags outweigh the dates."""
+        """Return False if two answers are certainly of different versions; equal strong tags outweigh the dates."""
         if self.etag and other.etag:
             if self.etag != other.etag:
                 return False
@@ -52,7 +52,7 @@ class Version:
 
 
 def version_of(headers: Mapping[str, str]) -> Version:
-    """The version that an answer is about."""
+    """Read the version that an answer is about."""
     modified = headers.get("Last-Modified", "").strip()
     changed_at, answered_at = http_date(modified), http_date(headers.get("Date", ""))
     settled = changed_at is not None and answered_at is not None and answered_at - changed_at >= _APART
@@ -61,27 +61,27 @@ def version_of(headers: Mapping[str, str]) -> Version:
 
 @attrs.frozen
 class Part:
-    """The bytes that a body holds: from ``first`` up to, and without, ``end``."""
+    """The bytes that a body holds: from ``first`` up to ``end``, which is excluded."""
 
     first: int
-    """-1 for a part that does not say which it is, or says what cannot be."""
+    """Offset of the first byte; -1 if the part does not name its range, or names an impossible one."""
     end: int | None
     total: int | None
-    """Bytes of the whole file, where they are known."""
+    """Bytes of the whole file, or ``None`` if unknown."""
     version: Version
 
     def continues(self, at: int, total: int | None, version: Version) -> bool:
-        """True for bytes that may follow ``at`` bytes of a file."""
+        """Return True if these bytes may follow the first ``at`` bytes of a file."""
         if self.first != at:
             return False
         return at == 0 or ((total is None or self.total in (None, total)) and version.may_be(self.version))
 
 
 def part_of(status: int, headers: Mapping[str, str]) -> Part:
-    """What a 200 or 206 holds.
+    """Read which bytes a 200 or 206 holds.
 
-    A 206 of several parts (``multipart/byteranges``) has no ``Content-Range``. Length, range and version of a body with
-    a content coding are those of the coded form, and tell nothing of the file.
+    A 206 of several parts (``multipart/byteranges``) has no ``Content-Range``. With a content coding, length, range and
+    version are those of the coded form, and say nothing of the file.
     """
     if codings(headers):
         return Part(-1 if status == HTTPStatus.PARTIAL_CONTENT else 0, None, None, Version())
@@ -98,7 +98,7 @@ def part_of(status: int, headers: Mapping[str, str]) -> Part:
 
 
 def ends_at(headers: Mapping[str, str]) -> int | None:
-    """The size of the file by a 416: nothing begins where the rest was asked for from."""
+    """Read the size of the file from a 416, whose file has no byte at the requested offset; ``None`` without it."""
     match = _UNSATISFIED.fullmatch(headers.get("Content-Range", "").strip())
     return int(match[1]) if match else None
 

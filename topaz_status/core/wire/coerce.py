@@ -1,4 +1,4 @@
-"""Single values: what the documents promise (strict, the fast way), and what is near enough (lenient)."""
+"""Single values: readers for the documented form (strict and fast), and for near forms (lenient)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...models.job import MAX_ID_LENGTH
 Problem = tuple[str, str]
 """The service's name of a field, and what is wrong with it."""
 LATEST: Final = 253_402_300_799.0
-"""Unix seconds at the end of the year 9999: a time beyond is no time, but another unit."""
+"""Unix seconds at the end of the year 9999; a larger number is a time in another unit."""
 _EXACT: Final = 2**53
-"""Up to here a float holds every whole number."""
+"""A float holds every whole number up to this one."""
 _LARGEST: Final = 2**63
 _NUMERAL: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _FLAGS: Final[Mapping[object, bool]] = {"true": True, "false": False, 1: True, 0: False}
@@ -26,16 +26,16 @@ _SHORT: Final = 24
 
 @functools.lru_cache(maxsize=1024)
 def _shared(text: str) -> str:
-    """Give one copy of a short text to all statuses: formats and models are alike in thousands of them."""
+    """Return one copy of a short text for all statuses: thousands of them have the same formats and models."""
     return text
 
 
 class UnreadableError(Exception):
-    """A value is not what its field holds. Inner: whoever reads a body turns it into a fact of its own."""
+    """A value is not what its field holds. Internal: the reader of the body handles it."""
 
 
 class MisshapenError(UnreadableError):
-    """A body lacks what makes it a fact."""
+    """A body lacks a field that its class requires."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -131,7 +131,7 @@ STRICT: Final[Mapping[Unit, Callable[..., Any]]] = {
     Unit.MILLISECONDS: _milliseconds,
     Unit.MOMENTS: _moments,
 }
-"""Read a value in the form the documents promise, or raise :class:`UnreadableError`."""
+"""Readers of a value in the documented form; each raises :class:`UnreadableError` for any other."""
 
 
 def _near_number(raw: Any) -> float:
@@ -143,7 +143,7 @@ def _near_number(raw: Any) -> float:
 
 
 def _near_integer(raw: Any) -> int:
-    """Read a whole number in any of its forms; one with a fraction is none."""
+    """Read a whole number in any of its forms; refuse a number with a fraction."""
     number = _near_number(raw)
     if number == int(number):
         return int(number)
@@ -151,12 +151,12 @@ def _near_integer(raw: Any) -> int:
 
 
 def _near_milliseconds(raw: Any) -> int:
-    """Read a number of milliseconds to the whole one."""
+    """Read a number of milliseconds, rounded to a whole one."""
     return round(_near_number(raw))
 
 
 def _near_flag(raw: Any) -> bool:
-    """Read true and false, also as text in any case, 1 and 0."""
+    """Read true or false; also as text in any case, or as 1 or 0."""
     if raw is True or raw is False:
         return raw
     if type(raw) is str:
@@ -175,7 +175,7 @@ def _near_numbers(raw: Any) -> list[float]:
 
 
 def _near_moments(raw: Any) -> dict[str, float]:
-    """Read the moments that are told; a null is a state not reached."""
+    """Read the moments that are not null; a null is a state that the job has not reached."""
     if type(raw) is dict:
         return {state: _near_milliseconds(at) for state, at in raw.items() if at is not None}
     raise UnreadableError
@@ -191,7 +191,10 @@ LENIENT: Final[Mapping[Unit, Callable[[Any], Any]]] = {
     Unit.MILLISECONDS: _near_milliseconds,
     Unit.MOMENTS: _near_moments,
 }
-"""Turn a value that is near enough into the promised form, or raise :class:`UnreadableError`; the others have none."""
+"""Converters of a near value into the documented form; each raises :class:`UnreadableError` for any other value.
+
+Units that are missing here have no near forms.
+"""
 
 
 _KINDS: Final[Mapping[type, str]] = {
@@ -205,7 +208,7 @@ _KINDS: Final[Mapping[type, str]] = {
 
 
 def described(raw: object) -> str:
-    """Say what stands where something else should: the kind of value, never the value."""
+    """Describe an unusable value for an error: by its kind, never the value itself."""
     if isinstance(raw, str):
         return "is unusable text" if raw.strip() else "is blank"
     return _KINDS.get(type(raw), "is no JSON value")

@@ -1,7 +1,7 @@
-"""Content codings of a result file (RFC 9110 §8.4): undone piece by piece, or not known. Pure.
+"""Content codings of a result file (RFC 9110 §8.4), decoded piece by piece. Pure.
 
-A download asks for ``identity``; a storage, or a proxy before it, may compress nevertheless. zlib undoes gzip and
-deflate here, and not within aiohttp, which takes a gzip stream that ends early for a whole one.
+A download asks for ``identity``, but a storage or a proxy may compress nevertheless. zlib decodes gzip and deflate
+here, because aiohttp takes a gzip stream that ends early for a complete one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import attrs
 from ...errors import TransportError
 
 MOST_DECODED: Final = 1 << 18
-"""Bytes that a decoder gives at a time: what is compressed may be a thousand times as large."""
+"""Bytes that a decoder returns at a time at most: the file may be a thousand times as large as its coded form."""
 _PLAIN: Final = frozenset({"", "identity"})
 _ALIASES: Final = {"x-gzip": "gzip"}
 """RFC 9110 §8.4.1.3."""
@@ -24,31 +24,31 @@ _DEFLATED: Final = 8
 
 
 class Decoder(Protocol):
-    """Undoes a coding."""
+    """Decodes a content coding."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """The next bytes of the file, at most :data:`MOST_DECODED` at a time unless nothing is to be undone.
+        """Give the next bytes of the file, at most :data:`MOST_DECODED` at a time unless the file is not coded.
 
         Raises:
             TransportError: the data are damaged.
         """
 
     def finish(self) -> None:
-        """The body has ended.
+        """Check, at the end of the body, that the coded data are complete.
 
         Raises:
-            TransportError: the coded data have not.
+            TransportError: the coded data break off.
         """
 
 
 def codings(headers: Mapping[str, str]) -> list[str]:
-    """What was done to the body, in that order, by lower-case names; empty where it is the file as it stands."""
+    """List the codings of the body in the order applied, by lower-case names; empty if the body is the file itself."""
     names = [name.strip().lower() for name in headers.get("Content-Encoding", "").split(",")]
     return [_ALIASES.get(name, name) for name in names if name not in _PLAIN]
 
 
 def decoder_for(names: list[str]) -> Decoder | None:
-    """What undoes these codings; ``None`` for those that are not known here, and for several on top of each other."""
+    """Make the decoder for these codings; ``None`` for unknown codings, and for several on top of each other."""
     match names:
         case []:
             return Plain()
@@ -58,19 +58,19 @@ def decoder_for(names: list[str]) -> Decoder | None:
 
 
 class Plain:
-    """Undoes nothing."""
+    """The decoder of a body without a coding."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """The same bytes."""
+        """Give the same bytes."""
         yield data
 
     def finish(self) -> None:
-        """Nothing is left."""
+        """Do nothing: there is no coding that could break off."""
 
 
 @attrs.define(eq=False)
 class Inflater:
-    """Undoes gzip, of one member or several (RFC 1952 §2.2), or deflate, in its zlib wrapping (RFC 1950) or without.
+    """Decodes gzip, of one member or several (RFC 1952 §2.2), or deflate, with its zlib wrapping (RFC 1950) or without.
 
     RFC 9110 §8.4.1.2 notes that some servers leave the wrapping out.
     """
@@ -93,7 +93,7 @@ class Inflater:
             raise TransportError(f"the file's {self.name} coding breaks off")
 
     def _next_member(self, data: bytes) -> bytes:
-        """Make a decompressor where none is at work. Gives what is left to read: zeros may fill up a gzip file."""
+        """Make a decompressor if there is none; return the data left to read, without a gzip file's padding."""
         if self._stream is None:
             data = data.lstrip(b"\0") if self.name == "gzip" else data
             if data:
@@ -106,7 +106,7 @@ class Inflater:
         return zlib.MAX_WBITS if first & 0xF == _DEFLATED else -zlib.MAX_WBITS
 
     def _inflate(self, data: bytes) -> Generator[bytes, None, bytes]:
-        """All that ``data`` hold of one member; what lies behind it is handed back."""
+        """Give all bytes of one member in ``data``; return the data behind the member."""
         stream = self._stream
         full = True
         while full or data:
@@ -114,9 +114,9 @@ class Inflater:
             data, full = stream.unconsumed_tail, len(piece) == MOST_DECODED
             if piece:
                 yield piece
-        return self._behind(stream)
+        return self._data_after(stream)
 
-    def _behind(self, stream: Any) -> bytes:
+    def _data_after(self, stream: Any) -> bytes:
         if not stream.eof:
             return b""
         if self.name == "gzip":

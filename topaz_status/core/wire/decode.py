@@ -1,8 +1,8 @@
-"""From a 200's bytes to facts, pure: whatever comes in, a fact or a :class:`DecodeError` comes out.
+"""Decoding: the bytes of a 200 become a status or another model, or a :class:`DecodeError`. Pure.
 
-Tolerant where services drift: missing, null and unknown fields, new words, numbers in strings. Strict where a mistake
-would end or hide a job: a body without a usable ``status``, or about another job, is an error that names the path.
-The body as a whole is called ``$``.
+Decoding is tolerant where services change: missing, null and unknown fields, new words, numbers in strings. It is
+strict where a mistake would end or hide a job: a body without a usable ``status``, or about another job, is an error.
+The error names the path; the body as a whole is called ``$``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SHAPES: Final[dict[type[ServiceObject], Structurer[Any]]] = {}
 
 
 def _shape_of(cls: type[F]) -> Structurer[F]:
-    """How a class is read, worked out when it is first needed: about 1 ms, and 8 ms once in a process for cattrs."""
+    """Return the reader of a class, made at its first use: about 1 ms, and 8 ms once in a process for cattrs."""
     shape = _SHAPES.get(cls)
     if shape is None:
         from .structure import shape_of  # noqa: PLC0415  # most polls are decided without it
@@ -66,7 +66,7 @@ def parse_json(body: bytes) -> object:
 
 
 pack: Final[Callable[[object], bytes]] = orjson.dumps
-"""Write what :func:`parse_json` read, in fewest bytes."""
+"""Write what :func:`parse_json` read, in the fewest bytes."""
 
 
 def _complaint(body: bytes, error: orjson.JSONDecodeError) -> str:
@@ -81,8 +81,8 @@ def decode_image(data: object, job: JobRef | None = None) -> ImageStatus:
     """Read the answer of ``GET /image/v1/status/{id}``, or an item of the list.
 
     Raises:
-        DecodeError: no usable ``status``, or ``process_id`` names another job than ``job`` (when ``job`` is given, a
-            missing one is taken from it, and its own spelling is kept).
+        DecodeError: no usable ``status``, or ``process_id`` names another job than ``job``. (If ``job`` is given, it
+            stands in for a missing ``process_id``, and its spelling of the id is used.)
     """
     return _decode(ImageStatus, data, job, "process_id")
 
@@ -91,7 +91,7 @@ def decode_video(data: object, job: JobRef) -> VideoStatus:
     """Read the answer of ``GET /video/{id}/status``, which names no job.
 
     Raises:
-        DecodeError: no usable ``status``; or there is an ``id`` or ``requestId`` after all and it names another job.
+        DecodeError: no usable ``status``, or the body has an ``id`` or ``requestId`` that names another job.
     """
     if type(data) is dict:
         wrong = [(key, _OTHER) for key in ("id", "requestId") if _names_another(data.get(key), job)]
@@ -103,7 +103,8 @@ def decode_video(data: object, job: JobRef) -> VideoStatus:
 def decode_try_on(data: object, job: JobRef) -> TryOnStatus:
     """Read the answer of ``GET /v1/try-on/job/{id}``.
 
-    An ``error`` that is a string, with the code beside it as in the service's HTTP errors, is read like the object.
+    An ``error`` may also be a string with the code beside it, as in the service's HTTP errors: it is read like the
+    object.
 
     Raises:
         DecodeError: no usable ``status``, or ``job_id`` names another job.
@@ -132,7 +133,7 @@ def decode_status(job: JobRef, data: object) -> JobStatus:
 
 
 def _names_another(named: object, job: JobRef) -> bool:
-    """Tell whether a text names another job: the services' ids are UUIDs, which are the same in any case."""
+    """Return True if a text names another job; ids are UUIDs, whose case means nothing."""
     return type(named) is str and named != "" and named.lower() != job.id.lower()
 
 
@@ -167,14 +168,15 @@ def _problems(cls: type[ServiceObject], data: object, **own: object) -> Sequence
 
 
 def decode_image_page(data: object, *, lenient: bool = False) -> ImagePage:
-    """Read a page of ``GET /image/v1/status?paginated=true``; a bare array is a page without a successor.
+    """Read a page of ``GET /image/v1/status?paginated=true``; a bare array is a last page.
 
     Args:
         data: the parsed body.
         lenient: leave out the items that cannot be read, instead of raising.
 
     Raises:
-        DecodeError: there is no list, or (unless ``lenient``) items are bad: each is named, as ``data[3].status``.
+        DecodeError: there is no list, or (unless ``lenient``) items are bad; the error names each one, as
+            ``data[3].status``.
     """
     items, at = listed(data, "data")
     statuses = read_items(decode_image, items, at, lenient=lenient)
@@ -183,10 +185,10 @@ def decode_image_page(data: object, *, lenient: bool = False) -> ImagePage:
 
 
 def decode_image_list(data: object) -> list[ImageStatus]:
-    """Read the unpaginated list, an array (the paginated object is taken as well).
+    """Read the unpaginated list, an array; the paginated object is accepted as well.
 
     Raises:
-        DecodeError: there is no list, or items are bad: each is named, as ``$[3].status``.
+        DecodeError: there is no list, or items are bad; the error names each one, as ``$[3].status``.
     """
     items, at = listed(data, "data")
     return list(read_items(decode_image, items, at, lenient=False))
@@ -204,10 +206,11 @@ def decode_record(data: object) -> VideoRecord:
 
 
 def decode_history(data: object, *, lenient: bool = False) -> VideoHistoryPage:
-    """Read a page of ``GET /video/history`` by either text: ``{"result", "nextCursor"}`` or an array.
+    """Read a page of ``GET /video/history`` in either documented form: ``{"result", "nextCursor"}`` or an array.
 
     Raises:
-        DecodeError: there is no list, or (unless ``lenient``) items are bad: each is named, as ``result[3].id``.
+        DecodeError: there is no list, or (unless ``lenient``) items are bad; the error names each one, as
+            ``result[3].id``.
     """
     from ...models import VideoHistoryPage  # noqa: PLC0415  # see above
 
@@ -221,7 +224,7 @@ def decode_download(data: object) -> Download:
     """Read the answer of ``GET /image/v1/download/{id}``.
 
     Raises:
-        DecodeError: it is no object, or ``download_url`` is unusable.
+        DecodeError: the answer is no object, or ``download_url`` is unusable.
     """
     if type(data) is not dict:
         raise DecodeError([("$", f"{described(data)}, not an object")])
@@ -233,7 +236,7 @@ def decode_download(data: object) -> Download:
 
 
 def decode_deleted_count(data: object) -> int | None:
-    """Read how many records ``DELETE /image/v1/status`` removed, ``None`` when it does not say."""
+    """Read how many records ``DELETE /image/v1/status`` removed; ``None`` if the answer does not say."""
     count = _optional(Unit.INTEGER, data.get("deleted_count")) if type(data) is dict else None
     return count if count is not None and count >= 0 else None
 

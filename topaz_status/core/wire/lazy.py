@@ -1,10 +1,10 @@
-"""From an answer to what it says of a job: an observation for the schedule, and a status for those who wait.
+"""Reading an answer about a job: it gives an observation for the schedule, and a lazy status for the readers.
 
 Most answers say that an image job is still at work, and nobody reads their other twenty fields before the next answer
-comes. So a :class:`LazyStatus` keeps the bytes, and decodes them when somebody asks. :func:`peek` reads only what the
-schedule and the readers of changes need. It refuses an answer in which one of these fields is not as the documents
-promise, and every answer that tells an end: such an answer is decoded at once. What :func:`peek` accepts can be
-decoded, and :func:`.observe.observe_status` of the decoded status is the same observation.
+comes. So a :class:`LazyStatus` stores the bytes and decodes them on demand. :func:`peek` reads only what the schedule
+and the readers of changes need. It refuses an answer in which one of these fields is not as documented, and every
+answer that states an end; these are decoded at once. What :func:`peek` accepts can be decoded, and
+:func:`.observe.observe_status` of the decoded status is the same observation.
 """
 
 from __future__ import annotations
@@ -26,110 +26,110 @@ from .list_page import ListPage, decode_list_page
 from .observe import observe_record, observe_status, since, until
 
 MOST_SHARED: Final = 1_024
-"""Bytes for each watched job that goes on up to which a page is kept in one piece: a status has about 600."""
+"""A page stays in one piece up to this many bytes for each watched job that goes on; a status has about 600."""
 _IMAGE: Final = JobKind.IMAGE
-"""At hand: up to Python 3.11 a member of an enumeration costs as much as a call."""
+"""A shortcut: up to Python 3.11, reading a member of an enumeration costs as much as a call."""
 _WORDS: Final = {"Pending": ("Pending", False), "Processing": ("Processing", True)}
-"""For each word of a job that goes on, as the documents spell it: one copy of it for all, and whether it runs."""
+"""For each documented word of a job that goes on: one copy of the word for all statuses, and whether the job runs."""
 _WHOLE: Final = 100.0
 _PERCENTS: Final[dict[float, tuple[float, float]]] = {
     percent: (float(percent), percent / _WHOLE) for percent in range(101)
 }
-"""One copy of each whole percentage and of the share that it is."""
+"""One copy of each whole percentage and of its share, 0 to 1."""
 _NUMBERS: Final = frozenset({int, float})
-"""The types of a number; ``bool`` is not among them."""
+"""The types of a number, without ``bool``."""
 _LATEST_NOW: Final = LATEST - WEEK
-"""Where the service's clock stands later, what is within a week of it may be no time at all."""
+"""If the service's clock is later than this, a time within a week of it may exceed :data:`LATEST`."""
 
 
 class LazyPage:
     """The body of a page, shared by the statuses on it.
 
-    It stays in one piece until one of them is asked for; then each item has its own bytes.
+    The body stays in one piece until one status is decoded; then each item has its own bytes.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_source",)
 
     def __init__(self, body: bytes) -> None:
         """Take the body of a page that has been parsed before."""
-        self._held: bytes | list[object] = body
+        self._source: bytes | list[object] = body
 
     def item(self, index: int) -> object:
         """Parse one item."""
-        held = self._held
-        if isinstance(held, bytes):
-            items = decode_list_page(_IMAGE, parse_json(held)).items
-            held = self._held = [_packed(item) or item for item in items]
-        item = held[index]
+        source = self._source
+        if isinstance(source, bytes):
+            items = decode_list_page(_IMAGE, parse_json(source)).items
+            source = self._source = [_packed(item) or item for item in items]
+        item = source[index]
         return parse_json(item) if isinstance(item, bytes) else item
 
 
-_Unread: TypeAlias = bytes | LazyPage
-_UNREAD: Final = frozenset({bytes, LazyPage})
+_Undecoded: TypeAlias = bytes | LazyPage
+_UNDECODED: Final = frozenset({bytes, LazyPage})
 
 
 class LazyStatus:
-    """A status that is decoded when somebody asks for it, once; until then, of an image job, its bytes.
+    """A status that is decoded once, on demand; until then it stores the bytes of an image job's status.
 
     Its word and its progress, 0 to 100, are known from the start.
     """
 
-    __slots__ = ("_held", "_index", "progress", "word")
+    __slots__ = ("_index", "_source", "progress", "word")
 
-    def __init__(self, word: str, progress: float | None, held: JobStatus | _Unread, index: int = 0) -> None:
-        """Keep a decoded status; or the body of an image's status, or the item with that index of a page."""
+    def __init__(self, word: str, progress: float | None, source: JobStatus | _Undecoded, index: int = 0) -> None:
+        """Store a decoded status; or the body of an image's status; or a page, with the index of the item."""
         self.word = word
         self.progress = progress
-        self._held = held
+        self._source = source
         self._index = index
 
     @classmethod
     def of(cls, status: JobStatus) -> LazyStatus:
-        """Keep a status that is decoded already."""
+        """Store a status that is decoded already."""
         return cls(status.status, status.progress, status)
 
     def get(self) -> JobStatus:
-        """Decode the status, the first time."""
-        held = self._held
-        if isinstance(held, bytes):
-            held = self._held = decode_image(parse_json(held))
-        elif isinstance(held, LazyPage):
-            held = self._held = decode_image(held.item(self._index))
-        return held
+        """Return the status; decode it the first time."""
+        source = self._source
+        if isinstance(source, bytes):
+            source = self._source = decode_image(parse_json(source))
+        elif isinstance(source, LazyPage):
+            source = self._source = decode_image(source.item(self._index))
+        return source
 
     @property
     def state(self) -> JobState:
-        """The neutral word."""
-        held = self._held
-        return state_of(self.word, IMAGE_WORDS) if isinstance(held, _Unread) else held.state
+        """The neutral state."""
+        source = self._source
+        return state_of(self.word, IMAGE_WORDS) if isinstance(source, _Undecoded) else source.state
 
     @property
     def result_url(self) -> str | None:
-        """The link to the result; the status of an image has none."""
-        held = self._held
-        return None if isinstance(held, _Unread) else held.result_url
+        """The link to the result; always ``None`` for an image."""
+        source = self._source
+        return None if isinstance(source, _Undecoded) else source.result_url
 
     def differs(self, last: LazyStatus) -> bool:
-        """Tell whether readers of ``last`` find news in this one: another word, progress or link to the result."""
+        """Return True if this one is a change for readers of ``last``: another word, progress or link to the result."""
         if self.word != last.word or self.progress != last.progress:
             return True
-        return type(self._held) not in _UNREAD and self.result_url != last.result_url
+        return type(self._source) not in _UNDECODED and self.result_url != last.result_url
 
-    def keep_apart(self, items: Sequence[object]) -> None:
-        """Keep the own one of a page's items alone: in fewest bytes, or decoded where it is nested too deeply."""
+    def detach(self, items: Sequence[object]) -> None:
+        """Store only its own item of a page: in the fewest bytes, or decoded if the item is nested too deeply."""
         item = items[self._index]
-        self._held = _packed(item) or decode_image(item)
+        self._source = _packed(item) or decode_image(item)
 
 
 Reading: TypeAlias = tuple[Observation, LazyStatus | None]
-"""What a list says of a job; an entry of the video history has no status."""
+"""What a list says of a job; for an entry of the video history, without a status."""
 
 
 def read_answer(job: JobRef, body: bytes, service_now: float) -> tuple[Observation, LazyStatus]:
     """Read the answer to the poll of one job, as of ``service_now`` (Unix seconds, the service's clock).
 
     Raises:
-        DecodeError: it is no status of ``job``.
+        DecodeError: the body is no status of ``job``.
     """
     data = parse_json(body)
     if job.kind is _IMAGE and (peeked := peek(data, job, service_now, body)) is not None:
@@ -152,10 +152,10 @@ class PageReader:
         self._lazy = LazyPage(self._body)
 
     def read(self, index: int, item: dict[str, Any], job: JobRef) -> Reading:
-        """Read what the item with that index says of ``job``.
+        """Read what the item with this index says of ``job``.
 
         Raises:
-            DecodeError: it cannot be read.
+            DecodeError: the item cannot be read.
         """
         if job.kind is _IMAGE and (peeked := peek(item, job, self._service_now, self._lazy, index)) is not None:
             self._peeked.append(peeked[1])
@@ -165,10 +165,10 @@ class PageReader:
         return _decoded(job, item, self._service_now)
 
     def unshare(self) -> None:
-        """Keep the items alone where so few jobs go on that the whole page is too much to keep for them."""
+        """Detach the statuses from the page if the whole page is too large for the few jobs that go on."""
         if len(self._body) > MOST_SHARED * len(self._peeked):
             for status in self._peeked:
-                status.keep_apart(self._page.items)
+                status.detach(self._page.items)
 
 
 def _decoded(job: JobRef, data: object, service_now: float) -> tuple[Observation, LazyStatus]:
@@ -177,12 +177,12 @@ def _decoded(job: JobRef, data: object, service_now: float) -> tuple[Observation
 
 
 def peek(
-    data: Any, job: JobRef, service_now: float, held: _Unread, index: int = 0
+    data: Any, job: JobRef, service_now: float, source: _Undecoded, index: int = 0
 ) -> tuple[Observation, LazyStatus] | None:
-    """Read what a parsed answer, or an item of a page, says of ``job``; ``None`` when it must be decoded at once.
+    """Read what a parsed answer, or an item of a page, says of ``job``; ``None`` if it must be decoded at once.
 
-    Numbers are whole and times near, as a rule: others are examined more closely. ``held`` and ``index`` are what the
-    status is decoded from later.
+    As a rule numbers are whole and times near; other values are examined more closely. The status is later decoded
+    from ``source`` and ``index``.
     """
     if type(data) is not dict or data.get("process_id") != job.id or type(word := data.get("status")) is not str:
         return None
@@ -202,11 +202,11 @@ def peek(
     word, running = known
     percent, share = percents
     seen = Observation(job, False, running, share, remaining, None, age)  # noqa: FBT003  # faster
-    return seen, LazyStatus(word, percent, held, index)
+    return seen, LazyStatus(word, percent, source, index)
 
 
 def _uneven(progress: object) -> tuple[float | None, float | None] | None:
-    """Give the percentage and the share of what is no whole number; ``None`` where it is no percentage."""
+    """Return percentage and share of a progress that is no whole number; ``None`` if it is no percentage."""
     if progress is None:
         return None, None
     if type(progress) is float and 0.0 <= progress <= _WHOLE:
@@ -215,12 +215,12 @@ def _uneven(progress: object) -> tuple[float | None, float | None] | None:
 
 
 def _is_time(raw: Any) -> bool:
-    """Tell whether something is a time as the documents promise it, or is missing."""
+    """Return True for a time as documented, and for a missing one."""
     return raw is None or (type(raw) in _NUMBERS and -LATEST <= raw <= LATEST)
 
 
 def _packed(item: object) -> bytes | None:
-    """Write an item in fewest bytes; ``None`` where it is nested deeper than can be written."""
+    """Write an item in the fewest bytes; ``None`` if it is nested too deeply to be written."""
     try:
         return pack(item)
     except TypeError:

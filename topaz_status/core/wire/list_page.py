@@ -1,6 +1,6 @@
-"""Lists of facts: where they are in a body, what is wrong with which item, and where the list goes on.
+"""Lists: where the items are in a body, what is wrong with which item, and where the list goes on.
 
-A caller's page is read in full, each item into a fact; a page that is read to find jobs keeps its items as they came.
+For a caller a page is decoded in full. For a sweep, which reads it to find jobs, the items stay as they came.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .coerce import LENIENT, UnreadableError, described
 F = TypeVar("F", bound=ServiceObject)
 
 PAGE_SIZES: Final[Mapping[JobKind, int]] = {JobKind.IMAGE: 100, JobKind.VIDEO: 50}
-"""Statuses a page holds at most, of the kinds that have a list (Image API 1.2.0, Video API 1.0.0)."""
+"""Most statuses on one page, for the kinds that have a list (Image API 1.2.0, Video API 1.0.0)."""
 MOST_PROBLEMS: Final = 20
-"""So many problems one error names; of the others it says how many there are."""
+"""Most problems that one error names; it gives the number of the others."""
 _IDS: Final = {JobKind.IMAGE: "process_id", JobKind.VIDEO: "id"}
 
 
 def listed(data: object, key: str) -> tuple[list[object], str]:
-    """Find the list of a body and its path: the body itself, or what it holds under ``key``.
+    """Find the list of a body and its path: the body itself, or its value under ``key``.
 
     Raises:
-        DecodeError: there is none.
+        DecodeError: there is no list.
     """
     if type(data) is list:
         return data, "$"
@@ -46,16 +46,16 @@ def read_items(decode: Callable[[object], F], items: list[object], at: str, *, l
     Raises:
         DecodeError: items are bad, each named by its path (never when ``lenient``).
     """
-    facts: list[F] = []
+    found: list[F] = []
     problems: list[tuple[str, str]] = []
     for index, item in enumerate(items):
         try:
-            facts.append(decode(item))
+            found.append(decode(item))
         except DecodeError as error:
             problems += [(_path(f"{at}[{index}]", path), what) for path, what in error.problems]
     if problems and not lenient:
         raise DecodeError(_fewer(problems, at))
-    return tuple(facts)
+    return tuple(found)
 
 
 def _path(item: str, inner: str) -> str:
@@ -68,12 +68,12 @@ def _fewer(problems: Sequence[tuple[str, str]], at: str) -> Sequence[tuple[str, 
 
 
 def usable_cursor(raw: object) -> str | None:
-    """Read a cursor: opaque text."""
+    """Read a cursor, which is opaque text; ``None`` for anything else."""
     return raw if type(raw) is str and raw else None
 
 
 def pagination(raw: object) -> tuple[bool, str | None]:
-    """Read whether there is a next page, and its cursor; garbage is the end, a cursor alone is a next page."""
+    """Read whether there is a next page, and its cursor; garbage means the end, a cursor alone means a next page."""
     if type(raw) is not dict:
         return False, None
     cursor = usable_cursor(raw.get("next_cursor"))
@@ -86,14 +86,14 @@ def pagination(raw: object) -> tuple[bool, str | None]:
 
 @attrs.frozen
 class ListPage:
-    """Items with the ids they name; whatever names none is left out."""
+    """The items of a page. Iterating it leaves out items that name no job."""
 
     kind: JobKind
     items: list[Any]
     next_cursor: str | None
 
     def __iter__(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        """Give each item's index, the job that it names, and itself."""
+        """Give the index of each item, the id of the job that it names, and the item itself."""
         name = _IDS[self.kind]
         for index, item in enumerate(self.items):
             if type(item) is dict and type(job_id := item.get(name)) is str:

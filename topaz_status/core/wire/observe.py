@@ -1,7 +1,7 @@
-"""From a status to what the schedule learns of it: the services' Unix times become spans, here and nowhere else.
+"""Observing a status: it becomes an observation for the schedule. Only this module turns Unix times into spans.
 
-Every rule takes ``service_now``, the service's own Unix time at that answer (its ``Date``), so that its clock and ours
-need not agree. A time that gives an absurd span counts as not told.
+Every function takes ``service_now``, the service's own Unix time at that answer (its ``Date``), so its clock and the
+local one need not agree. A time that gives an absurd span counts as missing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ...models import VideoRecord
 
 CLOCK_SLACK: Final = 60.0
-"""How far in the future something past may seem to lie: ``Date`` has whole seconds, and a service several clocks."""
+"""Seconds by which a past time may seem to lie ahead: ``Date`` has whole seconds, and a service has several clocks."""
 
 
 def observe_status(status: JobStatus, *, job: JobRef, service_now: float) -> Observation:
-    """Tell what one status says of ``job``, in spans of seconds as of ``service_now`` (Unix seconds, its clock)."""
+    """Observe one status of ``job``, in spans of seconds as of ``service_now`` (Unix seconds, the service's clock)."""
     state = status.state
     terminal = state.is_terminal
     progress = status.progress
@@ -43,7 +43,7 @@ def observe_status(status: JobStatus, *, job: JobRef, service_now: float) -> Obs
 
 
 def observe_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Observation:
-    """Tell what one entry of the video history says of ``job``, in spans of seconds as of ``service_now``."""
+    """Observe one entry of the video history as of ``job``, in spans of seconds as of ``service_now``."""
     state = record.state
     made_at = record.ts.get("requested", record.ts.get("accepted"))
     ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
@@ -58,22 +58,22 @@ def observe_record(record: VideoRecord, *, job: JobRef, service_now: float) -> O
 
 
 def _running(state: JobState) -> bool:
-    """Tell whether the work has begun and not ended; a job in an unknown state counts as begun."""
+    """Return True if the work has begun and not ended; a job in an unknown state counts as begun."""
     return state is not JobState.QUEUED and not state.is_terminal
 
 
 def until(at: float | None, now: float) -> float | None:
-    """Give the span until ``at``, negative when it is past; an ``at`` of 0, which tells nothing, is absurd as well."""
+    """Return the seconds until ``at``, negative if it is past; ``None`` for an absurd span, as an ``at`` of 0 gives."""
     return at - now if at is not None and -WEEK <= at - now <= WEEK else None
 
 
 def since(at: float | None, now: float) -> float | None:
-    """Give the span since ``at``; a moment that seems just ahead is now."""
+    """Return the seconds since ``at``, 0 if it seems to lie just ahead; ``None`` for an absurd span."""
     return max(now - at, 0.0) if at is not None and -CLOCK_SLACK <= now - at <= WEEK else None
 
 
 def _middle(estimates: VideoEstimates | None) -> float | None:
-    """Give the middle of the bounds of ``estimates.time``, in seconds."""
+    """Return the middle of the bounds of ``estimates.time``, in seconds; ``None`` if they are missing or absurd."""
     bounds: Sequence[float] = estimates.time if estimates else ()
     if not bounds or min(bounds) < 0:
         return None

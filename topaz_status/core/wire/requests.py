@@ -1,7 +1,7 @@
-"""Which request asks for what.
+"""The requests that the library sends.
 
-Paths are the vendors' own (Topaz Image API 1.2.0, Topaz Video API 1.0.0, Pixelcut API 0.0.2), below a base URL that the
-transport knows.
+Paths are the vendors' own (Topaz Image API 1.2.0, Topaz Video API 1.0.0, Pixelcut API 0.0.2). They are relative to a
+base URL that the transport knows.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ...models.job import JobKind, JobRef
 
 MEBIBYTE: Final = 1 << 20
 STATUS_BYTES: Final = 4 * MEBIBYTE
-"""Most that one status, or one page, may weigh."""
+"""Most bytes of one status, or of one page."""
 LIST_BYTES: Final = 256 * MEBIBYTE
-"""Most that the unpaginated list may weigh: 7 days of statuses."""
+"""Most bytes of the unpaginated list: 7 days of statuses."""
 
 
 @attrs.define
 class Request:
-    """One exchange to be made: the path is percent-encoded and holds its query."""
+    """One request to be sent. The path is percent-encoded and includes the query."""
 
     method: str
     kind: JobKind
@@ -38,11 +38,11 @@ _STATUS_PATHS: Final = {
     JobKind.TRY_ON: ("/v1/try-on/job/", ""),
 }
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")
-"""What stands in a path as it is (RFC 3986, 2.3)."""
+"""Characters that a path takes as they are (RFC 3986, 2.3)."""
 
 
 def get_status(job: JobRef) -> Request:
-    """Ask for one job."""
+    """Ask for the status of one job."""
     before, after = _STATUS_PATHS[job.kind]
     name = job.id if _UNRESERVED.fullmatch(job.id) else quote(job.id, safe="")
     return Request("GET", job.kind, before + name + after, job)

@@ -1,6 +1,6 @@
-"""What an answer (status, headers, bytes) says of its request: that it is of use, or which error it is.
+"""Judging an answer (status, headers, bytes): it is usable, or it becomes one of the library's errors.
 
-Nothing here raises anything but the library's own errors, whatever bytes come in.
+Whatever bytes come in, this module raises only the library's own errors.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LONGEST_RETRY_AFTER: Final = 300.0
 
 @attrs.define
 class Response:
-    """What came back. Header names are looked up in lower case."""
+    """An answer. The names of its headers are read in lower case."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
@@ -52,8 +52,8 @@ def check(request: Request, response: Response, *, wall: float) -> None:
     """Let a 200 (or the 204 of a DELETE) pass.
 
     Raises:
-        ServiceError: for any other status, as the exception that is its own.
-        DecodeError: for a 2xx that a GET does not get.
+        ServiceError: for any other status, as the class for that status.
+        DecodeError: for any other 2xx.
     """
     status = response.status
     if status == OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
@@ -75,7 +75,7 @@ _ERRORS: Final[Mapping[int, type[ServiceError]]] = {
 
 
 def service_error(request: Request, response: Response, *, wall: float) -> ServiceError:
-    """Read an error answer, in any of the three services' shapes or in none."""
+    """Make the error of an error answer, whether its body has the form of one of the three services or not."""
     data = _json_object(response.body)
     message, code, details = _error_body(data)
     return _error_class(request.kind, response, data)(
@@ -89,7 +89,7 @@ def service_error(request: Request, response: Response, *, wall: float) -> Servi
 
 
 def _error_class(kind: JobKind, response: Response, data: dict[str, Any]) -> type[ServiceError]:
-    """The exception for an error answer with this body, see :mod:`..health.ending`."""
+    """Return the exception class for an error answer with this body, see :mod:`..health.ending`."""
     status = response.status
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerError
@@ -105,9 +105,9 @@ _FOREIGN_FIELDS: Final = frozenset(
         *("__type", "success", "cloudflare_error"),  # Amazon's services, Cloudflare
     }
 )
-"""With these fields frameworks and gateways describe what they refuse."""
+"""Fields in the error bodies of frameworks and gateways."""
 _FOREIGN_FORMS: Final = (frozenset({"message", "request_id"}),)
-"""All fields of a body that has no others: Kong's."""
+"""Bodies with exactly these fields are a gateway's: Kong's."""
 _FOREIGN_MESSAGES: Final = re.compile(
     r"missing authentication token"  # Amazon's API Gateway
     r"|user is not authorized to access this resource( with an explicit deny.*)?"
@@ -116,26 +116,26 @@ _FOREIGN_MESSAGES: Final = re.compile(
     r"|the current request is not (defined by this api|matched to any defined api)\.?",  # Google's API Gateway
     re.IGNORECASE,
 )
-"""Messages that gateways word so and no service does."""
+"""Messages that only gateways send."""
 _FOREIGN_HEADERS: Final = {
-    "x-amzn-errortype": re.compile(""),  # Amazon's API Gateway, where no integration has answered
+    "x-amzn-errortype": re.compile(""),  # Amazon's API Gateway, if no integration has answered
     "x-amzn-waf-action": re.compile(""),
     "x-kong-response-latency": re.compile(""),  # an upstream's answer has X-Kong-Upstream-Latency instead
     "cf-mitigated": re.compile(""),  # Cloudflare's challenges
     "x-squid-error": re.compile(""),
     "server": re.compile(r"kong\b|awselb\b|cloudfront\b|akamaighost\b|big-?ip\b|squid\b", re.IGNORECASE),
 }
-"""Headers that gateways set on their own answers alone, by the beginning of their values.
+"""Headers that gateways set only on their own answers, with the beginning of their values.
 
-``Server: cloudflare`` and ``Server: envoy``, ``CF-Ray``, ``Via`` and ``X-Amz-Apigw-Id`` prove nothing: they also stand
-on what a service has answered through such a gateway.
+``Server: cloudflare`` and ``Server: envoy``, ``CF-Ray``, ``Via`` and ``X-Amz-Apigw-Id`` prove nothing: an answer that a
+service gives through such a gateway has them as well.
 """
 
 
 def _is_foreign(headers: Mapping[str, str], data: dict[str, Any]) -> bool:
-    """True for what is recognisably a gateway's, though it may have the fields of a service's error.
+    """Return True for an answer that is recognisably a gateway's, even if it has the fields of a service's error.
 
-    A field that nobody knows is no such sign: services add fields.
+    An unknown field is no such sign, because services add fields.
     """
     if not _FOREIGN_FIELDS.isdisjoint(data) or data.keys() in _FOREIGN_FORMS:
         return True
@@ -146,11 +146,11 @@ def _is_foreign(headers: Mapping[str, str], data: dict[str, Any]) -> bool:
 
 
 def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
-    """True for a 4xx in the service's own words: JSON by its type, if it has one, and an object as documented.
+    """Return True for a 4xx of the service's own: its body is a documented object, its type, if it has one, JSON.
 
-    Every 4xx that the documents list for a GET or DELETE has such a body, so an empty one is nobody's word. (Topaz
-    Video's documents know one 4xx without a body: the 413 of a POST.) 407 is a proxy's by definition (RFC 9110
-    §15.5.8).
+    Every 4xx that the documents list for a GET or DELETE has such a body, so an empty one is not the service's own.
+    (The documents of Topaz Video have one 4xx without a body: the 413 of a POST.) A 407 is a proxy's by definition
+    (RFC 9110 §15.5.8).
     """
     if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or not may_be_json(response.headers):
         return False
@@ -158,7 +158,7 @@ def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
 
 
 def may_be_json(headers: Mapping[str, str]) -> bool:
-    """True for ``application/json``, for a type that ends in ``+json``, and where no type is told."""
+    """Return True for ``application/json``, for a type that ends in ``+json``, and without a type."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return not kind or kind == "application/json" or kind.endswith("+json")
 
@@ -172,12 +172,12 @@ _OWN_WORDS: Final[Mapping[JobKind, Callable[[int, dict[str, Any]], bool]]] = {
     JobKind.VIDEO: lambda _, data: _text(data.get("message")) and isinstance(data.get("errorCode"), str | None),
     JobKind.TRY_ON: lambda _, data: _text(data.get("error")) and _text(data.get("error_code")),
 }
-"""Image: ``{message, code?}``, the code being the HTTP status; Video: ``{message, errorCode?}``; Pixelcut: ``{error,
-error_code}``."""
+"""Checks for the documented fields. Image: ``{message, code?}``, where the code is the HTTP status; Video: ``{message,
+errorCode?}``; Pixelcut: ``{error, error_code}``."""
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is, empty where it is none."""
+    """Parse a body that is a JSON object; return an empty one for any other body."""
     try:
         data: Any = parse_json(body)
     except DecodeError:
@@ -186,7 +186,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _error_body(data: dict[str, Any]) -> tuple[str | None, str | int | None, tuple[object, ...]]:
-    """Message, code and details of an error answer.
+    """Read message, code and details of an error answer.
 
     Image: ``{code, message}``; Video: ``{message, errorCode, errors}``; Pixelcut: ``{error, error_code}``.
     """
@@ -202,15 +202,15 @@ _MOST_DETAILS: Final = 20
 
 
 def tidy(text: str) -> str:
-    """Make a service's words fit to be shown: one line, bounded, no signed query in any URL."""
+    """Make a service's text fit to be shown: one line, bounded, without signed queries in URLs."""
     return shortened(without_queries(one_line(text)))
 
 
 def retry_after(headers: Mapping[str, str], *, wall: float) -> float | None:
-    """Seconds to wait by ``Retry-After`` (RFC 9110 §10.2.3), 0 to 300; ``None`` without one that makes sense.
+    """Read the seconds to wait from ``Retry-After`` (RFC 9110 §10.2.3), 0 to 300; ``None`` without a usable one.
 
-    A date is read against the answer's own ``Date``, so that no clock skew enters; ``wall`` serves where that is
-    missing.
+    A date is compared with the answer's own ``Date``, so clock skew does not matter. Without a ``Date`` it is compared
+    with ``wall``.
     """
     text = headers.get("retry-after", "").strip()
     if not text:
@@ -228,7 +228,7 @@ def retry_after(headers: Mapping[str, str], *, wall: float) -> float | None:
 
 
 def service_time(headers: Mapping[str, str], *, wall: float) -> float:
-    """The service's Unix time when it answered: its ``Date``, or ``wall`` where that is missing or unreadable."""
+    """Read the service's Unix time of the answer: its ``Date``, or ``wall`` if that is missing or unreadable."""
     text = headers.get("date")
     at = http_date(text) if text else None
     return wall if at is None else at
@@ -236,7 +236,7 @@ def service_time(headers: Mapping[str, str], *, wall: float) -> float:
 
 @lru_cache(maxsize=16)
 def http_date(text: str) -> float | None:
-    """Unix seconds, or ``None``. The cache spares reading the same second's ``Date`` a hundred times."""
+    """Read a date as Unix seconds, or ``None``. The cache saves reading the same second's ``Date`` a hundred times."""
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,7 +1,8 @@
-"""Objects: one :class:`Structurer` per fact reads a body the fast way, and mends it first where that fails.
+"""Objects: one :class:`Structurer` for each model reads a body the fast way, or mends the body first if that fails.
 
-The fast way is what cattrs generates: the service's names, strict values, no fuss about paths. A body that drifted
-is mended (near values made exact, unreadable ones and unknown fields set aside in ``extra``) and read the same way.
+The fast way is code that cattrs generates: it takes the service's names and strict values, and records no paths. Other
+bodies are mended and then read the same way. Mending makes near values exact, and moves unreadable values and unknown
+fields to ``extra``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _SEVERAL: Final = frozenset({Unit.URLS, Unit.NUMBERS, Unit.OBJECTS, Unit.MOMENTS
 
 
 def _own(name: str) -> str:
-    """Name a key for what does not come from the body; no known field is called like this."""
+    """Return the key of a field that does not come from the body; no known field has such a name."""
     return f"<{name.removeprefix('_')}>"
 
 
@@ -37,7 +38,7 @@ class Field:
     required: bool
 
     def takes(self, raw: object) -> bool:
-        """Tell whether ``raw`` is what the documents promise."""
+        """Return True if ``raw`` has the documented form."""
         try:
             self.strict(raw)
         except UnreadableError:
@@ -45,32 +46,32 @@ class Field:
         return True
 
     def mended(self, raw: object) -> tuple[object, bool]:
-        """Give ``raw`` in the form that :attr:`strict` takes, and whether that is still what it says.
+        """Return ``raw`` in the form that :attr:`strict` takes, and False if its value had to be changed.
 
         Raises:
-            UnreadableError: it is nothing near.
+            UnreadableError: ``raw`` is not near the documented form.
         """
         near = LENIENT.get(self.unit)
-        told: Any = raw if near is None else near(raw)
-        exact = min(max(told, 0), 100) if self.unit is Unit.PERCENT else told
+        value: Any = raw if near is None else near(raw)
+        exact = min(max(value, 0), 100) if self.unit is Unit.PERCENT else value
         self.strict(exact)
-        return exact, exact is told
+        return exact, exact is value
 
 
 @attrs.frozen
 class Structurer(Generic[F]):
-    """Reads bodies into facts of one class."""
+    """Reads bodies into objects of one class."""
 
     cls: type[F]
     fields: Mapping[str, Field]
     build: Callable[[Mapping[str, Any], type[F]], F]
 
     def read(self, body: object, **own: object) -> F:
-        """Read a fact; ``own`` are fields that the body does not hold.
+        """Read a body; ``own`` are fields that the body does not hold.
 
         Raises:
             MisshapenError: required fields are unusable (``.problems``: the service's names and what is wrong).
-            UnreadableError: the body is no object.
+            UnreadableError: the body is no JSON object.
         """
         if type(body) is not dict:
             raise UnreadableError
@@ -80,7 +81,7 @@ class Structurer(Generic[F]):
             return self.build(self._mended(body, own), self.cls)
 
     def _sorted(self, body: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-        """Set unknown fields aside, and trust the others."""
+        """Move unknown fields to ``extra``, and leave the others as they are."""
         if body.keys() <= self.fields.keys():
             return body | _keyed(own) if own else body
         known = {key: raw for key, raw in body.items() if key in self.fields}
@@ -128,7 +129,7 @@ def _keyed(own: Mapping[str, object]) -> dict[str, object]:
 
 
 def shape_of(cls: type[F]) -> Structurer[F]:
-    """Make the shape of a class, and of those it holds, from the metadata of its fields."""
+    """Make the reader of a class, and of the classes it holds, from the metadata of its fields."""
     fields = {key: Field(wire.unit, _strict(wire), wire.required) for _, key, wire in cls.wires}
     sent = {name: override(rename=key, struct_hook=fields[key].strict) for name, key, _ in cls.wires}
     others = {field.name for field in attrs.fields(cls)} - sent.keys()
@@ -150,8 +151,8 @@ def _strict(wire: Wire) -> Callable[..., Any]:
 
 
 def _object(inner: Structurer[Any], raw: object, _type: object = None) -> ServiceObject:
-    fact: ServiceObject = inner.read(raw)
-    return fact
+    found: ServiceObject = inner.read(raw)
+    return found
 
 
 def _objects(inner: Structurer[Any], raw: object, _type: object = None) -> tuple[ServiceObject, ...]:
