@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of the library, as one tree.
 
 ::
 
@@ -16,20 +16,20 @@
     ├── TransportError             no usable answer came
     │   └── CertificateError           a certificate cannot be trusted, or ours is refused: waiting does not help
     ├── DecodeError                an answer came that is no status: .problems
-    ├── JobError                   what became of the job: .job .status
+    ├── JobError                   the job has no result: .job .status
     │   ├── JobFailedError
     │   ├── JobCanceledError
     │   ├── JobExpiredError
-    │   ├── JobLostError               seen before, gone now
+    │   ├── JobLostError               seen before, unknown to the service now
     │   ├── ResultUnavailableError     there is nothing to download (yet)
     │   └── ResultTooLargeError        there is more to download than was allowed: .max_bytes .size
-    ├── WatchError                 what became of the wait: .job .last_status
+    ├── WatchError                 the wait ended early: .job .last_status
     │   ├── WatchTimeoutError          (also a TimeoutError)
     │   ├── WatchCanceledError
     │   └── ClientClosedError
     └── StoreError                 durable watches cannot be read or written: .path
 
-Each carries its facts as attributes, pickles, and holds neither a key nor a signed URL.
+Each error has its details as attributes, can be pickled, and holds neither a key nor a signed URL.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ __all__ = [
 
 
 class ServiceError(TopazStatusError):
-    """The service answered, with something other than 200.
+    """The service answered with something other than 200.
 
     Attributes:
         status_code: the HTTP status.
-        message: the service's own words, or the standard phrase where it had none; at most 500 characters.
+        message: the service's own message, or else the standard phrase; at most 500 characters.
         code: the service's own error code (``errorCode``, ``error_code``, ``code``), or ``None``.
-        job: the job that was asked about, or ``None`` for a list.
-        retry_after: seconds the service asked to wait, or ``None``.
-        details: the entries of an ``errors`` list in the answer, where it gave one.
+        job: the job that the request was about, or ``None`` for a list.
+        retry_after: seconds that the service asked to wait, or ``None``.
+        details: the entries of an ``errors`` list in the answer; empty without one.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ServiceError(TopazStatusError):
 
     @property
     def is_transient(self) -> bool:  # type: ignore[override]  # a constant for every other class
-        """408, 425, 429 and every 5xx."""
+        """True for 408, 425, 429 and every 5xx."""
         return self.status_code in PASSING or self.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __str__(self) -> str:
@@ -114,7 +114,7 @@ class ServiceError(TopazStatusError):
 
 
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-"""The 4xx that pass: 408, 425, 429."""
+"""The transient 4xx: 408, 425, 429."""
 
 
 def _phrase(status_code: int) -> str:
@@ -133,7 +133,7 @@ class AuthenticationError(ServiceError):
 
 
 class PermissionDeniedError(ServiceError):
-    """402 or 403: the key may not do this, or the credits ran out."""
+    """402 or 403: the key does not permit this, or the credits ran out."""
 
 
 class NotFoundError(ServiceError):
@@ -141,11 +141,11 @@ class NotFoundError(ServiceError):
 
 
 class ConflictError(ServiceError):
-    """409: the job's state does not allow it, such as a download before the end."""
+    """409: the job's state does not allow the request, such as a download before the end."""
 
 
 class RateLimitedError(ServiceError):
-    """429: asked too often. ``retry_after`` is what the service asked for, in seconds, or ``None``."""
+    """429: too many requests. ``retry_after`` is the wait that the service asked for, in seconds, or ``None``."""
 
 
 class ServerError(ServiceError):
@@ -153,10 +153,10 @@ class ServerError(ServiceError):
 
 
 class GatewayError(ServiceError):
-    """A 4xx from a gateway, firewall or portal, not from the service: what it says may pass.
+    """A 4xx from a gateway, firewall or portal, not from the service; it may be transient.
 
     A 4xx of the service has a JSON body as documented. Gateways, firewalls, proxies and captive portals send HTML,
-    plain text, other JSON or nothing. Such an answer tells nothing of a job or a key, whatever its code.
+    plain text, other JSON or nothing. Such an answer says nothing of a job or a key, whatever its code.
     """
 
     is_transient = True
@@ -172,8 +172,8 @@ class TransportError(TopazStatusError):
     """No usable answer: no connection, a reset, a timeout, a body cut short or too large.
 
     Attributes:
-        maybe_sent: False only when the request certainly never reached the service.
-        job: the job that was asked about, or ``None``.
+        maybe_sent: False only if the request certainly never reached the service.
+        job: the job that the request was about, or ``None``.
     """
 
     is_transient = True
@@ -188,7 +188,7 @@ class TransportError(TopazStatusError):
 
 
 def is_about_proxy(error: TransportError) -> bool:
-    """Tell whether a proxy itself failed: not the connection through it, nor the service behind it."""
+    """Return True if a proxy itself failed, not the connection through it, nor the service behind it."""
     text = str(error.args[0])
     return "proxy" in text and "through the proxy" not in text
 
@@ -196,19 +196,19 @@ def is_about_proxy(error: TransportError) -> bool:
 class CertificateError(TransportError):
     """The certificate of a service or a proxy cannot be trusted, or it refuses ours; waiting does not help.
 
-    A direct call raises this at once. It ends a watch once polls of that service have met nothing else for some
-    seconds. It says nothing of the job, which may be watched again once the cause is removed.
+    A direct call raises this at once. A watch ends with it once polls of that service have met nothing else for some
+    seconds. The error says nothing of the job, which can be watched again once the cause is removed.
     """
 
     is_transient = False
 
 
 class DecodeError(TopazStatusError):
-    """A 200 whose body is not what was asked for.
+    """A 200 whose body is not what the request asked for.
 
     Attributes:
         problems: pairs of a path into the body, such as ``data[3].status``, and what is wrong there.
-        job: the job that was asked about, or ``None``.
+        job: the job that the request was about, or ``None``.
     """
 
     is_transient = True
@@ -253,7 +253,7 @@ class JobCanceledError(JobError):
 
 
 class JobExpiredError(JobError):
-    """The service gave the job up because it waited too long."""
+    """The service gave up the job because it waited too long."""
 
     verdict = "expired"
 
@@ -265,20 +265,21 @@ class JobLostError(JobError):
 
 
 class ResultUnavailableError(JobError):
-    """There is nothing to download: the job is still on its way, or the service names no URL.
+    """There is nothing to download: the job has not ended yet, or the service names no URL.
 
-    Also for a result that its storage sends in a content coding that cannot be undone; ``status`` is ``None`` then.
+    This error also means that the storage sends the result in a content coding that cannot be decoded; then ``status``
+    is ``None``.
     """
 
     verdict = "has no result to download"
 
 
 class ResultTooLargeError(JobError):
-    """The result is larger than ``max_bytes``; nothing of it was kept.
+    """The result is larger than ``max_bytes``; no part of it was saved.
 
     Attributes:
-        max_bytes: how much was allowed.
-        size: what the storage announced, in bytes, or ``None``.
+        max_bytes: the bytes that were allowed.
+        size: the size that the storage announced, in bytes, or ``None``.
     """
 
     verdict = "has a result that is too large"
@@ -286,15 +287,15 @@ class ResultTooLargeError(JobError):
     def __init__(self, job: JobRef, max_bytes: int, size: int | None = None) -> None:
         self.max_bytes = max_bytes
         self.size = size
-        told = "more" if size is None else f"{size:,} bytes"
-        super().__init__(job, reason=f"{told} where {max_bytes:,} bytes are allowed")
+        announced = "more" if size is None else f"{size:,} bytes"
+        super().__init__(job, reason=f"{announced} where {max_bytes:,} bytes are allowed")
 
 
 class WatchError(TopazStatusError):
     """The wait ended before the job did; the job itself goes on.
 
     Attributes:
-        job: the job, or ``None`` when the call was about none.
+        job: the job, or ``None`` if the call was about no job.
         last_status: the last status seen, or ``None``.
     """
 
@@ -308,7 +309,8 @@ class WatchTimeoutError(WatchError, TimeoutError):
     """The watch's own ``timeout`` ran out. ``last_status`` is the last one seen.
 
     Attributes:
-        last_error: what kept every poll from bringing a status, or ``None`` where one came or nothing is known.
+        last_error: the error that every poll met instead of a status; ``None`` if a status came, or if no error is
+            known.
     """
 
     def __init__(
@@ -328,14 +330,14 @@ class WatchCanceledError(WatchError):
 
 
 class ClientClosedError(WatchError):
-    """The client was closed while the job or the call was still under way."""
+    """The client was closed before the job or the call had ended."""
 
 
 class StoreError(TopazStatusError):
-    """The store of durable watches cannot be used, or refused a write. What is in it is unharmed.
+    """The store of durable watches cannot be used, or refused a write. Its contents are unharmed.
 
     Attributes:
-        path: the file, or ``None`` for a store that is none.
+        path: the file, or ``None`` for a store that is not a file.
     """
 
     def __init__(self, message: str, *, path: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""The root of the errors, and the one that the models raise themselves; :mod:`.errors` has the whole tree.
+"""The root of the errors, and the error that the models raise themselves; :mod:`.errors` has the whole tree.
 
-To users all of them live in :mod:`.errors`: tracebacks and pickles name that module.
+For users all errors belong to :mod:`.errors`: tracebacks and pickles name that module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _HOME: Final = "topaz_status.errors"
 
 
 def _rebuild(cls: type[TopazStatusError], args: tuple[object, ...], facts: Mapping[str, Any]) -> TopazStatusError:
-    """Build an error from its pickle."""
+    """Make an error from its pickle."""
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(facts)
@@ -23,7 +23,7 @@ _rebuild.__module__ = _HOME
 
 
 class TopazStatusError(Exception):
-    """The root: ``except TopazStatusError`` catches whatever this library raises."""
+    """The root of all errors: ``except TopazStatusError`` catches everything that this library raises."""
 
     __module__ = _HOME
 
@@ -35,12 +35,12 @@ class TopazStatusError(Exception):
 
 
 def bare(error: TopazStatusError) -> TopazStatusError:
-    """The error without its way up here: what read an answer had it, with its URLs, in variables."""
+    """Strip an error of its traceback and causes: their frames hold the answer, with its URLs, in variables."""
     error.__cause__ = error.__context__ = error.__traceback__ = None
     return error
 
 
 class ConfigurationError(TopazStatusError, ValueError):
-    """The call cannot work as it was made; the message says what to change."""
+    """The call cannot work with these arguments or settings; the message says what to change."""
 
     __module__ = _HOME

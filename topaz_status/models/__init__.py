@@ -1,4 +1,4 @@
-"""What the services say, as plain frozen facts."""
+"""The models: what the services say, as frozen objects."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the history of videos when it is first asked for: few clients read it."""
+    """Import the video history on first use: few clients read it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import video_history as history  # noqa: PLC0415

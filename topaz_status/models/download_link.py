@@ -1,4 +1,4 @@
-"""Where the result of a finished job of any kind lies."""
+"""The link to the result of a finished job of any kind."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def _hidden(value: str | None) -> str:
 
 @attrs.frozen
 class Download(PydanticSchema):
-    """A link to a result. Whoever holds it may read the file: ``repr`` does not show it, and no log should.
+    """A link to a result. Anyone who has the link can read the file: ``repr`` hides it, and logs should not have it.
 
     For images it comes from ``GET /image/v1/download/{id}`` (``DownloadResponse``), otherwise from the status itself.
     """
 
     url: str = attrs.field(repr=_hidden)
     head_url: str | None = attrs.field(default=None, repr=_hidden)
-    """Answers HEAD requests, for the size of the file; only images have one."""
+    """A link for HEAD requests, which give the size of the file; only images have one."""
     expires_at: float | None = None
-    """Unix seconds after which the links are dead, or ``None`` when the service does not tell."""
+    """Unix seconds after which the links are dead; ``None`` if the service does not say."""

@@ -1,8 +1,8 @@
-"""What every fact of a service shares: how its fields are called on the wire, in which unit, and what may be shown.
+"""The base of all models: the names and units of fields on the wire, and what ``repr`` may show.
 
-Each field of a fact carries a :class:`Wire` in its metadata. The decoder reads a body by it,
-:meth:`ServiceObject.to_dict` writes the body back by it, and ``repr`` hides by it whatever could be a signed URL, which
-is as good as a key.
+Each field of a model has a :class:`Wire` in its metadata. By it the decoder reads a body, and
+:meth:`ServiceObject.to_dict` writes the body back. By it ``repr`` hides what could be a signed URL, which is as good as
+a key.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .redact import MOST_READ, MOST_SHOWN, shortened, shown, without_urls
 
 WIRE: Final = "topaz_status.wire"
 ABSENT: Final = ...
-"""Stands, among the values as they were sent, for a field that was not sent at all. It pickles as itself."""
+"""Marks, among the values as they were sent, a field that was not sent at all. It pickles as itself."""
 
 
 class Unit(enum.Enum):
-    """What a field holds on the wire, and so how it is read, written and shown."""
+    """What a field holds on the wire; this decides how the field is read, written and shown."""
 
     WORD = "a status word: text that is not blank"
     ID = "a job's id"
@@ -43,11 +43,11 @@ class Unit(enum.Enum):
 
 @attrs.frozen
 class Wire:
-    """How a service calls a field and what it sends in it."""
+    """The service's name for a field, and what the service sends in it."""
 
     unit: Unit
     name: str | None = None
-    """The service's name, ``None`` where it is the Python one."""
+    """The service's name; ``None`` if it is the Python name."""
     of: type[ServiceObject] | None = None
     """The class of ``OBJECT`` and ``OBJECTS``."""
     required: bool = False
@@ -62,22 +62,22 @@ _EMPTY: Final[Mapping[Unit, object]] = {
 
 
 def sent(unit: Unit, name: str | None = None, *, of: type[ServiceObject] | None = None) -> Any:
-    """Declare an optional field: ``None``, or empty where it holds several, when the service does not send it."""
+    """Declare an optional field: if the service does not send it, it is ``None``, or empty if it holds several."""
     return attrs.field(default=_EMPTY.get(unit), metadata={WIRE: Wire(unit, name, of)}, hash=unit is not Unit.MOMENTS)
 
 
-def holding(fact: type[ServiceObject]) -> dict[str, Wire]:
+def holding(cls: type[ServiceObject]) -> dict[str, Wire]:
     """Make the metadata of an optional field that holds one object."""
-    return {WIRE: Wire(Unit.OBJECT, of=fact)}
+    return {WIRE: Wire(Unit.OBJECT, of=cls)}
 
 
 def required(unit: Unit) -> dict[str, Wire]:
-    """Make the metadata of a field without which a body is no fact at all."""
+    """Make the metadata of a required field: a body without it cannot be decoded."""
     return {WIRE: Wire(unit, required=True)}
 
 
-def told_reason(message: str | None, code: str | None) -> str | None:
-    """Join a service's words on a failure and its code, fit for a log: one line of 500 characters at most, no URL."""
+def failure_reason(message: str | None, code: str | None) -> str | None:
+    """Join a service's message on a failure and its code, fit for a log: one line, at most 500 characters, no URL."""
     words, code = shown(message or ""), shown(code or "")
     text = f"{words} [{code}]" if words and code else words or code
     return text[:MOST_SHOWN] or None
@@ -88,14 +88,14 @@ class ServiceObject(PydanticSchema):
     """One object as a service sent it."""
 
     wires: ClassVar[tuple[tuple[str, str, Wire], ...]] = ()
-    """The fields a service sends: Python name, the service's name, how to read and write it."""
+    """The fields that a service sends: the Python name, the service's name, how to read and write the field."""
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
-    """Fields that no document names, and the raw value of each field that could not be read (which is then ``None``,
-    or empty where it holds several; a progress outside 0 to 100 is brought into that range). The service's names."""
+    """Undocumented fields, and the raw value of each field that could not be read, by the service's names. An
+    unreadable field is ``None``, or empty if it holds several; a progress outside 0 to 100 is moved into that range."""
     _as_sent: Mapping[str, Any] | None = attrs.field(default=None, eq=False)
-    """Raw values of fields that were read, but not from the form the documents promise: a null, an empty list, a
-    number in a string. Only :meth:`to_dict` wants them."""
+    """Raw values of fields that were read from an undocumented form: a null, an empty list, a number in a string. Only
+    :meth:`to_dict` uses them."""
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
@@ -103,7 +103,7 @@ class ServiceObject(PydanticSchema):
         cls.wires = tuple((name, wire.name or name, wire) for name, wire in found if wire is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the body back as it came: the service's names and units, without the fields it did not send."""
+        """Return the body as it came: the service's names and units, without the fields it did not send."""
         body: dict[str, Any] = {}
         for name, key, wire in self.wires:
             value = getattr(self, name)
@@ -137,14 +137,14 @@ _WRITERS: Final[Mapping[Unit, Callable[[Any], Any]]] = {
     Unit.MILLISECONDS: _milliseconds,
     Unit.NUMBERS: lambda items: [_plain(item) for item in items],
     Unit.MOMENTS: lambda moments: {state: _milliseconds(at) for state, at in moments.items()},
-    Unit.OBJECT: lambda fact: fact.to_dict(),
-    Unit.OBJECTS: lambda facts: [fact.to_dict() for fact in facts],
+    Unit.OBJECT: lambda held: held.to_dict(),
+    Unit.OBJECTS: lambda items: [item.to_dict() for item in items],
     Unit.URLS: list,
 }
 
 
 def _shown(field: attrs.Attribute[Any], value: Any) -> str | None:
-    """Show a field in ``repr``: nothing for one that is not set, no URL, of ``extra`` the names alone."""
+    """Write a field for ``repr``: ``None`` if it is not set, no URL, of ``extra`` only the names."""
     wire: Wire | None = field.metadata.get(WIRE)
     if field.name == "_as_sent" or value is None or value in ((), {}):
         return None

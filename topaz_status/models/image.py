@@ -1,4 +1,4 @@
-"""What Topaz Image says of a job (Image API 1.2.0, ``StatusResponse``)."""
+"""The models of Topaz Image (Image API 1.2.0, ``StatusResponse``)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .status_words import IMAGE_WORDS, state_of
 class ImageStatus(ServiceObject):
     """The status of one image job.
 
-    The documents promise most fields; here only ``process_id`` and ``status`` are, all others are ``None`` when the
-    service leaves them out. There is neither a result URL nor a reason of failure in it: the one has its own call.
+    The documents promise most fields. Here only ``process_id`` and ``status`` are certain; any other is ``None`` if the
+    service leaves it out. The status has neither a result URL, which has its own call, nor a reason of failure.
     """
 
     process_id: str = attrs.field(metadata=required(Unit.ID))
@@ -24,7 +24,7 @@ class ImageStatus(ServiceObject):
     progress: float | None = sent(Unit.PERCENT)
     """0 to 100; may go backwards, or sit at 100 before the job has ended."""
     eta: float | None = sent(Unit.SECONDS)
-    """Unix seconds at which the job should end: a hint that may be past, zero or absurd."""
+    """Unix seconds at which the job should end; a hint, which may be past, zero or absurd."""
     creation_time: float | None = sent(Unit.SECONDS)
     """Unix seconds."""
     modification_time: float | None = sent(Unit.SECONDS)
@@ -56,12 +56,12 @@ class ImageStatus(ServiceObject):
 
     @property
     def job(self) -> JobRef:
-        """The job this is about."""
+        """The job that this status is about."""
         return JobRef(JobKind.IMAGE, self.process_id)
 
     @property
     def state(self) -> JobState:
-        """The neutral word for :attr:`status`."""
+        """The neutral state for :attr:`status`."""
         return state_of(self.status, IMAGE_WORDS)
 
     @property
@@ -76,7 +76,7 @@ class ImageStatus(ServiceObject):
 
     @property
     def reason(self) -> str | None:
-        """Always ``None``: the service tells no reason of a failure."""
+        """Always ``None``: the service gives no reason for a failure."""
         return None
 
 
@@ -86,6 +86,6 @@ class ImagePage(PydanticSchema):
 
     statuses: tuple[ImageStatus, ...] = ()
     next_cursor: str | None = None
-    """What to ask the next page with; only ever set when there is one."""
+    """The cursor of the next page; ``None`` if there is no next page."""
     has_next_page: bool = False
-    """What the service says; it may say so and give no cursor, or the same one again."""
+    """What the service says of a next page; even if True, the cursor may be missing or the same again."""

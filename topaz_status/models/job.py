@@ -1,4 +1,4 @@
-"""The words every other module speaks: the kind of a job, its name, its neutral state."""
+"""The basic types of all other modules: the kind of a job, its name, its neutral state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ID_LENGTH: Final = 256
 
 
 class JobKind(enum.StrEnum):
-    """Which service a job lives at."""
+    """The service that has a job."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -24,10 +24,10 @@ class JobKind(enum.StrEnum):
 
 
 class JobState(enum.StrEnum):
-    """One neutral word for what three services spell their own way.
+    """The state of a job, in one spelling for all three services.
 
-    ``COMPLETED``, ``FAILED``, ``CANCELED`` and ``EXPIRED`` are terminal. ``UNKNOWN`` stands for a word that no
-    document lists: neither success nor failure, and not terminal.
+    ``COMPLETED``, ``FAILED``, ``CANCELED`` and ``EXPIRED`` are terminal. ``UNKNOWN`` stands for an undocumented status
+    word: neither success nor failure, and not terminal.
     """
 
     QUEUED = "queued"
@@ -60,7 +60,11 @@ def _text_id(value: str | uuid.UUID) -> str:
 
 
 def _check_id(_instance: object, _attribute: object, value: str) -> None:
-    """Refuse an id that would name another endpoint, or nothing at all."""
+    """Refuse an id that would lead to another endpoint, or that names no job.
+
+    Raises:
+        ConfigurationError: the id is unusable.
+    """
     if not isinstance(value, str):
         raise ConfigurationError(f"a job id is a string, not {type(value).__name__}")
     if not value:
@@ -77,8 +81,8 @@ def _check_id(_instance: object, _attribute: object, value: str) -> None:
 class JobRef:
     """The name of one job: its kind and the service's own id.
 
-    ``str()`` gives ``"image:d7b3…"`` and :meth:`parse` reads it back. Ids are opaque: they are percent-encoded on the
-    wire, and refused when empty, dotted, over 256 characters, or with spaces or control characters in them.
+    ``str()`` gives ``"image:d7b3…"`` and :meth:`parse` reads it back. Ids are opaque, and percent-encoded on the wire.
+    An id is refused if it is empty, ``.`` or ``..``, longer than 256 characters, or has spaces or control characters.
 
     Raises:
         ConfigurationError: the kind is unknown or the id unusable.
@@ -105,8 +109,8 @@ class JobRef:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
-        """For a web framework: in JSON, in a query or a path it is its text."""
-        from pydantic_core import core_schema  # noqa: PLC0415  # no dependency: pydantic is who asks
+        """Give pydantic a schema: in JSON, in a query or a path, a job is its text."""
+        from pydantic_core import core_schema  # noqa: PLC0415  # no dependency: only pydantic calls this
 
         text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
         return core_schema.json_or_python_schema(
@@ -122,7 +126,7 @@ class JobRef:
 
 
 def canonical_id(job: JobRef) -> str:
-    """The id in the one spelling by which a job is known: Topaz's are UUIDs, whose case means nothing."""
+    """Return the id in its one canonical spelling: Topaz's ids are UUIDs, whose case means nothing."""
     if job.kind is JobKind.TRY_ON:
         return job.id
     lower = job.id.lower()

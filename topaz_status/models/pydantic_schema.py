@@ -1,8 +1,8 @@
-"""How facts look to pydantic: schemas for JSON and OpenAPI, so that a web framework's handlers may return them.
+"""Pydantic schemas of the models, for JSON and OpenAPI, so that handlers of a web framework can return the models.
 
-The field names are Python's, times are seconds, an error is its text, and what is worked out of the fields stands
-beside them (see :data:`WORKED_OUT`). Links to results are in it, as they are in the fact. ``pydantic_core`` is imported
-when pydantic itself asks for a schema, and never otherwise.
+The field names are Python's, times are seconds, an error is its text. Properties that are computed from the fields are
+included (see :data:`WORKED_OUT`), and so are links to results. ``pydantic_core`` is imported only when pydantic itself
+asks for a schema.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final
 import attrs
 
 WORKED_OUT: Final = ("job", "state", "is_terminal", "progress", "result_url", "reason", "total_requests")
-"""Properties that are shown where a class has them: the same questions answered alike for every kind of job."""
+"""Properties that the JSON includes if the class has them; they mean the same for every kind of job."""
 
 
 class PydanticSchema:
     """A frozen attrs class that pydantic can write as JSON, as one named component of an OpenAPI document.
 
-    It is written and never read: where input is expected, instances alone are taken.
+    Pydantic writes it and never reads it: as input, only instances are valid.
     """
 
     __slots__ = ()
@@ -32,10 +32,10 @@ class PydanticSchema:
         hints = dict(_shown(cls))
         fields = {name: core_schema.typed_dict_field(handler.generate_schema(hint)) for name, hint in hints.items()}
 
-        def written(fact: Any) -> dict[str, Any]:
-            if not isinstance(fact, cls):  # one of a union: it is another one's turn
+        def written(model: Any) -> dict[str, Any]:
+            if not isinstance(model, cls):  # in a union: pydantic then tries the next class
                 raise PydanticSerializationUnexpectedValue(f"expected {cls.__name__}")
-            return {name: _plain(getattr(fact, name)) for name in hints}
+            return {name: _plain(getattr(model, name)) for name in hints}
 
         return core_schema.is_instance_schema(
             cls,
@@ -53,7 +53,7 @@ class PydanticSchema:
 
 
 def _shown(cls: type[Any]) -> Iterator[tuple[str, Any]]:
-    """Names and types of what is shown of a class: all that ``repr`` names, and what is worked out of it."""
+    """Give the names and types that the JSON of a class includes: the fields in its ``repr``, then the properties."""
     hints = typing.get_type_hints(cls)
     fields = [field.name for field in attrs.fields(cls) if field.repr and not field.name.startswith("_")]
     for name in fields:

@@ -1,7 +1,7 @@
-"""What may be shown of a text that a service wrote: no signed URL, nothing that moves a terminal or forges a log line.
+"""Redaction of text from a service: no signed URLs, and no characters that move a terminal or forge a log line.
 
-Whoever holds a signed URL has the file, so it counts as much as a key. It is known by its scheme, also where JSON in
-JSON has escaped its slashes, or by a query that names a signature.
+Anyone who has a signed URL has the file, so such a URL is as secret as a key. It is recognised by its scheme, also if
+JSON in JSON has escaped its slashes, or by a query that names a signature.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import re
 from typing import Any, Final
 
 MOST_SHOWN: Final = 500
-"""Characters of one text in an error, a log line or a ``repr``."""
+"""Most characters of one text in an error, a log line or a ``repr``."""
 MOST_READ: Final = 4 * MOST_SHOWN
-"""Characters that are looked at for it: URLs take more room than what stands for them."""
+"""Most characters that are read for it: URLs are longer than their replacements."""
 _DEEPEST: Final = 50
+"""Levels of nesting down to which JSON is redacted."""
 
 _SCHEME: Final = r"[a-z0-9+.-]{0,31}:(?:\\?/){2}"
-"""Bounded: a long word must not be scanned from each of its letters."""
+"""A bounded pattern, so that a long word is not scanned again from each of its letters."""
 _URL: Final = re.compile(rf"{_SCHEME}\S*", re.IGNORECASE)
 _QUERY: Final = re.compile(rf"({_SCHEME}[^\s?#]*)[?#]\S*", re.IGNORECASE)
 _USER: Final = re.compile(rf"({_SCHEME})[^\s/?#]*@", re.IGNORECASE)
@@ -26,24 +27,24 @@ _SIGNED: Final = re.compile(
 
 
 def without_urls(text: str) -> str:
-    """Replace each URL by ``<url>``, and what is left of a signed query by ``?…``."""
+    """Replace each URL by ``<url>``, and the rest of a signed query by ``?…``."""
     if "/" in text:
         text = _URL.sub("<url>", text)
     return _SIGNED.sub("?…", text)
 
 
 def without_queries(text: str) -> str:
-    """Leave of each URL its host and path: they say what is meant, and sign nothing."""
+    """Reduce each URL to its scheme, host and path, which are useful and sign nothing."""
     return _SIGNED.sub("?…", _QUERY.sub(r"\1?…", _USER.sub(r"\1", text)))
 
 
 def one_line(text: str) -> str:
-    """The beginning of a text as one line of printable characters."""
+    """Return the beginning of a text as one line of printable characters."""
     return " ".join("".join(one if one.isprintable() else " " for one in text[:MOST_READ]).split())
 
 
 def legible(text: str) -> str:
-    """The whole text, each character that is not printable replaced by one that says so."""
+    """Return the whole text, with each unprintable character replaced by the replacement character."""
     return (
         text
         if text.isprintable()
@@ -52,22 +53,22 @@ def legible(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """As much of a text as is shown."""
+    """Cut a text to :data:`MOST_SHOWN` characters."""
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def shown(text: str) -> str:
-    """A service's words, fit for a log, an error or a ``repr``: one line, bounded, no URL."""
+    """Make a service's text fit for a log, an error or a ``repr``: one line, bounded, without URLs."""
     return shortened(without_urls(one_line(text)))
 
 
 def quoted(value: object) -> str:
-    """What a caller passed, as an error quotes it: it may be a webhook's body, or a link."""
+    """Quote a caller's argument for an error, without URLs: the argument may be a webhook's body, or a link."""
     return shown(repr(value[:MOST_READ] if isinstance(value, str | bytes) else value))
 
 
 def scrubbed(value: Any, depth: int = 0) -> Any:
-    """A value of JSON without URLs, however deep; what lies too deep to be meant is left out."""
+    """Return a JSON value without URLs at any depth; objects and arrays below 50 levels become ``…``."""
     if isinstance(value, str):
         return without_urls(value)
     if depth == _DEEPEST:

@@ -1,4 +1,4 @@
-"""The services' status words as data: one table per service, so that no word of one is taken for another's."""
+"""The services' status words as data: one table for each service, because the same word may differ in meaning."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ TRY_ON_FAILURES: Final[Mapping[str, JobState]] = {
     "job_cancelled": JobState.CANCELED,
     "job_expired": JobState.EXPIRED,
 }
-"""The codes of a ``failed`` try-on that say more than that: it has no words for a canceled or an expired job."""
+"""The codes of a ``failed`` try-on that was canceled or expired: the service has no status words for these."""
 
 WORDS: Final = {JobKind.IMAGE: IMAGE_WORDS, JobKind.VIDEO: VIDEO_WORDS, JobKind.TRY_ON: TRY_ON_WORDS}
 
 
 def state_of(word: str, words: Mapping[str, JobState]) -> JobState:
-    """Look a status word up as a whole, whatever its case and the spaces around it."""
+    """Return the state for a whole status word, whatever its case and the spaces around it; else ``UNKNOWN``."""
     return words.get(word) or words.get(word.strip().lower(), JobState.UNKNOWN)

@@ -1,10 +1,10 @@
-"""What Pixelcut Try-On says of a job (Try On Job Status, beta)."""
+"""The models of Pixelcut Try-On (Try On Job Status, beta)."""
 
 from __future__ import annotations
 
 import attrs
 
-from .fields import ServiceObject, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, failure_reason, holding, required, sent
 from .job import JobKind, JobRef, JobState
 from .status_words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
 
@@ -22,30 +22,30 @@ class TryOnError(ServiceObject):
 class TryOnStatus(ServiceObject):
     """The status of one try-on.
 
-    A ``completed`` job is completed, even with an :attr:`error` beside it, as in the documents' own example.
+    A ``completed`` job is completed even if it has an :attr:`error`, as in the documents' own example.
     """
 
     job_id: str = attrs.field(metadata=required(Unit.ID))
-    """The id that was asked for, where the body names none."""
+    """The id in the body, or the requested one if the body has no id."""
     status: str = attrs.field(metadata=required(Unit.WORD))
     """The service's own word, verbatim."""
     result_url: str | None = sent(Unit.URL)
-    """Where the image is, commonly for an hour; only for a completed job, and not even there for certain."""
+    """The link to the image, commonly valid for an hour. Only a completed job has one, and not always."""
     error: TryOnError | None = attrs.field(default=None, metadata=holding(TryOnError))
 
     @property
     def job(self) -> JobRef:
-        """The job this is about."""
+        """The job that this status is about."""
         return JobRef(JobKind.TRY_ON, self.job_id)
 
     @property
     def state(self) -> JobState:
-        """The neutral word for :attr:`status`, read together with the error code of a failed job."""
+        """The neutral state for :attr:`status`, read together with the error code of a failed job."""
         state = state_of(self.status, TRY_ON_WORDS)
         if state is not JobState.FAILED or self.error is None:
             return state
-        told = state_of(self.error.error_code or "", TRY_ON_FAILURES)
-        return state if told is JobState.UNKNOWN else told
+        coded = state_of(self.error.error_code or "", TRY_ON_FAILURES)
+        return state if coded is JobState.UNKNOWN else coded
 
     @property
     def is_terminal(self) -> bool:
@@ -54,12 +54,12 @@ class TryOnStatus(ServiceObject):
 
     @property
     def progress(self) -> float | None:
-        """Always ``None``: the service tells no progress."""
+        """Always ``None``: the service reports no progress."""
         return None
 
     @property
     def reason(self) -> str | None:
-        """The service's words and code for a failure, without URLs, or ``None``."""
+        """The service's message and code for a failure, without URLs, or ``None``."""
         if self.error is None or not self.is_terminal or self.state is JobState.COMPLETED:
             return None
-        return told_reason(self.error.message, self.error.error_code)
+        return failure_reason(self.error.message, self.error.error_code)

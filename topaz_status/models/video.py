@@ -1,13 +1,13 @@
-"""What Topaz Video says of a job (Video API 1.0.0, in its older and its newer text).
+"""The models of Topaz Video (Video API 1.0.0, in its older and its newer text).
 
-The service sends milliseconds and camelCase; here everything is seconds and snake_case, and ``to_dict()`` goes back.
+The service sends milliseconds and camelCase. The models have seconds and snake_case; ``to_dict()`` converts back.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from .fields import ServiceObject, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, failure_reason, holding, required, sent
 from .job import JobKind, JobRef, JobState
 from .status_words import VIDEO_WORDS, state_of
 
@@ -19,7 +19,7 @@ class VideoEstimates(ServiceObject):
     cost: tuple[float, ...] = sent(Unit.NUMBERS)
     """Credits."""
     time: tuple[float, ...] = sent(Unit.NUMBERS)
-    """Seconds from when the source has been received, were the queue empty."""
+    """Seconds from the receipt of the source to the end, if the queue is empty."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -28,14 +28,14 @@ class VideoDownload(ServiceObject):
 
     url: str | None = sent(Unit.URL)
     expires_in: float | None = sent(Unit.MILLISECONDS, "expiresIn")
-    """Seconds the link lives: a day by the older text, seven by the newer."""
+    """Seconds for which the link is valid: a day by the older text, seven days by the newer."""
     expires_at: float | None = sent(Unit.MILLISECONDS, "expiresAt")
     """Unix seconds."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoChunk(ServiceObject):
-    """One piece of a video on its way (``ProcessingStatIntermediate``): its status is never the job's."""
+    """One piece of a video in progress (``ProcessingStatIntermediate``): its status is never the job's."""
 
     chunk_id: str | None = sent(Unit.TEXT, "chunkId")
     chunk_index: int | None = sent(Unit.INTEGER, "chunkIndex")
@@ -59,7 +59,7 @@ class VideoChunk(ServiceObject):
     gpu_memory_utilization: float | None = sent(Unit.NUMBER, "gpuMemoryUtilization")
     """Percent (older text)."""
     sample_count: int | None = sent(Unit.INTEGER, "sampleCount")
-    """How many records the averages are made of (older text)."""
+    """Number of records in the averages (older text)."""
     current_frame: int | None = sent(Unit.INTEGER, "currentFrame")
     expected_output_frames: int | None = sent(Unit.INTEGER, "expectedOutputFrames")
     latest_log_at: float | None = sent(Unit.MILLISECONDS, "latestLogTs")
@@ -70,10 +70,10 @@ class VideoChunk(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoStatus(ServiceObject):
-    """The status of one video job. The documents promise no field; here ``status`` is asked for."""
+    """The status of one video job. The documents promise no field; here ``status`` is required."""
 
     id: str
-    """The id that was asked for: the body names none."""
+    """The requested id: the body has none."""
     status: str = attrs.field(metadata=required(Unit.WORD))
     """The service's own word, verbatim."""
     progress: float | None = sent(Unit.PERCENT)
@@ -83,7 +83,7 @@ class VideoStatus(ServiceObject):
     """Such as ``PROCESSING_FAILURE``, on a failed job (newer text); the list is open."""
     estimates: VideoEstimates | None = attrs.field(default=None, metadata=holding(VideoEstimates))
     output_size: str | None = sent(Unit.TEXT, "outputSize")
-    """For people to read, such as ``10 GB``."""
+    """Text for people, such as ``10 GB``."""
     average_fps: float | None = sent(Unit.NUMBER, "averageFps")
     """Frames a second of each node."""
     combined_fps: float | None = sent(Unit.NUMBER, "combinedFps")
@@ -91,20 +91,20 @@ class VideoStatus(ServiceObject):
     processing_jobs: tuple[VideoChunk, ...] = sent(Unit.OBJECTS, "processingJobs", of=VideoChunk)
     download: VideoDownload | None = attrs.field(default=None, metadata=holding(VideoDownload))
     upload_id: str | None = sent(Unit.TEXT, "uploadId")
-    """Only while the source is awaited (newer text)."""
+    """Set only until the source is uploaded (newer text)."""
     urls: tuple[str, ...] = sent(Unit.URLS)
-    """Where the source is to be put, while it is awaited (newer text)."""
+    """Upload links for the source, until it is uploaded (newer text)."""
     comparison_tool: str | None = sent(Unit.URL, "comparisonTool")
     """A view of before and after, for free renders (newer text)."""
 
     @property
     def job(self) -> JobRef:
-        """The job this is about."""
+        """The job that this status is about."""
         return JobRef(JobKind.VIDEO, self.id)
 
     @property
     def state(self) -> JobState:
-        """The neutral word for :attr:`status`."""
+        """The neutral state for :attr:`status`."""
         return state_of(self.status, VIDEO_WORDS)
 
     @property
@@ -114,12 +114,12 @@ class VideoStatus(ServiceObject):
 
     @property
     def result_url(self) -> str | None:
-        """The signed link to the video, ``None`` without one."""
+        """The signed link to the video, or ``None``."""
         return self.download.url if self.download else None
 
     @property
     def reason(self) -> str | None:
-        """The service's words and code for a failed or canceled job, without URLs, or ``None``."""
+        """The service's message and code for a failed or canceled job, without URLs, or ``None``."""
         if self.state not in {JobState.FAILED, JobState.CANCELED}:
             return None
-        return told_reason(self.message, self.error_code)
+        return failure_reason(self.message, self.error_code)

@@ -1,4 +1,4 @@
-"""What Topaz Video keeps of past jobs (Video API 1.0.0, newer text, ``VideoRequestRecord``)."""
+"""The history of Topaz Video: its records of past jobs (Video API 1.0.0, newer text, ``VideoRequestRecord``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from .fields import ServiceObject, Unit, holding, required, sent, told_reason
+from .fields import ServiceObject, Unit, failure_reason, holding, required, sent
 from .job import JobKind, JobRef, JobState
 from .status_words import VIDEO_WORDS, state_of
 from .video import VideoDownload, VideoEstimates
@@ -33,7 +33,7 @@ class VideoTransaction(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoFile(ServiceObject):
-    """The source or the result of a job; what is told of it beside the link is in ``extra``."""
+    """The source or the result of a job; everything beside the link is in ``extra``."""
 
     download: VideoDownload | None = attrs.field(default=None, metadata=holding(VideoDownload))
 
@@ -48,7 +48,7 @@ class VideoBackend(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoPipeline(ServiceObject):
-    """Bookkeeping of the processing pipeline: empty but for generative jobs."""
+    """Bookkeeping of the processing pipeline: empty except for generative jobs."""
 
     topserving: VideoBackend | None = attrs.field(default=None, metadata=holding(VideoBackend))
 
@@ -61,30 +61,30 @@ class VideoRecord(ServiceObject):
     status: str = attrs.field(metadata=required(Unit.WORD))
     """The service's own word, verbatim."""
     ts: Mapping[str, float] = sent(Unit.MOMENTS)
-    """When the job reached each state it reached: the service's word to Unix seconds."""
+    """When the job reached each of its states so far: the service's word, and Unix seconds."""
     last_event_at: float | None = sent(Unit.MILLISECONDS, "lastEventTs")
     """Unix seconds."""
     estimates: VideoEstimates | None = attrs.field(default=None, metadata=holding(VideoEstimates))
     error: VideoError | None = attrs.field(default=None, metadata=holding(VideoError))
-    """Only of a failed job."""
+    """Set only for a failed job."""
     source: VideoFile | None = attrs.field(default=None, metadata=holding(VideoFile))
     destination: VideoFile | None = attrs.field(default=None, metadata=holding(VideoFile))
     transactions: tuple[VideoTransaction, ...] = sent(Unit.OBJECTS, of=VideoTransaction)
     processing: VideoPipeline | None = attrs.field(default=None, metadata=holding(VideoPipeline))
     version: str | None = sent(Unit.TEXT)
-    """Which client made the job, such as ``api``."""
+    """The client that made the job, such as ``api``."""
     user_id: int | None = sent(Unit.INTEGER, "userId")
     admin_id: int | None = sent(Unit.INTEGER, "adminId")
-    """Not zero when the vendor's staff made the job."""
+    """Not zero if the vendor's staff made the job."""
 
     @property
     def job(self) -> JobRef:
-        """The job this is about."""
+        """The job that this record is about."""
         return JobRef(JobKind.VIDEO, self.id)
 
     @property
     def state(self) -> JobState:
-        """The neutral word for :attr:`status`."""
+        """The neutral state for :attr:`status`."""
         return state_of(self.status, VIDEO_WORDS)
 
     @property
@@ -94,13 +94,13 @@ class VideoRecord(ServiceObject):
 
     @property
     def result_url(self) -> str | None:
-        """The signed link to the video, ``None`` without one."""
+        """The signed link to the video, or ``None``."""
         return self.destination.download.url if self.destination and self.destination.download else None
 
     @property
     def reason(self) -> str | None:
-        """The service's words and code for a failure, without URLs, or ``None``."""
-        return told_reason(self.error.message, self.error.error_code) if self.error else None
+        """The service's message and code for a failure, without URLs, or ``None``."""
+        return failure_reason(self.error.message, self.error.error_code) if self.error else None
 
 
 @attrs.frozen(kw_only=True)
@@ -109,4 +109,4 @@ class VideoHistoryPage:
 
     records: tuple[VideoRecord, ...] = ()
     next_cursor: str | None = None
-    """What to ask the next page with, or ``None`` at the end (always, by the older text)."""
+    """The cursor of the next page, or ``None`` at the end (always ``None`` by the older text)."""
