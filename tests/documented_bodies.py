@@ -197,10 +197,10 @@ anything: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
     max_leaves=12,
 )
-"""Whatever a JSON parser may return, and some that none would."""
+"""Any value that a JSON parser may return, and some that no parser would."""
 
 
 def drifted(*documented: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects with the documented names, and anything at all in them."""
+    """Make objects with the documented names and any values."""
     names = sorted({name for body in documented for name in body})
     return st.dictionaries(st.one_of(st.sampled_from(names), st.text(max_size=8)), anything, max_size=8)

@@ -69,7 +69,7 @@ def test_documented_word(kind: str, word: str, state: str) -> None:
 def test_case_and_surrounding_space_do_not_matter(
     kind: str, word: str, state: str, spelled: Callable[[str], str]
 ) -> None:
-    """A word is the same word in any case and with space around it, and is kept as it came."""
+    """A word is the same word in any case and with space around it, and stays as it came."""
     status = MAKERS[kind](spelled(word))
     assert status.state == state
     assert status.status == spelled(word)
@@ -111,7 +111,7 @@ def test_foreign_and_partial_words_are_unknown(kind: str, word: str) -> None:
 
 @given(st.text())
 def test_any_other_word_is_unknown(word: str) -> None:
-    """Whatever is not documented is unknown, and waits on."""
+    """An undocumented word is unknown, and the wait goes on."""
     for kind, documented in (("image", IMAGE), ("video", VIDEO), ("try-on", TRY_ON)):
         if word.strip().lower() not in {known.lower() for known in documented}:
             assert MAKERS[kind](word).state is JobState.UNKNOWN

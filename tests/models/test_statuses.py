@@ -1,4 +1,4 @@
-"""The facts themselves: every documented field, the round trip, what ``repr`` shows, pickling, equality."""
+"""The models themselves: every documented field, the round trip, what ``repr`` shows, pickling, equality."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_documented_bodies_round_trip(image_body: Body, video_body: Body, try_on
 
 @given(images, videos, try_ons)
 def test_documented_bodies_leave_nothing_over(image_body: Body, video_body: Body, try_on_body: Body) -> None:
-    """A body within the documents puts nothing into ``extra``: what is there is news."""
+    """A documented body puts nothing into ``extra``: only undocumented values are there."""
     assert not image(image_body).extra
     assert not video(video_body).extra
     assert not try_on(try_on_body).extra
@@ -160,7 +160,7 @@ def _no_nan(value: Any) -> bool:
 
 @given(drifted(IMAGE), drifted(VIDEO), drifted(TRY_ON), drifted(RECORD))
 def test_drifted_bodies_round_trip(image_body: Body, video_body: Body, try_on_body: Body, entry: Body) -> None:
-    """Whatever else a body holds, ``to_dict()`` gives it back: nothing a service says is lost."""
+    """``to_dict()`` gives back everything that a body holds: nothing that a service says is lost."""
     cases = [(image, image_body), (video, video_body), (try_on, try_on_body), (record, entry)]
     needed = {"process_id": IMAGE_ID, "job_id": TRY_ON_JOB.id, "id": VIDEO_JOB.id, "requestId": VIDEO_JOB.id}
     for made, drift in cases:
@@ -179,7 +179,7 @@ def test_repr_holds_no_url(made: Callable[[Body], Made], body: Body) -> None:
 
 
 def test_repr_hides_urls_where_none_belongs() -> None:
-    """Not in an unknown field, a message, an unreadable download or an upload URL does ``repr`` show a URL."""
+    """``repr`` shows no URL: not of an unknown field, a message, an unreadable download or an upload."""
     body = {
         "status": "failed",
         "preview": SIGNED,
@@ -197,7 +197,7 @@ def test_repr_hides_urls_where_none_belongs() -> None:
 
 
 def test_repr_hides_a_url_without_a_scheme() -> None:
-    """What stands in a URL's place is hidden whatever it looks like."""
+    """A value in a URL's field is hidden, whatever it is."""
     secret = "host/file?sig=5ec2e7"
     body = {"status": "complete", "download": {"url": secret}, "urls": [secret], "comparisonTool": secret}
     assert "5ec2e7" not in repr(video(body))
@@ -206,7 +206,7 @@ def test_repr_hides_a_url_without_a_scheme() -> None:
 
 @given(drifted(IMAGE), drifted(VIDEO), drifted(TRY_ON), drifted(RECORD))
 def test_no_body_gets_a_url_into_repr(image_body: Body, video_body: Body, try_on_body: Body, entry: Body) -> None:
-    """However a body drifts, its fact has a ``repr``, and no URL in it."""
+    """Whatever a body holds, its model has a ``repr`` without a URL."""
     for made, drift in ((image, image_body), (video, video_body), (try_on, try_on_body), (record, entry)):
         body = {"message": SIGNED, "model": SIGNED, **drift, "status": SIGNED, "process_id": IMAGE_ID}
         body |= {"id": VIDEO_JOB.id, "job_id": TRY_ON_JOB.id, "requestId": None}
@@ -237,7 +237,7 @@ def test_statuses_pickle_and_copy(made: Callable[[Body], Made], body: Body, drif
 
 @pytest.mark.parametrize(("made", "body"), DOCUMENTED)
 def test_statuses_are_frozen_and_slotted(made: Callable[[Body], Made], body: Body) -> None:
-    """A fact does not change, and has no room for what it is not."""
+    """A model is frozen, and takes no other attributes."""
     status = made(body)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         status.status = "other"  # type: ignore[misc]
@@ -297,13 +297,13 @@ def test_image_has_no_result_url() -> None:
     ],
 )
 def test_success_without_a_url(status: VideoStatus | TryOnStatus) -> None:
-    """A completed job need not name a URL, and a blank one is none."""
+    """A completed job need not name a URL, and a blank URL counts as missing."""
     assert status.state is JobState.COMPLETED
     assert status.result_url is None
 
 
 @given(st.lists(anything, max_size=3))
 def test_extra_keeps_anything(values: list[Any]) -> None:
-    """An unknown field's value is kept as it is, whatever it is."""
+    """The value of an unknown field is stored as it came, whatever it is."""
     status = image({"process_id": "a", "status": "Pending", "new": values})
     assert status.extra["new"] is values

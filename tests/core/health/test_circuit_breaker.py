@@ -14,13 +14,13 @@ ONE, OTHER, THIRD = (JobPoll(JobRef(JobKind.VIDEO, name)) for name in "abc")
 def fail(
     circuit: CircuitBreaker, at: float, poll: JobPoll = ONE, *, took: float = 0.0, ready_at: float = -math.inf
 ) -> bool:
-    """A look sent at ``at`` fails."""
+    """Fail a poll that is sent at ``at``."""
     circuit.sent(poll, at, ready_at)
     return circuit.failed(poll, sent_at=at, now=at + took)
 
 
 def found_down(patience: float = 600.0, poll: JobPoll = OTHER) -> CircuitBreaker:
-    """A circuit that was found down at 4 s by looks since 0 s."""
+    """Make a breaker that polls since 0 s opened at 4 s."""
     circuit = CircuitBreaker(patience)
     found = [fail(circuit, float(at), poll if at % 2 else ONE) for at in range(FAILURES_TO_OPEN)]
     assert found == [False] * (FAILURES_TO_OPEN - 1) + [True]
@@ -38,7 +38,7 @@ def test_it_takes_several_failures_over_some_time() -> None:
 
 
 def test_any_sign_of_life_starts_the_count_anew() -> None:
-    """Answers of use, and 429s as well, show that somebody is there."""
+    """Usable answers, and 429s as well, show that the service is up."""
     for sign in ("used", "limited"):
         circuit = CircuitBreaker(600.0)
         for at in range(4):
@@ -52,21 +52,21 @@ def test_any_sign_of_life_starts_the_count_anew() -> None:
 
 
 def test_a_look_sent_before_the_last_sign_of_life_proves_nothing() -> None:
-    """A volley that hangs while the service is back already is about the past."""
+    """Polls that hang although the service is back already say nothing of the present."""
     circuit = CircuitBreaker(600.0)
     circuit.used(29.0)
     assert not any(circuit.failed(ONE, sent_at=0.1 * n, now=30.0 + n) for n in range(50))
 
 
 def test_one_probe_at_a_time() -> None:
-    """While it is down one look goes at a time, none before its time, and the failed ones are counted."""
+    """While the service is down, one probe goes at a time, none before its time, and failed probes are counted."""
     circuit = found_down()
     circuit.probe_at(5.0)
     assert circuit.opens_at == 5.0
     circuit.sent(ONE, 5.0, -math.inf)
     assert circuit.opens_at == math.inf
     circuit.failed(OTHER, sent_at=3.0, now=5.5)
-    assert circuit.opens_at == math.inf, "another look than the probe came back"
+    assert circuit.opens_at == math.inf, "another poll than the probe came back"
     assert circuit.probes == 0
     circuit.failed(ONE, sent_at=5.0, now=6.0)
     circuit.probe_at(8.0)
@@ -76,7 +76,7 @@ def test_one_probe_at_a_time() -> None:
 
 
 def test_a_probe_that_was_canceled_is_none() -> None:
-    """The next one may go at once."""
+    """The next probe may go at once."""
     circuit = found_down()
     circuit.probe_at(5.0)
     circuit.sent(ONE, 5.0, -math.inf)
@@ -85,7 +85,7 @@ def test_a_probe_that_was_canceled_is_none() -> None:
 
 
 def test_a_job_that_alone_fails_holds_nobody_up() -> None:
-    """Its own pauses are probe enough, and others are not told to wait because of it."""
+    """Its own pauses are enough, and other polls are not blocked because of it."""
     circuit = found_down(poll=ONE)
     assert circuit.down_since == 0.0
     circuit.probe_at(20.0)
@@ -95,7 +95,7 @@ def test_a_job_that_alone_fails_holds_nobody_up() -> None:
 
 
 def test_it_is_back_with_the_first_answer() -> None:
-    """Whatever was counted is forgotten, and it says how long the outage was."""
+    """The first answer resets all counts, and gives the length of the outage."""
     circuit = found_down()
     assert circuit.used(30.0) == 30.0
     assert (circuit.opens_at, circuit.down_since, circuit.hopeless_at) == (-math.inf, None, -math.inf)
@@ -103,7 +103,7 @@ def test_it_is_back_with_the_first_answer() -> None:
 
 
 def test_who_waited_through_enough_trouble_is_hopeless() -> None:
-    """A look that has been due for the whole of ``patience``, all failing, would have failed as well."""
+    """A poll that was due for all of ``patience``, while all polls failed, would have failed as well."""
     circuit = found_down(patience=100.0)
     for at in range(14, 95, 10):
         fail(circuit, float(at), (ONE, OTHER, THIRD)[at % 3])
@@ -117,7 +117,7 @@ def test_who_waited_through_enough_trouble_is_hopeless() -> None:
 
 
 def test_trouble_that_passes_while_a_look_hangs_has_passed() -> None:
-    """What counts is when the last failing look was sent, not when it was given up."""
+    """The time that counts is when the last failing poll was sent, not when it was given up."""
     circuit = found_down(patience=100.0)
     for at in range(14, 95, 10):
         fail(circuit, float(at))
@@ -136,7 +136,7 @@ def test_time_without_a_token_is_not_trouble() -> None:
 
 
 def test_a_silence_that_nothing_explains_counts_for_little() -> None:
-    """A computer that slept for hours has not asked for hours."""
+    """A computer that slept for hours has not polled for hours."""
     circuit = found_down(patience=100.0)
     fail(circuit, 30_000.0)
     assert circuit.trouble_since(4.0) == LONGEST_SILENCE
@@ -144,7 +144,7 @@ def test_a_silence_that_nothing_explains_counts_for_little() -> None:
 
 
 def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
-    """Only what befell more than one job or page is the service's."""
+    """Only failures of more than one job or page are the service's."""
     circuit = found_down(patience=100.0, poll=ONE)
     for at in range(5, 500, 5):
         fail(circuit, float(at))
@@ -153,7 +153,7 @@ def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
 
 
 def test_the_memory_of_an_outage_is_bounded() -> None:
-    """A week of failing probes is kept as about a hundred times."""
+    """A long outage is recorded as about a hundred times, however many probes failed."""
     circuit = found_down(patience=1000.0)
     for at in range(10, 100_000, 5):
         fail(circuit, float(at))

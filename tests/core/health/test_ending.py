@@ -39,7 +39,7 @@ SEEN = decode_image({"process_id": "a", "status": "Processing"}, JOB)
 
 
 def fail(case: FailureRecord, error: TopazStatusError, at: float, *, seen: bool = True) -> TopazStatusError | None:
-    """A look that was sent 0.1 s before ``at`` failed."""
+    """A poll that was sent 0.1 s before ``at`` failed."""
     return case.failed(error, POLICY, last=SEEN if seen else None, sent_at=at - 0.1, now=at)
 
 
@@ -54,7 +54,7 @@ def test_a_404_within_the_grace_means_nothing() -> None:
 
 
 def test_two_404s_a_second_apart_after_the_grace_end_it() -> None:
-    """Never seen, it is not found; seen before, it is lost."""
+    """A job that was never seen is not found; one that was seen before is lost."""
     for seen, kind in ((False, NotFoundError), (True, JobLostError)):
         case = FailureRecord(0.0)
         assert fail(case, missing(), 11.0, seen=seen) is None
@@ -74,7 +74,7 @@ def test_a_fault_between_two_404s_does_not_take_the_first_back() -> None:
     "error", [BadRequestError(400), PermissionDeniedError(402), PermissionDeniedError(403), ServiceError(412)]
 )
 def test_what_never_heals_ends_it_at_once(error: ServiceError) -> None:
-    """There is no point in asking again."""
+    """Another poll would get the same answer."""
     assert fail(FailureRecord(0.0), error, 1.0) is error
 
 
@@ -90,7 +90,7 @@ def test_what_never_heals_ends_it_at_once(error: ServiceError) -> None:
     ],
 )
 def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStatusError) -> None:
-    """Ten minutes of looks without one answer of use, and then with what the last one met."""
+    """The watch ends after ten minutes of polls without a usable answer, with the error of the last poll."""
     case = FailureRecord(0.0)
     for at in range(0, 600, 30):
         assert fail(case, error, float(at)) is None
@@ -116,7 +116,7 @@ def test_a_second_401_about_another_job_confirms_the_first() -> None:
 
 
 def test_where_one_job_is_watched_its_own_second_401_must_do() -> None:
-    """With no other job to ask about, a second look a second later confirms it."""
+    """With no other job to poll, a second poll a second later confirms it."""
     trust = KeyTrust()
     assert not trust.refused(JOB, 0.0, alone=True)
     assert not trust.refused(JOB, 0.9, alone=True)
@@ -124,7 +124,7 @@ def test_where_one_job_is_watched_its_own_second_401_must_do() -> None:
 
 
 def test_any_answer_that_needs_the_key_clears_it() -> None:
-    """A job that is shown, or refused by name, was asked about with a good key."""
+    """A job that is shown, or refused by name, was polled with a good key."""
     trust = KeyTrust()
     trust.refused(JOB, 0.0, alone=False)
     trust.accepted()
@@ -151,7 +151,7 @@ def test_each_terminal_state_raises_its_own_exception() -> None:
 
 
 def test_an_old_suspicion_is_none() -> None:
-    """A 401 of this morning and one of tonight do not confirm each other: the second is looked into by itself."""
+    """A 401 of this morning and one of tonight do not confirm each other: the second is a new suspicion."""
     trust = KeyTrust()
     trust.refused(JOB, 0.0, alone=False)
     assert not trust.refused(OTHER, 301.0, alone=False)
@@ -159,7 +159,7 @@ def test_an_old_suspicion_is_none() -> None:
 
 
 def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
-    """A watch is given up by a look that was sent after ten minutes of trouble, not by one that hung until then."""
+    """A watch is given up by a poll that was sent after ten minutes of trouble, not by one that hung until then."""
     case = FailureRecord(0.0)
     assert fail(case, ServerError(500), 0.0) is None
     case.retry_at = 590.0
@@ -172,7 +172,7 @@ def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
 
 
 def test_time_for_which_a_look_was_withheld_counts_as_far_as_it_was_trouble() -> None:
-    """What other looks of the service met meanwhile stands for those that were not sent."""
+    """The failures of other polls of the service stand for polls that were not sent."""
     case = FailureRecord(0.0)
     assert fail(case, ServerError(503), 0.0) is None
     case.retry_at = 1.0
@@ -188,7 +188,7 @@ def own(status: int, body: dict[str, Any] | None = None) -> TopazStatusError:
 
 
 def refused(status: int, body: bytes = b"") -> TopazStatusError:
-    """What an answer about the job is turned into."""
+    """The error that an answer about the job becomes."""
     with pytest.raises(TopazStatusError) as caught:
         check(get_status(JOB), Response(status, {}, body), wall=0.0)
     return caught.value
@@ -225,7 +225,7 @@ ROWS: list[tuple[str, list[TopazStatusError], type[TopazStatusError], float, boo
 
 @pytest.mark.parametrize(("met", "kind", "after", "final"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_the_table(met: list[TopazStatusError], kind: type[TopazStatusError], after: float, *, final: bool) -> None:
-    """Row by row: what polls a second apart meet, the last for ever, and what ends the watch after how long."""
+    """Each row has the answers to polls a second apart, the last one repeated, and what ends the watch and when."""
     case, began = FailureRecord(0.0), 1000.0
     for second in range(2000):
         at = began + second
@@ -239,7 +239,7 @@ def test_the_table(met: list[TopazStatusError], kind: type[TopazStatusError], af
 
 
 def test_404s_of_a_wave_end_the_wait_alone() -> None:
-    """Nobody is told that the job is lost; after ``give_up_after`` the watch ends with what is known."""
+    """The job is not reported as lost; after ``give_up_after`` the watch ends with what is known."""
     wave = Wave()
     for number in range(5):
         wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
@@ -256,7 +256,7 @@ def test_404s_of_a_wave_end_the_wait_alone() -> None:
 
 
 def test_a_record_deleted_through_this_client_is_missing_for_sure() -> None:
-    """No other job need bear it out, and none speaks against it."""
+    """No other job has to confirm it, and none speaks against it."""
     wave, case = Wave(), FailureRecord(0.0, is_deleted=True)
     for number in range(5):
         wave.missed(JobRef(JobKind.IMAGE, f"other-{number}"), 999.0)
@@ -289,7 +289,7 @@ def test_refusals_of_a_wave_end_the_wait_alone(status: int) -> None:
 
 
 def wire_error(status: int) -> ServiceError:
-    """What the service's own answer with this code becomes."""
+    """The error that the service's own answer with this code becomes."""
     with pytest.raises(ServiceError) as caught:
         check(get_status(JOB), Response(status, {}, b'{"message": "no"}'), wall=0.0)
     return caught.value

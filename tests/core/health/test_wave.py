@@ -1,4 +1,4 @@
-"""Are the jobs gone, or does the service not know its own jobs? Decided from literal times, and from anything at all."""
+"""Were the jobs deleted, or does the service not know its own jobs? Decided from literal times, and from any history."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ JOBS = [JobRef(JobKind.IMAGE, f"job-{number}") for number in range(2000)]
 
 
 def show(wave: Wave, jobs: list[JobRef], now: float) -> None:
-    """One answer for each job shows it."""
+    """Show each job by one answer."""
     for job in jobs:
         wave.answered()
         wave.saw(job, now)
 
 
 def miss(wave: Wave, jobs: list[JobRef], now: float) -> list[bool]:
-    """All are answered 404."""
+    """Answer all jobs with a 404."""
     return [wave.missed(job, now) for job in jobs]
 
 
 def test_two_404s_and_eight_others_agree() -> None:
-    """Ten answers in a row: the job's own 404s and answers that show others."""
+    """Ten answers in a row are needed: the job's own 404s and answers that show other jobs."""
     wave = Wave()
     miss(wave, JOBS[:1], 100.0)
     assert wave.lacks(2) == ENOUGH - 2
@@ -38,7 +38,7 @@ def test_two_404s_and_eight_others_agree() -> None:
 
 
 def test_404s_alone_are_not_enough() -> None:
-    """However many they are: some answers show others."""
+    """Whatever the number of 404s, some answers must show other jobs."""
     wave = Wave()
     miss(wave, JOBS[:1], 100.0)
     assert not wave.believes(100, 100.0, 500.0)
@@ -47,7 +47,7 @@ def test_404s_alone_are_not_enough() -> None:
 
 
 def test_another_job_that_goes_missing_starts_the_count_again() -> None:
-    """What was shown before says nothing of what is going on since."""
+    """Answers before it say nothing about the service since."""
     wave = Wave()
     miss(wave, JOBS[:1], 100.0)
     show(wave, JOBS[2:20], 100.5)
@@ -56,7 +56,7 @@ def test_another_job_that_goes_missing_starts_the_count_again() -> None:
 
 
 def test_a_job_that_comes_back_takes_404s_their_credit_for_a_minute() -> None:
-    """Where one 404 was wrong, others may be."""
+    """If one 404 was wrong, others may be wrong as well."""
     wave = Wave()
     miss(wave, JOBS[:2], 100.0)
     show(wave, JOBS[1:30], 110.0)
@@ -65,7 +65,7 @@ def test_a_job_that_comes_back_takes_404s_their_credit_for_a_minute() -> None:
 
 
 def test_a_wave_is_told_once() -> None:
-    """With the third missing job, and anew only when there was none for a long minute."""
+    """The third missing job reports it; it is reported again only after a long minute without a wave."""
     wave = Wave()
     assert miss(wave, JOBS[:5], 100.0) == [False, False, True, False, False]
     show(wave, JOBS[:5], 110.0)
@@ -75,7 +75,7 @@ def test_a_wave_is_told_once() -> None:
 
 
 def test_a_fifth_of_those_heard_of_is_a_wave() -> None:
-    """Less is none, unless it is a crowd."""
+    """A smaller share is no wave, unless it is a crowd."""
     wave = Wave()
     miss(wave, JOBS[:MANY], 100.0)
     show(wave, JOBS[MANY : MANY + 4 * MANY], 101.0)
@@ -88,7 +88,7 @@ def test_a_fifth_of_those_heard_of_is_a_wave() -> None:
 
 
 def test_a_wave_in_which_others_are_shown_is_believed_after_a_minute() -> None:
-    """Three of ten whose records somebody deleted; not while others go missing, nor where nobody is shown."""
+    """Somebody deleted three records of ten. They are not believed while others go missing, or if no job is shown."""
     wave = Wave()
     miss(wave, JOBS[:MANY], 100.0)
     show(wave, JOBS[3:10], 130.0)
@@ -100,7 +100,7 @@ def test_a_wave_in_which_others_are_shown_is_believed_after_a_minute() -> None:
 
 
 def test_the_last_of_a_wave_is_in_it() -> None:
-    """That the others' watches have ended proves nothing."""
+    """The end of the other watches proves nothing."""
     wave = Wave()
     miss(wave, JOBS[:5], 100.0)
     for at in range(101, 1000, 10):
@@ -110,7 +110,7 @@ def test_the_last_of_a_wave_is_in_it() -> None:
 
 
 def test_what_is_watched_no_more_is_forgotten() -> None:
-    """A job that is not asked about any more is no missing job."""
+    """A job that is not polled any more does not count as missing."""
     wave = Wave()
     miss(wave, JOBS[:MANY], 100.0)
     miss(wave, JOBS[9:10], 100.0 + LONG_MINUTE + 0.1)
@@ -124,7 +124,7 @@ def kinds() -> tuple[Wave, Wave, list[JobRef]]:
 
 
 def test_few_of_each_kind_are_a_wave_together() -> None:
-    """Two images and two videos that are all missing are not believed; the wider wave is told once, and has an end."""
+    """Two images and two videos that are all missing are not believed; the wider wave is reported once, and ends."""
     images, videos, others = kinds()
     images.few = videos.few = True
     found = miss(images, JOBS[:2], 100.0) + miss(videos, others[:2], 100.0)
@@ -139,7 +139,7 @@ def test_few_of_each_kind_are_a_wave_together() -> None:
 
 
 def test_answers_about_any_kind_bear_out_the_404s_of_a_kind_that_has_few_jobs() -> None:
-    """Where many of the kind are watched, only answers about the kind do."""
+    """If many jobs of the kind are watched, only answers about the kind confirm it."""
     images, videos, others = kinds()
     miss(images, JOBS[:1], 100.0)
     show(videos, others[: ENOUGH - 2], 100.5)
@@ -149,7 +149,7 @@ def test_answers_about_any_kind_bear_out_the_404s_of_a_kind_that_has_few_jobs() 
 
 
 def test_a_kind_that_is_well_has_no_part_in_the_others_wave() -> None:
-    """Services fail separately: so many of its jobs are shown that an image is gone whatever becomes of the videos."""
+    """Services fail separately: so many images are shown that a missing one is believed, whatever the videos do."""
     images, videos, others = kinds()
     miss(videos, others[:20], 100.0)
     miss(images, JOBS[:1], 101.0)
@@ -161,7 +161,7 @@ def test_a_kind_that_is_well_has_no_part_in_the_others_wave() -> None:
 
 
 def test_a_kinds_own_wave_counts_beside_many_living_jobs_of_another() -> None:
-    """Three images that are missing are an outage of images, beside any number of videos that are shown."""
+    """Three missing images are an outage of images, however many videos are shown."""
     images, videos, others = kinds()
     miss(images, JOBS[:MANY], 100.0)
     show(videos, others[:500], 101.0)
@@ -171,7 +171,7 @@ def test_a_kinds_own_wave_counts_beside_many_living_jobs_of_another() -> None:
 
 @given(st.data())
 def test_nobody_is_believed_gone_while_nothing_else_is_answered(data: st.DataObject) -> None:
-    """Whatever came before: from then on 404s alone, of any three jobs or more in any order, end none."""
+    """After any history, 404s alone, of three jobs or more in any order, end no job."""
     wave, now = Wave(), 0.0
     for _ in range(data.draw(st.integers(0, 30))):
         now += data.draw(st.floats(0.0, 40.0))
@@ -191,7 +191,7 @@ def test_nobody_is_believed_gone_while_nothing_else_is_answered(data: st.DataObj
 
 @given(st.integers(MANY, 40), st.floats(0.05, 0.95), st.integers(0, 10**6))
 def test_at_random_nobody_is_believed_gone_once_one_has_come_back(count: int, share: float, seed: int) -> None:
-    """While answers are 404 by dice, jobs come back all the time, and no 404 is believed."""
+    """While answers are 404 at random, jobs come back all the time, and no 404 is believed."""
     dice, wave, now = random.Random(seed), Wave(), 0.0
     since: dict[JobRef, float] = {}
     misses: dict[JobRef, int] = {}
@@ -215,7 +215,7 @@ def test_at_random_nobody_is_believed_gone_once_one_has_come_back(count: int, sh
 
 @given(st.integers(0, 40), st.integers(1, 60))
 def test_a_job_that_alone_is_gone_is_believed_gone(others: int, seconds: int) -> None:
-    """As soon as ten answers agree."""
+    """It is believed as soon as ten answers agree."""
     wave = Wave()
     miss(wave, JOBS[:1], 100.0)
     show(wave, JOBS[1 : 1 + others], 100.0 + seconds)

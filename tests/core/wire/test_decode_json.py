@@ -45,13 +45,13 @@ def test_json_is_parsed(value: object) -> None:
     ],
 )
 def test_what_is_no_json(body: bytes, what: str) -> None:
-    """An empty, truncated, ill-encoded, bottomless or foreign body is a problem at ``$``, told in a few words."""
+    """An empty, truncated, ill-encoded, bottomless or foreign body is a problem at ``$``, stated in a few words."""
     with pytest.raises(DecodeError) as caught:
         parse_json(body)
-    ((path, told),) = caught.value.problems
+    ((path, problem),) = caught.value.problems
     assert path == "$"
-    assert told.startswith(what)
-    assert len(told) < 220
+    assert problem.startswith(what)
+    assert len(problem) < 220
 
 
 @given(st.binary(max_size=300))
@@ -63,7 +63,7 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
 
 @given(st.binary(min_size=61, max_size=300))
 def test_a_body_is_hardly_quoted(body: bytes) -> None:
-    """Of the body at most 60 characters are in the message."""
+    """The message has at most 60 characters of the body."""
     with pytest.raises(DecodeError) as caught:
         parse_json(b"{" + body)
     quoted = str(caught.value).partition("start with ")[2]
@@ -73,7 +73,7 @@ def test_a_body_is_hardly_quoted(body: bytes) -> None:
 
 
 def test_no_url_is_quoted() -> None:
-    """A truncated body does not get its signed URL into a log, and orjson's error, which holds it, is let go."""
+    """A truncated body does not get its signed URL into a log, and orjson's error, which holds it, is dropped."""
     with pytest.raises(DecodeError) as caught:
         parse_json(b'{"u":"' + SIGNED.encode())
     assert "://" not in str(caught.value)

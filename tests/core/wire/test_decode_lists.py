@@ -1,4 +1,4 @@
-"""Pages, lists, the history, downloads and counts: what a list answer may look like."""
+"""Pages, lists, the history, downloads and counts: the forms that a list answer may have."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_page() -> None:
     ],
 )
 def test_pagination_is_read_with_tolerance(pagination: object, has_next: bool, cursor: str | None) -> None:
-    """Garbage is the end of the list; more without a cursor is said as it is; a cursor without a flag leads on."""
+    """Garbage is the end of the list; a next page without a cursor is reported as such; a cursor alone leads on."""
     page = decode_image_page({"data": [], "pagination": pagination})
     assert (page.has_next_page, page.next_cursor) == (has_next, cursor)
 
 
 def test_page_without_pagination_is_the_last() -> None:
-    """Without a word on further pages there are none, in either form; an empty page may have a successor."""
+    """A list that says nothing of further pages has no more, in either form; an empty page may have a next one."""
     for body in ({"data": [IMAGE]}, [IMAGE]):
         page = decode_image_page(body)
         assert (len(page.statuses), page.has_next_page, page.next_cursor) == (1, False, None)
@@ -202,5 +202,5 @@ def test_download_without_a_url(body: object, problem: tuple[str, str]) -> None:
     ],
 )
 def test_deleted_count(body: object, count: int | None) -> None:
-    """The number deleted is told or it is not: that is no error, the records are gone either way."""
+    """The answer may leave out the number deleted: that is no error, because the records are deleted either way."""
     assert decode_deleted_count(body) == count

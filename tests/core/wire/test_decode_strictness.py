@@ -123,7 +123,7 @@ def test_each_path_is_named() -> None:
 @pytest.mark.parametrize("job", [IMAGE_JOB, TRY_ON_JOB], ids=str)
 @pytest.mark.parametrize("named", [None, "", ...])
 def test_an_id_that_is_not_there_is_the_one_asked_for(job: JobRef, named: object) -> None:
-    """Who asked for one job may take an answer without id for its; the body still round-trips."""
+    """An answer without an id is about the requested job; the body still round-trips."""
     key = ID_KEYS[job.kind]
     body = {name: value for name, value in {**BODIES[job.kind], key: named}.items() if value is not ...}
     status = decode_status(job, body)
@@ -133,7 +133,7 @@ def test_an_id_that_is_not_there_is_the_one_asked_for(job: JobRef, named: object
 
 @pytest.mark.parametrize("job", [IMAGE_JOB, TRY_ON_JOB], ids=str)
 def test_case_of_an_id_does_not_matter(job: JobRef) -> None:
-    """UUIDs are the same in any case; the job keeps the spelling it was asked for by, the body its own."""
+    """UUIDs are the same in any case; the job has the requested spelling, the body its own."""
     body = {**BODIES[job.kind], ID_KEYS[job.kind]: job.id.upper()}
     status = decode_status(job, body)
     assert status.job == job
@@ -143,7 +143,7 @@ def test_case_of_an_id_does_not_matter(job: JobRef) -> None:
 @pytest.mark.parametrize("job", [IMAGE_JOB, TRY_ON_JOB], ids=str)
 @pytest.mark.parametrize(("named", "what"), [(5, "is a number"), ([], "is an array"), (False, "is true or false")])
 def test_an_id_that_is_no_text_is_an_error(job: JobRef, named: object, what: str) -> None:
-    """An id of another kind is no id that could be compared."""
+    """An id of another type cannot be compared."""
     body = {**BODIES[job.kind], ID_KEYS[job.kind]: named}
     assert problems(lambda: decode_status(job, body)) == ((ID_KEYS[job.kind], what),)
 
@@ -191,7 +191,7 @@ def _calls(data: object) -> list[Callable[[], object]]:
 
 
 def _used(result: object) -> None:
-    """Touch whatever a status offers."""
+    """Read every property of a status."""
     if isinstance(result, ImageStatus | VideoStatus | TryOnStatus):
         assert result.job in JOBS or isinstance(result, ImageStatus)
         assert result.is_terminal is result.state.is_terminal
@@ -217,14 +217,14 @@ _near = st.one_of(
 
 @given(_near)
 def test_nothing_but_a_decode_error_leaves(data: object) -> None:
-    """Whatever a body holds, there is a fact or a :class:`DecodeError`, and the fact can be used."""
+    """Any body gives a usable model or a :class:`DecodeError`."""
     for call in _calls(data):
         with contextlib.suppress(DecodeError):
             _used(call())
 
 
 def test_bottomless_data_is_no_trouble() -> None:
-    """Nesting far beyond the interpreter's recursion limit is carried, never descended into."""
+    """Values nested far beyond the interpreter's recursion limit are stored, never descended into."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -235,7 +235,7 @@ def test_bottomless_data_is_no_trouble() -> None:
 
 
 def test_try_on_needs_an_object() -> None:
-    """The string form of an error does not make a body of anything else."""
+    """An error as a string does not make another value a status."""
     assert problems(lambda: decode_try_on({"error": "x", "error_code": "job_expired"}, TRY_ON_JOB)) == (
         ("status", "is missing"),
     )

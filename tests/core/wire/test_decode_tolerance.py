@@ -1,4 +1,4 @@
-"""Drift, case by case: what is read, what becomes ``None``, and where the raw value stays."""
+"""Undocumented bodies, case by case: what is read, what becomes ``None``, and where the raw value stays."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_near_values_are_read(name: str, raw: object, value: object) -> None:
     ],
 )
 def test_unreadable_values_are_set_aside(name: str, raw: object) -> None:
-    """A value that cannot be read is ``None``, and as it came in ``extra``: absurd numbers are no numbers."""
+    """A value that cannot be read is ``None``, and ``extra`` has it as it came; absurd numbers cannot be read."""
     status = image(**{name: raw})
     assert getattr(status, name) is None
     assert status.extra == {name: raw} or raw != raw  # noqa: PLR0124  # NaN
@@ -123,7 +123,7 @@ def test_unreadable_values_are_set_aside(name: str, raw: object) -> None:
     [(101, 100.0), (-1, 0.0), (100.0001, 100.0), ("250", 100.0), (1e15, 100.0), (-1e15, 0.0)],
 )
 def test_progress_is_brought_into_range(raw: object, progress: float) -> None:
-    """Progress is 0 to 100: a value outside is clamped, and kept in ``extra``."""
+    """Progress is 0 to 100: a value outside is clamped, and ``extra`` has the raw one."""
     for status in (image(progress=raw), video(progress=raw)):
         assert status.progress == progress
         assert status.extra == {"progress": raw}
@@ -143,7 +143,7 @@ def test_unknown_fields_are_kept() -> None:
 
 @pytest.mark.parametrize("name", ["<extra>", "<as_sent>", "<id>", "extra", "as_sent", "_as_sent", "job", "state"])
 def test_no_field_of_a_body_reaches_our_own(name: str) -> None:
-    """A body cannot fill what is ours, by whatever name it tries."""
+    """A body cannot set the library's own fields, by any name."""
     status = video(**{name: "mine"})
     assert (status.extra, status.id, status.job) == ({name: "mine"}, VIDEO_JOB.id, VIDEO_JOB)
     assert status.to_dict() == {"status": "processing", name: "mine"}
@@ -165,7 +165,7 @@ def test_no_field_of_a_body_reaches_our_own(name: str) -> None:
     ],
 )
 def test_unreadable_objects_are_set_aside(name: str, raw: object, attribute: str, empty: object) -> None:
-    """A part of another shape than documented is set aside whole; the status stands."""
+    """A part without the documented form moves to ``extra`` as a whole; the status is read."""
     status = video(**{name: raw})
     assert getattr(status, attribute) == empty
     assert status.extra == ({} if raw == {} else {name: raw})
@@ -175,7 +175,7 @@ def test_unreadable_objects_are_set_aside(name: str, raw: object, attribute: str
 @pytest.mark.parametrize("name", ["processingJobs", "urls"])
 @pytest.mark.parametrize("blank", [[], None])
 def test_empty_and_null_lists_are_empty(name: str, blank: object) -> None:
-    """A list that is empty or null holds nothing, is nothing unreadable, and comes back as it was."""
+    """An empty or null list holds nothing, does not count as unreadable, and comes back as it was."""
     status = video(**{name: blank})
     assert (status.processing_jobs, status.urls, status.extra) == ((), (), {})
     assert status.to_dict() == {"status": "processing", name: blank}
@@ -196,7 +196,7 @@ def test_empty_and_null_lists_are_empty(name: str, blank: object) -> None:
     ],
 )
 def test_estimates(raw: object, time: tuple[float, ...]) -> None:
-    """Bounds are numbers, however many; one that is none makes them unreadable."""
+    """Bounds are any number of numbers; anything else among them makes them unreadable."""
     assert video(estimates={"time": raw}).estimates.time == time
 
 

@@ -54,7 +54,7 @@ def is_peeked(data: object) -> bool:
     without=st.sets(st.sampled_from([*PROMISED])),
 )
 def test_a_lazy_status_is_what_decoding_would_have_said(changes: dict[str, Any], without: set[str]) -> None:
-    """Whatever the body: where it is not decoded at once, decoding succeeds later and says the same."""
+    """For any body that is not decoded at once, decoding succeeds later and says the same."""
     body = pack({key: value for key, value in (PROMISED | changes).items() if key not in without})
     peeked = peek(parse_json(body), JOB, NOW, body)
     if peeked is None:
@@ -76,12 +76,12 @@ def test_a_lazy_status_is_what_decoding_would_have_said(changes: dict[str, Any],
 
 @given(st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=5))
 def test_anything_else_is_decoded_at_once(data: object) -> None:
-    """What names no job, or another, is no status to put off."""
+    """A body that names no job, or another job, is decoded at once."""
     assert not is_peeked(data)
 
 
 def test_the_documented_body_is_not_decoded_at_once() -> None:
-    """The answer that comes most often is one of those for which this is here."""
+    """The most common answer is not decoded at once."""
     job = JobRef(JobKind.IMAGE, IMAGE["process_id"])
     assert peek(IMAGE | {"status": "Processing"}, job, NOW, b"") is not None
 
@@ -93,7 +93,7 @@ def test_a_status_is_decoded_once() -> None:
 
 
 def test_readers_hear_of_another_word_progress_or_link() -> None:
-    """Nothing else of a status is news."""
+    """No other field of a status makes a change."""
     ended = decode_image({**PROMISED, "status": "Completed", "progress": 100}, JOB)
     lazy = LazyStatus.of(ended)
     assert not lazy.differs(LazyStatus.of(attrs.evolve(ended, credits=7)))
@@ -146,7 +146,7 @@ def items_of(surprises: list[object]) -> list[dict[str, Any]]:
     foreign=st.sampled_from([0, 100]),
 )
 def test_an_item_of_a_page(surprises: list[object], bare: bool, asked: list[int], foreign: int) -> None:
-    """Whichever is asked for first, and however often; also where most of the page is about other jobs."""
+    """The order and number of reads do not matter, even if most of the page is about other jobs."""
     items = items_of(surprises)
     body = json.dumps(
         [*items, *[IMAGE] * foreign] if bare else {"data": ["no job", *items, *[IMAGE] * foreign]}
@@ -166,7 +166,7 @@ def test_an_item_of_a_page(surprises: list[object], bare: bool, asked: list[int]
 
 @given(surprise=st.sampled_from([None, "ü", NESTED]))
 def test_an_item_that_is_kept_apart(surprise: object) -> None:
-    """It lets go of its page."""
+    """It releases its page."""
     [item] = items_of([surprise])
     lazy = LazyStatus("Processing", 0.0, LazyPage(b"[]"), 0)
     lazy.detach([item])

@@ -1,4 +1,4 @@
-"""What the schedule learns of a status: spans, not moments, and none that is absurd."""
+"""What the schedule learns of a status: spans instead of moments, and no absurd ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def record(**fields: Any) -> Observation:
     ],
 )
 def test_remaining(eta: object, remaining: float | None) -> None:
-    """What remains is until ``eta`` by the service's clock, negative when overdue; zero or absurd is not told."""
+    """The remaining time runs until ``eta`` by the service's clock, negative if overdue; zero or absurd is dropped."""
     assert image(eta=eta).remaining == remaining
 
 
@@ -68,7 +68,7 @@ def test_remaining(eta: object, remaining: float | None) -> None:
     ],
 )
 def test_age(made: object, age: float | None) -> None:
-    """A job's age is since its creation; a little ahead of the clock is now, far off is not told."""
+    """A job's age counts from its creation; a little ahead of the clock is now, an absurd time is dropped."""
     assert image(creation_time=made).age == age
 
 
@@ -76,12 +76,12 @@ def test_age(made: object, age: float | None) -> None:
     ("word", "ended_ago"), [("Completed", 3.0), ("Failed", 3.0), ("Processing", None), ("Odd", None)]
 )
 def test_end_of_an_image(word: str, ended_ago: float | None) -> None:
-    """The last change of a job that has ended is its end; that of another is nothing."""
+    """The last change of an ended job is its end; the last change of any other job means nothing."""
     assert image(status=word, modification_time=NOW - 3).ended_ago == ended_ago
 
 
 def test_a_sighting_is_of_the_job_that_was_asked_for() -> None:
-    """A job keeps the name it is watched by, however the service spells it."""
+    """An observation has the name by which the job is watched, however the service spells it."""
     status, watched = decode_image({"process_id": "ABC", "status": "Completed"}), JobRef(JobKind.IMAGE, "abc")
     assert observe_status(status, job=watched, service_now=NOW).job == watched
     page = decode_history([{"id": "ABC", "status": "complete"}])
@@ -128,13 +128,13 @@ def test_progress(percent: object, progress: float | None) -> None:
     ],
 )
 def test_estimate(time: object, estimate: float | None) -> None:
-    """The estimate is the middle of the bounds; zero, negative or beyond a week is not told."""
+    """The estimate is the middle of the bounds; zero, negative or beyond a week is dropped."""
     assert video(estimates={"time": time}).estimate == estimate
     assert record(estimates={"time": time}).estimate == estimate
 
 
 def test_video_and_try_on_tell_no_times() -> None:
-    """What a service does not tell is ``None``."""
+    """A field that a service does not send is ``None``."""
     try_on = observe_status(decode_try_on(TRY_ON, TRY_ON_JOB), job=TRY_ON_JOB, service_now=NOW)
     assert try_on == Observation(job=TRY_ON_JOB, terminal=True, running=False)
     assert video() == Observation(job=VIDEO_JOB, terminal=False, running=True)
@@ -175,7 +175,7 @@ def _finite(value: float | None) -> bool:
 
 @given(drifted(IMAGE), drifted(VIDEO), drifted(RECORD), st.floats())
 def test_every_span_is_sane(image_body: Any, video_body: Any, entry: Any, now: float) -> None:
-    """Whatever a body says, and whatever the clock says, a span is none or finite and within a week."""
+    """Whatever a body and the clock say, a span is ``None``, or finite and within a week."""
     status = decode_image({**image_body, "process_id": "a", "status": "Completed"})
     other = decode_video({**video_body, "status": "complete", "id": None, "requestId": None}, VIDEO_JOB)
     past = decode_history([{**entry, "id": "a", "status": "complete"}]).records[0]

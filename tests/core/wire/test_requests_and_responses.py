@@ -39,7 +39,7 @@ def answer(status: int, body: object = b"", headers: dict[str, str] | None = Non
 
 
 def refusal(response: Response, request: Request = ASK) -> ServiceError:
-    """The error that an answer is turned into."""
+    """The error that an answer becomes."""
     with pytest.raises(ServiceError) as caught:
         check(request, response, wall=WALL)
     return caught.value
@@ -179,7 +179,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("headers", FOREIGN_HEADERS)
 def test_a_gateway_is_known_by_its_headers(headers: dict[str, str]) -> None:
-    """Whatever fields its answer has; headers that also stand on a service's answers prove nothing."""
+    """Its headers identify it, whatever fields its answer has; headers that a service's answers share prove nothing."""
     for job, body in OWN:
         for status in (400, 401, 402, 403, 404, 412):
             assert type(refusal(answer(status, body, headers), requests.get_status(job))) is GatewayError
@@ -189,7 +189,7 @@ def test_a_gateway_is_known_by_its_headers(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("body", FOREIGN_BODIES)
 def test_a_gateway_is_known_by_its_words(body: object) -> None:
-    """By messages and fields that no service has; a field that nobody knows is no such sign."""
+    """Messages and fields that no service has identify it; an unknown field is no such sign."""
     for job in (IMAGE, VIDEO):
         assert type(refusal(answer(403, body), requests.get_status(job))) is GatewayError
         assert (
@@ -199,7 +199,7 @@ def test_a_gateway_is_known_by_its_words(body: object) -> None:
 
 
 def test_407_is_a_proxys() -> None:
-    """By definition (RFC 9110 §15.5.8), in whatever words."""
+    """RFC 9110 §15.5.8 defines it so, whatever the body says."""
     assert type(refusal(answer(407, {"message": "no"}))) is GatewayError
 
 
@@ -234,7 +234,7 @@ def test_the_video_services_list_of_errors_is_kept() -> None:
 
 
 def test_messages_are_short_one_line_and_hold_no_signed_query() -> None:
-    """A service's words may be shown anywhere, so nothing in them may hurt."""
+    """A service's message may be shown anywhere, so nothing in it may do harm."""
     text = "line\none \x1b[31m see https://s3.example/x.mp4?X-Amz-Signature=abc#frag " + "x" * 9999
     message = refusal(answer(500, {"message": text})).message
     assert message.startswith("line one [31m see https://s3.example/x.mp4?… x")
@@ -261,7 +261,7 @@ def test_messages_are_short_one_line_and_hold_no_signed_query() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date_bounded_and_garbage_is_ignored(given: str, seconds: float | None) -> None:
-    """RFC 9110 §10.2.3 allows both forms; what makes no sense is as good as not there."""
+    """RFC 9110 §10.2.3 allows both forms; an unusable value counts as missing."""
     error = refusal(answer(429, headers={"retry-after": given, "date": formatdate(WALL, usegmt=True)}))
     assert error.retry_after == seconds
 
@@ -275,12 +275,12 @@ def test_a_retry_date_is_read_against_the_services_own_clock() -> None:
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Foo 20261 00:00:00 GMT"])
 def test_without_a_readable_date_our_own_clock_serves(date: str | None) -> None:
-    """The ``Date`` header is a help, not a need."""
+    """The ``Date`` header helps, but is not required."""
     assert service_time({} if date is None else {"date": date}, wall=WALL) == WALL
 
 
 def test_a_200_passes_and_a_204_only_for_a_delete() -> None:
-    """A GET that is answered with nothing has not been answered."""
+    """An empty answer to a GET is no usable answer."""
     check(ASK, answer(200), wall=WALL)
     check(requests.delete_image(IMAGE), answer(204), wall=WALL)
     for status in (201, 202, 204, 206):
@@ -303,10 +303,10 @@ def test_a_200_passes_and_a_204_only_for_a_delete() -> None:
     st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text()),
 )
 def test_no_answer_raises_anything_outside_the_tree(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Any status, bytes and headers at all are let pass or become one of our errors, which can be shown."""
-    told = ""
+    """Any status, bytes and headers are accepted or become one of our errors, which can be shown."""
+    text = ""
     try:
         check(ASK, Response(status, headers, body), wall=WALL)
     except TopazStatusError as error:
-        told = str(error)
-    assert bool(told) is (status != 200)
+        text = str(error)
+    assert bool(text) is (status != 200)
