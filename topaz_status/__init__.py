@@ -131,16 +131,16 @@ _HOMES: Final = {
     "store.sqlite": {"SQLiteStore"},
     "watch": {"Watch"},
 }  # fmt: skip
-"""The module of each public name; those that are not here are errors."""
+"""The module of each public name; every name that is not listed here is in :mod:`.errors`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: the pytest plugin is loaded in every test run of every user."""
+    """Import a public name at its first use, because the pytest plugin loads this package in every user's test run."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = next((module for module, names in _HOMES.items() if name in names), "errors")
-    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
-    return found
+    module = next((path for path, names in _HOMES.items() if name in names), "errors")
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:

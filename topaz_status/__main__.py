@@ -1,4 +1,4 @@
-"""``python -m topaz_status``: the command line."""
+"""``python -m topaz_status`` runs the command line."""
 
 from __future__ import annotations
 

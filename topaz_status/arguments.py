@@ -1,4 +1,4 @@
-"""What callers pass in, checked: names of jobs, and Unix times."""
+"""Checks of what callers pass in: names of jobs, and Unix times."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .models.job import JobRef
 from .models.redact import quoted
 
 _MILLISECONDS: Final = 1e11
-"""A Unix time in seconds stays below this for another thousand years."""
+"""Unix times in seconds stay below this for another thousand years; a larger value is taken for milliseconds."""
 
 
 def as_ref(job: object) -> JobRef:
-    """Take a job named by a :class:`JobRef` or by its text.
+    """Return the reference to a job that is given as a :class:`JobRef` or as its text.
 
     Raises:
-        ConfigurationError: it names no job.
+        ConfigurationError: ``job`` names no job.
     """
     if isinstance(job, JobRef):
         return job
@@ -28,41 +28,45 @@ def as_ref(job: object) -> JobRef:
 
 
 def as_refs(jobs: Iterable[object]) -> list[JobRef]:
-    """Take a collection of jobs.
+    """Return the references to a collection of jobs.
 
     Raises:
-        ConfigurationError: it is no collection, or one of them names no job.
+        ConfigurationError: ``jobs`` is no collection, or one of its items names no job.
     """
     if isinstance(jobs, str | bytes | JobRef) or not isinstance(jobs, Iterable):
         raise ConfigurationError(f"jobs is an iterable of jobs, not {quoted(jobs)}")
     return [as_ref(job) for job in jobs]
 
 
-def _unix(name: str, value: object) -> float | None:
+def _unix_seconds(name: str, value: object) -> float | None:
     if value is None:
         return None
     if not is_number(value):
         raise ConfigurationError(f"{name} is a Unix time in seconds, not {value!r}")
     if value >= _MILLISECONDS:
-        raise ConfigurationError(f"{name} is a Unix time in seconds; {value!r} looks like milliseconds")
+        raise ConfigurationError(f"{name} is a Unix time in seconds; {value!r} seems to be in milliseconds")
     return float(value)
 
 
 def age_of(submitted_at: object, wall: float) -> float:
-    """Give the seconds since a job was submitted, at the Unix time ``wall``; 0 where nothing is said of it.
+    """Return the seconds from a job's submission to the Unix time ``wall``; 0 if ``submitted_at`` is ``None``.
+
+    The age is at least 0 and at most a week.
 
     Raises:
         ConfigurationError: ``submitted_at`` is no Unix time in seconds.
     """
-    at = _unix("submitted_at", submitted_at)
+    at = _unix_seconds("submitted_at", submitted_at)
     return 0.0 if at is None else min(max(0.0, wall - at), WEEK)
 
 
 def remaining_of(eta: object, wall: float) -> float | None:
-    """Give the seconds until a job's end, at the Unix time ``wall``; an ``eta`` that is out of all bounds is no hint.
+    """Return the seconds from the Unix time ``wall`` to a job's expected end, negative once it is past.
+
+    ``None`` without an ``eta``. An ``eta`` more than a week away from ``wall`` is ignored, and gives ``None`` as well.
 
     Raises:
         ConfigurationError: ``eta`` is no Unix time in seconds.
     """
-    at = _unix("eta", eta)
+    at = _unix_seconds("eta", eta)
     return None if at is None or abs(at - wall) > WEEK else at - wall

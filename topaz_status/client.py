@@ -1,4 +1,4 @@
-"""StatusClient: the front door."""
+"""StatusClient, the class that a program starts from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
-from . import completions as collect
+from . import completions
 from .arguments import age_of, as_ref, as_refs, remaining_of
 from .completions import Completions
 from .core.policy import PollPolicy, optional_seconds
@@ -28,7 +28,7 @@ from .session.settings import Account, make_settings
 from .session.statistics import Stats, take_stats
 from .watch import Watch
 
-if TYPE_CHECKING:  # ours are imported where they are used: a program that makes no use of them does not load them
+if TYPE_CHECKING:  # our own modules are imported at their first use: a program that never uses them does not load them
     from ssl import SSLContext
 
     import aiohttp
@@ -51,42 +51,45 @@ class StatusClient:
             async for outcome in client.as_completed(jobs):
                 print(outcome.job, outcome.state, outcome.waited)
 
-    Making one needs no running loop; ``async with``, or :meth:`open` and :meth:`aclose`, ties it to the one that runs.
+    The constructor needs no running loop. ``async with``, or :meth:`open` and :meth:`aclose`, ties the client to the
+    running loop.
 
     Args:
-        topaz_api_key: for image and video jobs; by default from ``TOPAZ_API_KEY``. Needed once such a job is asked for.
+        topaz_api_key: for image and video jobs; by default from ``TOPAZ_API_KEY``. It is needed at the first such job.
         pixelcut_api_key: for try-on jobs; by default from ``PIXELCUT_API_KEY``.
         topaz_url: scheme, host and optional path prefix; by default from ``TOPAZ_API_URL``, else the public host.
         pixelcut_url: the same for try-on jobs, ``PIXELCUT_API_URL``.
         allow_plain_http: accept ``http://`` for hosts other than this machine's loopback.
         rate: requests/s that all endpoints share, retries included.
-        burst: tokens kept for a moment of need: at most ``burst + rate × t`` requests in any ``t`` seconds.
+        burst: tokens saved while requests are few: at most ``burst + rate × t`` requests are sent in any ``t`` seconds.
         service_rates: ceilings per kind below ``rate``, requests/s, merged over ``{JobKind.TRY_ON: 5.0}``; ``None``
             lifts one.
-        max_in_flight: requests to the services on the wire at once; downloads are not among them. Direct calls hold
-            three quarters at most, so that long answers, such as ``image.list_all``, hold up no poll.
-        max_downloads: result files fetched at once by :meth:`save`, over connections of their own; further ones wait in
-            line. A few fill most networks; each more takes a connection, a megabyte of memory and at times a thread.
-            Through a caller's ``session`` they take at most half of its connector's ``limit`` and ``limit_per_host``.
+        max_in_flight: requests to the services on the wire at once, without downloads. Direct calls hold at most three
+            quarters of them, so that long answers, such as ``image.list_all``, delay no poll.
+        max_downloads: result files that :meth:`save` fetches at once, over connections of their own; further ones
+            wait in line. A few fill most networks. Each download takes a connection, a megabyte of memory and at times
+            a thread. Through a caller's ``session``, downloads take at most half of its connector's ``limit`` and
+            ``limit_per_host``.
         request_timeout: seconds for one HTTP exchange.
-        policy: when to look, and for how long.
+        policy: when to poll, and for how long.
         proxy: the URL of an HTTP proxy, ``"http://user:password@host:3128"`` or ``https://…``, for the services and for
-            downloads; hosts of this machine's loopback are reached directly. ``https://`` requests pass it encrypted.
-        trust_env: where no ``proxy`` is given, take the one that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and
-            ``NO_PROXY`` (on macOS and Windows also the system's settings) name for each host; ``.netrc`` is not read.
-            Off by default, as with aiohttp: variables that were set for other programs decide nothing about a key.
-        ssl: whom to trust and which client certificate to show: an ``ssl.SSLContext`` that verifies servers and host
-            names, such as ``ssl.create_default_context(cafile="ca.pem")``; it holds for services, downloads and an
-            ``https://`` proxy. By default the system's authorities, or those in ``SSL_CERT_FILE`` when aiohttp was
-            imported.
-        store: where watches are kept, so that they outlive this client: ``SQLiteStore("watches.db")``. Opened with the
-            client and closed with it.
-        session: a caller's own ``aiohttp.ClientSession``; it is never closed, and nothing it holds for others (cookies,
-            ``Authorization``) is sent. Its own proxy and TLS settings hold; ``proxy``, ``trust_env`` and ``ssl`` are
-            refused beside it.
+            downloads. Hosts of this machine's loopback are reached directly. ``https://`` requests pass the proxy
+            encrypted.
+        trust_env: without a ``proxy``, take for each host the one that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``
+            and ``NO_PROXY`` (on macOS and Windows also the system's settings) name; ``.netrc`` is not read. Off by
+            default, as with aiohttp: variables that were set for other programs do not decide where a key is sent.
+        ssl: an ``ssl.SSLContext`` with the trusted authorities and the client certificate to send. It must verify
+            servers and host names, as ``ssl.create_default_context(cafile="ca.pem")`` does. It applies to the services,
+            to downloads and to an ``https://`` proxy. The default trusts the system's authorities, or those that
+            ``SSL_CERT_FILE`` named when aiohttp was imported.
+        store: where watches are stored, so that they outlive this client, such as ``SQLiteStore("watches.db")``. It is
+            opened and closed together with the client.
+        session: the caller's own ``aiohttp.ClientSession``. It is never closed, and its cookies and ``Authorization``,
+            which are meant for others, are not sent. Its own proxy and TLS settings apply; ``proxy``, ``trust_env`` and
+            ``ssl`` are refused together with it.
 
     Raises:
-        ConfigurationError: an argument, or a variable of the environment, is unusable.
+        ConfigurationError: an argument or an environment variable is unusable.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class StatusClient:
     ) -> None:
         keys = {Account.TOPAZ: secret(topaz_api_key), Account.PIXELCUT: secret(pixelcut_api_key)}
         hidden_proxy = secret(proxy)
-        del topaz_api_key, pixelcut_api_key, proxy  # an error about another argument keeps this function's variables
+        del topaz_api_key, pixelcut_api_key, proxy  # the traceback of a later error holds this function's variables
         self._settings = make_settings(
             keys=keys,
             urls={Account.TOPAZ: topaz_url, Account.PIXELCUT: pixelcut_url},
@@ -137,27 +140,28 @@ class StatusClient:
         self._engine: Engine | None = None
         self._durable: Durable | None = None
         self._opening = False
-        self._ended: Engine | None = None
+        self._closed_engine: Engine | None = None
         self._closed = False
         self.image: Final = ImageEndpoint(self._call, self._start_watch)
-        """Topaz Image: one call per endpoint, and typed watches."""
+        """Topaz Image: one method per endpoint, and typed watches."""
         self.video: Final = VideoEndpoint(self._call, self._start_watch)
-        """Topaz Video."""
+        """Topaz Video: the same for its endpoints."""
         self.try_on: Final = TryOnEndpoint(self._call, self._start_watch)
-        """Pixelcut Try-On."""
+        """Pixelcut Try-On: the same for its endpoints."""
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "new" if self._engine is None else "open"
         return f"<StatusClient {state} rate={self._settings.rate:g}/s burst={self._settings.burst:g}>"
 
-    # -- life ---------------------------------------------------------------------------------------------------------
+    # -- opening and closing ------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
-        """Tie the client to the running loop. The first one of a process also loads the engine, in some 30 ms of CPU.
+        """Tie the client to the running loop. The first client of a process also loads the engine: some 30 ms of CPU.
 
         Raises:
-            ConfigurationError: it was opened before.
+            ConfigurationError: the client was opened before.
             StoreError: its store cannot be used.
+            ClientClosedError: the client was closed meanwhile.
         """
         if self._engine is not None or self._closed or self._opening:
             raise ConfigurationError("a client is opened once; make another one")
@@ -180,12 +184,12 @@ class StatusClient:
         return self
 
     async def aclose(self) -> None:
-        """End every watch (they raise ``ClientClosedError``), every task and every connection."""
+        """End every watch, every task and every connection. The watches raise ``ClientClosedError``."""
         self._closed = True
-        self._ended = self._engine or self._ended
+        self._closed_engine = self._engine or self._closed_engine
         self._engine = None
-        if self._ended is not None:
-            await self._ended.close()
+        if self._closed_engine is not None:
+            await self._closed_engine.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -211,9 +215,9 @@ class StatusClient:
         Args:
             job: a :class:`JobRef`, or its text such as ``"image:d7b3…"``.
             timeout: seconds from now; ``None`` is no limit; by default ``policy.timeout``.
-            tag: the caller's own, handed back with the outcome; with a store it is JSON.
+            tag: any value of the caller's, handed back with the outcome; with a store it must be JSON.
             submitted_at: Unix seconds at which the job was submitted.
-            eta: Unix seconds at which it should end, as the answer to the submit told.
+            eta: Unix seconds at which it should end, as the answer to its submission said.
 
         Raises:
             ConfigurationError: the client is not open on the running loop, there is no key for this kind of job, or an
@@ -227,31 +231,33 @@ class StatusClient:
         *,
         timeout: float | Unset | None = UNSET,
     ) -> Completions:
-        """Watch many jobs and hand out each distinct one's outcome once, in the order in which they end.
+        """Watch many jobs and yield the outcome of each distinct job once, in the order in which they end.
 
         Args:
-            jobs: any iterable, read at once; or an async one, read ahead by at most 1,000 jobs. An item of an async
-                iterable that names no job comes out as an outcome with a ``ConfigurationError``.
-            timeout: seconds for each job from when it is taken; ``None`` is no limit; by default ``policy.timeout``.
+            jobs: any iterable, which is read at once, or an async iterable, which is read ahead by at most 1,000 jobs.
+                An item of an async iterable that names no job gives an outcome with a ``ConfigurationError``.
+            timeout: seconds for each job, from when it is read; ``None`` is no limit; by default ``policy.timeout``.
 
         Raises:
-            ConfigurationError: as for :meth:`watch`, or an item names no job; nothing is watched then.
+            ConfigurationError: as for :meth:`watch`, or an item names no job. Nothing is watched in either case.
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
-        return collect.completions(engine.clock, start, jobs, engine.registry.adopt)
+        return completions.completions(engine.clock, start, jobs, engine.registry.adopt)
 
     def resume(self) -> Completions:
-        """Take up all unfinished watches in the store, and all outcomes that nobody acknowledged, as of this call.
+        """Take up all unfinished watches in the store and all unacknowledged outcomes, as of this call.
 
-        Outcomes come as from :meth:`as_completed`, and are acknowledged in the same way. One that had been handed out
-        before has ``redelivered`` set; its status has no link to a result, :meth:`result` asks for one. What this
-        client watches already is among them. A watch goes on with its age and its deadline; one whose time ran out
-        meanwhile is looked at once more; one whose timeout has been told begins it anew.
+        Outcomes come as from :meth:`as_completed`, and are acknowledged in the same way. An outcome that was handed out
+        before has ``redelivered`` set. Its status has no link to a result; :meth:`result` asks for one. The jobs that
+        this client watches already are included.
+
+        A resumed watch continues with its age and its deadline. If its deadline passed meanwhile, its job is polled
+        once more. If its timeout was already reported, the timeout begins anew.
 
         Raises:
             ConfigurationError: the client has no store, or is not open on the running loop.
-            StoreError: where the outcomes are taken: the store cannot be read.
+            StoreError: raised from the iteration: the store cannot be read.
         """
         self._live()
         if self._durable is None:
@@ -281,15 +287,17 @@ class StatusClient:
     ) -> Any:
         """Watch many jobs and return their statuses in the order given.
 
-        The first failure in time is raised, and the other jobs are let go; with ``return_exceptions`` failures stand in
-        their jobs' places instead.
+        The failure that comes first in time is raised, and the handles on the other jobs are dropped. With
+        ``return_exceptions``, failures are returned in the places of their jobs instead.
 
         Raises:
             TopazStatusError: what awaiting the first job that failed raises.
             ConfigurationError: as for :meth:`as_completed`.
         """
         refs = as_refs(jobs)
-        return await collect.gather(self.as_completed(refs, timeout=timeout), refs, return_exceptions=return_exceptions)
+        return await completions.gather(
+            self.as_completed(refs, timeout=timeout), refs, return_exceptions=return_exceptions
+        )
 
     async def outcomes(self, jobs: Iterable[JobRef | str], *, timeout: float | Unset | None = UNSET) -> list[Outcome]:
         """Watch many jobs and return their outcomes in the order given; no job's failure is raised.
@@ -298,42 +306,42 @@ class StatusClient:
             ConfigurationError: as for :meth:`as_completed`.
         """
         refs = as_refs(jobs)
-        return await collect.outcomes(self.as_completed(refs, timeout=timeout), refs)
+        return await completions.outcomes(self.as_completed(refs, timeout=timeout), refs)
 
     def notify(self, job_or_payload: object) -> JobRef | None:
-        """A webhook came, or any other reason to look at a job now: look, within the budget.
+        """Poll a job now, within the budget, because a webhook came or for any other reason.
 
-        Anything may be passed in: a job, or a webhook's body as text, bytes or parsed. It is never believed by itself
-        and never raises, whatever thread it is called from. Returns the job that will be looked at, ``None`` where the
-        body names none that is watched.
+        Any object may be passed in: a job, or a webhook's body as text, as bytes or parsed. Its claim is never believed
+        without a poll. This method never raises, and may be called from any thread. It returns the job that will be
+        polled, or ``None`` if the body names no watched job.
 
-        Looks go on beside notices, which may be lost. Where one finds the very change of ``status`` that a body told
-        of, the gaps between looks at that job double, until a change comes without a notice.
+        Notices may be lost, so polling goes on beside them. If a poll finds exactly the change of ``status`` that a
+        body claimed, the gaps between polls of that job double, until a change comes without a notice.
         """
         engine = self._engine
         if engine is None:
             return None
-        from .webhook import readings  # noqa: PLC0415  # see the top
+        from .webhook import parse_notice  # noqa: PLC0415  # see the top
 
-        for notice in readings(job_or_payload):
+        for notice in parse_notice(job_or_payload):
             if engine.registry.find(notice.job):
                 engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
                 return notice.job
         return None
 
     def last_status(self, job: JobRef | str) -> JobStatus | None:
-        """What is known of a job that is being watched, by whoever; ``None`` for any other, and before its first look.
+        """Return the last known status of a watched job; ``None`` before its first poll, and if nobody watches it.
 
-        Costs no request.
+        It costs no request, and it does not matter which part of the program watches the job.
 
         Raises:
-            ConfigurationError: the client is not open, or ``job`` names none.
+            ConfigurationError: the client is not open, or ``job`` names no job.
         """
         poller = self._live().registry.find(as_ref(job))
         return None if poller is None else poller.status
 
     def fleet(self, *, limit: int = 1000) -> Fleet:
-        """All jobs that are being watched, by whoever, for one who only wants to see them; at most ``limit`` at a time.
+        """Return an overview of all watched jobs, for readers without handles; it follows at most ``limit`` at a time.
 
         Raises:
             ConfigurationError: the client is not open.
@@ -343,7 +351,7 @@ class StatusClient:
         return Fleet(self._live(), limit)
 
     def stats(self) -> Stats:
-        """What the client is doing, in numbers.
+        """Return what the client is doing, in numbers.
 
         Raises:
             ConfigurationError: the client is not open.
@@ -353,10 +361,10 @@ class StatusClient:
     # -- direct calls for a job of any kind ---------------------------------------------------------------------------
 
     async def get(self, job: JobRef | str) -> JobStatus:
-        """Ask for the status of a job of any kind, once.
+        """Ask once for the status of a job of any kind.
 
         Raises:
-            TopazStatusError: as for the endpoints.
+            TopazStatusError: as for ``get`` of the endpoints.
         """
         ref = as_ref(job)
         match ref.kind:
@@ -368,7 +376,7 @@ class StatusClient:
                 return await self.try_on.get(ref)
 
     async def result(self, job: JobRef | str) -> Download:
-        """Where the result of a finished job of any kind lies.
+        """Ask for the link to the result of a finished job of any kind.
 
         Raises:
             ConflictError: the image job has not ended (409).
@@ -376,16 +384,16 @@ class StatusClient:
             JobFailedError, JobCanceledError, JobExpiredError: it ended without a result.
             TopazStatusError: as for the endpoints.
         """
-        from .download import fetch as results  # noqa: PLC0415  # see the top
+        from .download import fetch  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         match ref.kind:
             case JobKind.IMAGE:
                 return await self.image.download_link(ref)
             case JobKind.VIDEO:
-                return results.link_of(await self.video.get(ref))
+                return fetch.link_of(await self.video.get(ref))
             case JobKind.TRY_ON:
-                return results.link_of(await self.try_on.get(ref))
+                return fetch.link_of(await self.try_on.get(ref))
 
     async def save(
         self,
@@ -398,42 +406,43 @@ class StatusClient:
     ) -> Path:
         """Fetch the result of a finished job into ``folder``, which is made if it is missing.
 
-        The file is streamed to a temporary name, resumed when the connection is cut, and takes its own name once it is
-        complete. A file of that name is replaced. At most ``max_downloads`` files are fetched at a time: the others
+        The file is streamed to a temporary name, and resumed when the connection is cut. It takes its own name once it
+        is complete, and replaces a file of that name. At most ``max_downloads`` files are fetched at a time; the others
         wait before they ask for their links.
 
-        The result may lag behind the status that says ``COMPLETED``. A link or file that is not there yet is asked for
-        again for up to 30 s. An image service answers 404 or 409 also for a job that has not ended: :meth:`save` then
-        asks for the status, once, and waits only if the job has completed. A link that the storage refuses, such as an
-        expired one, is replaced by a fresh one, once for each stretch of the file that it brought.
+        The result may appear later than the status that says ``COMPLETED``. A link or file that is not there yet is
+        asked for again for up to 30 s. An image service also answers 404 or 409 for a job that has not ended:
+        :meth:`save` then asks for the status, once, and waits only if the job has completed. If the storage refuses a
+        link, for example because it has expired, a fresh link replaces it, once for each part of the file that it
+        brought.
 
         Args:
             job: a :class:`JobRef`, or its text.
-            folder: where to.
-            name: a plain file name; by default the kind and id of the job with the file's own suffix.
-            max_bytes: most that the file may weigh; by default there is no limit. Of a file that the storage sends
-                compressed (``gzip`` or ``deflate``) the decompressed bytes count.
-            progress: called, in the loop's thread, with the bytes that are there and those there will be, ``None``
-                while the storage has not said; the former fall back where the file must be fetched anew.
+            folder: where the file goes.
+            name: a plain file name; by default the job's kind and id with the file's own suffix.
+            max_bytes: the largest size of the file, in bytes; by default there is no limit. If the storage sends the
+                file compressed (``gzip`` or ``deflate``), the decompressed bytes count.
+            progress: called in the loop's thread with the bytes that are there and the size of the whole file, which is
+                ``None`` until the storage has said it. The former fall back if the file must be fetched anew.
 
         Raises:
             ConfigurationError: ``name`` could lead out of the folder, or ``max_bytes`` is no number of bytes.
-            ResultTooLargeError: the file is larger than ``max_bytes``; nothing of it is kept.
-            ResultUnavailableError: the storage sends the file in a content coding that cannot be undone.
+            ResultTooLargeError: the file is larger than ``max_bytes``; no part of it remains on disk.
+            ResultUnavailableError: the storage sends the file in a content coding that cannot be decoded.
             TransportError: the file did not arrive whole, or the storage refused fresh links.
             ClientClosedError: the client was closed meanwhile.
             OSError: the folder cannot be written to.
             TopazStatusError: as for :meth:`result`.
         """
-        from .download import fetch as results  # noqa: PLC0415  # see the top
+        from .download import fetch  # noqa: PLC0415  # see the top
         from .session.http.links import Links  # noqa: PLC0415  # see the top
 
         ref = as_ref(job)
         downloads = self._live().downloads
-        order = results.DownloadRequest(ref, Path(folder), name, max_bytes, progress)
-        order.check()
+        request = fetch.DownloadRequest(ref, Path(folder), name, max_bytes, progress)
+        request.check()
         links = Links(lambda: self.result(ref), lambda: self.get(ref))
-        return await downloads.run(lambda: results.save(self._transport, links, order, downloads.idle))
+        return await downloads.run(lambda: fetch.save(self._transport, links, request, downloads.idle))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -445,7 +454,11 @@ class StatusClient:
         return answer
 
     def _live(self) -> Engine:
-        """The engine of an open client, on its own loop."""
+        """Return the engine of an open client that is used on its own loop.
+
+        Raises:
+            ConfigurationError: the client is not open, or was opened on another loop.
+        """
         engine = self._engine
         if engine is None:
             state = "closed" if self._closed else "not open: use 'async with client:' or 'await client.open()'"

@@ -1,4 +1,4 @@
-"""Thousands of jobs at once: outcomes as they come, or all of them in the order given."""
+"""Collects the outcomes of many jobs: one by one as the jobs end, or all in the order given."""
 
 from __future__ import annotations
 
@@ -21,71 +21,71 @@ from .session.timing.clock import Clock
 from .watch import Watch
 
 READ_AHEAD: Final = 1000
-"""Jobs taken from an async iterable whose outcome has not been handed out yet, at most."""
-BREATH: Final = 100
-"""Jobs taken from an async iterable before others have their turn on the loop, at most."""
+"""At most so many jobs of an async iterable are read before their outcomes are handed out."""
+JOBS_PER_TURN: Final = 100
+"""After so many jobs of an async iterable, the reader lets other tasks of the loop run."""
 
 StartWatch = Callable[[JobRef], Watch[Any]]
 
 
 @attrs.define(eq=False)
 class Batch:
-    """The handles of one collection and the outcomes that wait to be taken."""
+    """The handles of one collection, and the outcomes that are ready to be handed out."""
 
     clock: Clock
     watch: StartWatch
     open: set[Watch[Any]] = attrs.field(factory=set)
     ready: deque[Outcome] = attrs.field(factory=deque)
-    seen: set[JobRef] = attrs.field(factory=set)
+    watched: set[JobRef] = attrs.field(factory=set)
     exhausted: bool = False
     failure: BaseException | None = None
     reader: asyncio.Task[None] | None = None
-    news: asyncio.Event = attrs.field(factory=asyncio.Event)
-    room: asyncio.Event = attrs.field(factory=asyncio.Event)
-    given: dict[asyncio.Task[Any] | None, Receipt] = attrs.field(factory=dict)
-    """What is to be acknowledged when more is asked for, by the task that was given it."""
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+    has_room: asyncio.Event = attrs.field(factory=asyncio.Event)
+    handed_out: dict[asyncio.Task[Any] | None, Receipt] = attrs.field(factory=dict)
+    """Receipts to acknowledge once more is asked for, by the task that was handed the outcome."""
 
     def take(self, job: JobRef) -> None:
-        """Watch a job, once."""
-        if job in self.seen:
+        """Watch a job, unless this batch has watched it before."""
+        if job in self.watched:
             return
         watch = self.watch(job)
-        self.seen.add(job)
+        self.watched.add(job)
         self.add(watch)
 
     def add(self, watch: Watch[Any]) -> None:
         """Hand out the outcome of a watch when it ends."""
         self.open.add(watch)
-        watch._on_end = self._ended  # noqa: SLF001  # the other half of the same package
+        watch._on_end = self._ended  # noqa: SLF001  # Watch is of the same package
 
     async def read(self, jobs: AsyncIterable[object]) -> None:
-        """Take jobs as they come, never too many ahead of the one who takes the outcomes."""
-        taken = 0
+        """Watch jobs as the iterable yields them, at most ``READ_AHEAD`` ahead of the outcomes' consumer."""
+        count = 0
         async for job in jobs:
             self._take_any(job)
-            taken += 1
-            if taken % BREATH == 0:  # an iterable that never waits would have the loop to itself
+            count += 1
+            if count % JOBS_PER_TURN == 0:  # an iterable that never waits would block the loop
                 await pause(0.0)
             while len(self.open) + len(self.ready) >= READ_AHEAD:
-                self.room.clear()
-                await self.room.wait()
+                self.has_room.clear()
+                await self.has_room.wait()
 
-    async def reading(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what brings jobs in; what goes wrong with it is raised where the outcomes are taken."""
+    async def run_reader(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the work that adds jobs. Its exception is raised where the outcomes are taken."""
         try:
             await work
         except asyncio.CancelledError:
-            if not self.exhausted:  # nobody dropped it
+            if not self.exhausted:  # the batch was not dropped
                 self.failure = ClientClosedError("the client was closed while there may have been more jobs to come")
             raise
         except Exception as error:  # noqa: BLE001  # the caller's own iterable, or a store
             self.failure = error
         finally:
             self.exhausted = True
-            self.news.set()
+            self.changed.set()
 
     def _take_any(self, job: object) -> None:
-        """Watch whatever came; what cannot be watched comes out as an outcome."""
+        """Watch an item of an async iterable; an item that cannot be watched gives an outcome with the error."""
         ref: JobRef | None = None
         try:
             ref = as_ref(job)
@@ -94,7 +94,7 @@ class Batch:
             self.refuse(ref, job if ref is None else None, error)
 
     def refuse(self, job: JobRef | None, tag: Any, error: TopazStatusError, status: JobStatus | None = None) -> None:
-        """Hand out that a job cannot be watched."""
+        """Hand out an outcome that says that a job cannot be watched."""
         self.put(
             Outcome(
                 job=job,
@@ -115,54 +115,57 @@ class Batch:
     def put(self, outcome: Outcome) -> None:
         """Hand out an outcome."""
         self.ready.append(outcome)
-        self.news.set()
+        self.changed.set()
 
     async def next(self) -> Outcome:
         """Wait for an outcome.
 
         Raises:
-            StopAsyncIteration: there will be none.
-            Exception: what went wrong with an async iterable, or with a store.
+            StopAsyncIteration: no more outcomes will come.
+            Exception: the exception of an async iterable, or of a store.
         """
         while not self.ready:
             if self.exhausted and not self.open:
                 failure, self.failure = self.failure, None
                 raise failure or StopAsyncIteration
-            self.news.clear()
-            await self.news.wait()
-        self.room.set()
+            self.changed.clear()
+            await self.changed.wait()
+        self.has_room.set()
         return self.ready.popleft()
 
-    async def give(self, outcome: Outcome) -> Outcome:
-        """Note that an outcome is handed out, by which it is kept until its taker asks for more.
+    async def hand_out(self, outcome: Outcome) -> Outcome:
+        """Record that an outcome is handed out; its row stays in the store until the consumer asks for the next one.
 
         Raises:
-            StoreError: that could not be written; the outcome waits.
+            StoreError: the record could not be written; the outcome is handed out by the next call instead.
         """
         receipt = outcome.receipt
         if receipt is None:
             return outcome
         try:
-            if (noted := receipt.give()) is not None:
-                await noted
+            if (written := receipt.give()) is not None:
+                await written
         except BaseException:
             self.ready.appendleft(outcome)
-            self.news.set()
+            self.changed.set()
             raise
-        self.given[asyncio.current_task()] = receipt
+        self.handed_out[asyncio.current_task()] = receipt
         return outcome
 
     def acknowledge(self) -> asyncio.Future[None] | None:
-        """More is asked for: whoever asks, and whoever has ended, is done with what it was given."""
-        me, written = asyncio.current_task(), None
-        for task, receipt in list(self.given.items()):
-            if task is me or task is None or task.done():
-                del self.given[task]
+        """Acknowledge the outcomes that were handed to the current task, or to tasks that have ended.
+
+        Called when more is asked for. Returns what to await for the last of the writes, ``None`` if there is none.
+        """
+        current, written = asyncio.current_task(), None
+        for task, receipt in list(self.handed_out.items()):
+            if task is current or task is None or task.done():
+                del self.handed_out[task]
                 written = receipt.acknowledge()
         return written
 
     def drop(self) -> None:
-        """Let go of everything, in one step."""
+        """Drop all handles and outcomes, in one step."""
         self.exhausted = True
         if self.reader is not None:
             self.reader.cancel()
@@ -171,51 +174,52 @@ class Batch:
             watch._on_end = None  # noqa: SLF001  # as above
             watch.drop()
         self.ready.clear()
-        self.news.set()
+        self.changed.set()
 
 
 @attrs.define(eq=False)
 class Completions:
     """Outcomes in the order in which the jobs end: an async iterator that can also be closed.
 
-    Leaving the loop, closing it, or dropping the last reference to it drops its own handles, and no others.
+    Closing it, or dropping the last reference to it, drops its own handles and no others. An ``async for`` over a
+    temporary one does so when it is left.
     """
 
-    _run: Batch
+    _batch: Batch
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        run = self._run
-        acknowledged = run.acknowledge() if run.given else None
+        batch = self._batch
+        acknowledged = batch.acknowledge() if batch.handed_out else None
         try:
-            outcome = await run.next()
+            outcome = await batch.next()
         except StopAsyncIteration:
             if acknowledged is not None:
                 await acknowledged
             raise
-        return outcome if outcome.receipt is None else await run.give(outcome)
+        return outcome if outcome.receipt is None else await batch.hand_out(outcome)
 
     async def unacknowledged(self) -> AsyncIterator[Outcome]:
-        """All outcomes, for one who does not hand them out one by one."""
+        """Yield all outcomes without recording them as handed out: for callers that return them all at once."""
         while True:
             try:
-                outcome = await self._run.next()
+                outcome = await self._batch.next()
             except StopAsyncIteration:
                 return
             yield outcome
 
     @property
     def watches(self) -> tuple[Watch[Any], ...]:
-        """Handles on the jobs that have not ended."""
-        return tuple(self._run.open)
+        """The handles on the jobs that have not ended."""
+        return tuple(self._batch.open)
 
     async def aclose(self) -> None:
-        """Drop what is still open; the jobs themselves go on."""
-        self._run.drop()
-        if self._run.reader is not None:
-            await asyncio.wait([self._run.reader])
+        """Drop the handles that are still open; the jobs themselves go on."""
+        self._batch.drop()
+        if self._batch.reader is not None:
+            await asyncio.wait([self._batch.reader])
 
     async def __aenter__(self) -> Self:
         return self
@@ -226,10 +230,10 @@ class Completions:
         await self.aclose()
 
     def __del__(self) -> None:
-        run = self._run
-        at_work = run.open or (run.reader is not None and not run.reader.done())
-        if at_work and not run.clock.loop.is_closed():
-            run.clock.loop.call_soon_threadsafe(run.drop)
+        batch = self._batch
+        is_active = batch.open or (batch.reader is not None and not batch.reader.done())
+        if is_active and not batch.clock.loop.is_closed():
+            batch.clock.loop.call_soon_threadsafe(batch.drop)
 
 
 def completions(
@@ -238,54 +242,59 @@ def completions(
     jobs: Iterable[object] | AsyncIterable[object],
     adopt: Callable[[asyncio.Task[None]], None],
 ) -> Completions:
-    """Watch all of ``jobs``, each distinct one once; ``adopt`` takes care of the task that reads an async iterable.
+    """Watch all of ``jobs``, each distinct one once.
+
+    ``adopt`` is given the task that reads an async iterable, and ends it with the client.
 
     Raises:
-        ConfigurationError: an item of a plain iterable names no job; none is watched then.
+        ConfigurationError: an item of a plain iterable names no job; no job is watched then.
     """
-    run = Batch(clock, watch)
+    batch = Batch(clock, watch)
     if isinstance(jobs, AsyncIterable):
-        run.reader = clock.loop.create_task(run.reading(run.read(jobs)))
-        adopt(run.reader)
-        return Completions(run)
+        batch.reader = clock.loop.create_task(batch.run_reader(batch.read(jobs)))
+        adopt(batch.reader)
+        return Completions(batch)
     refs = as_refs(jobs)
     try:
         for job in refs:
-            run.take(job)
+            batch.take(job)
     except BaseException:
-        run.drop()
+        batch.drop()
         raise
-    run.exhausted = True
-    return Completions(run)
+    batch.exhausted = True
+    return Completions(batch)
 
 
 async def outcomes(stream: Completions, refs: Iterable[JobRef]) -> list[Outcome]:
-    """All outcomes, in the order of ``refs``."""
+    """Return all outcomes, in the order of ``refs``."""
     async with stream:
         known = {outcome.job: outcome async for outcome in stream.unacknowledged()}
-        await _given(known.values())
+        await _record_handed_out(known.values())
     return [known[job] for job in refs]
 
 
 async def gather(
     stream: Completions, refs: Iterable[JobRef], *, return_exceptions: bool
 ) -> list[JobStatus | Exception]:
-    """All statuses, in the order of ``refs``; the first failure in time is raised, or put in its place."""
+    """Return all statuses, in the order of ``refs``.
+
+    The failure that comes first in time is raised. With ``return_exceptions``, failures are returned in their places.
+    """
     known: dict[JobRef | None, Outcome] = {}
     async with stream:
         async for outcome in stream.unacknowledged():
             if outcome.error is not None and not return_exceptions:
-                await _given([outcome])
+                await _record_handed_out([outcome])
                 raise outcome.error
             known[outcome.job] = outcome
-        await _given(known.values())
-    told = (known[job] for job in refs)
-    return [outcome.error or outcome.status for outcome in told]  # type: ignore[misc]  # one of them is there
+        await _record_handed_out(known.values())
+    ordered = (known[job] for job in refs)
+    return [outcome.error or outcome.status for outcome in ordered]  # type: ignore[misc]  # one of the two is set
 
 
-async def _given(outcomes: Iterable[Outcome]) -> None:
-    """Note, all at once, that these are handed out."""
+async def _record_handed_out(outcomes: Iterable[Outcome]) -> None:
+    """Record that all these outcomes are handed out; the writes are started before the first is awaited."""
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
-    for noted in [receipt.give() for receipt in receipts]:
-        if noted is not None:
-            await noted
+    for written in [receipt.give() for receipt in receipts]:
+        if written is not None:
+            await written

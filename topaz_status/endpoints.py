@@ -1,4 +1,4 @@
-"""The services' endpoints, one call each, typed.
+"""The services' endpoints: one typed method for each.
 
 Paths and answers are the vendors' own: see :mod:`.core.wire.requests`.
 """
@@ -39,15 +39,15 @@ Read = Callable[[Response], Any]
 Call = Callable[[requests.Request, Read], Awaitable[Any]]
 T = TypeVar("T")
 MOST_PER_PAGE: Final = 100
-_List = list  # inside ImageEndpoint the name is a method's
+_List = list  # inside ImageEndpoint, list names a method
 
 
-VAIN_PAGES: Final = 10
-"""Pages in a row without a job that was not on an earlier one: after so many a list is taken to have ended."""
+MOST_PAGES_WITHOUT_NEW: Final = 10
+"""A list is taken to have ended after so many pages in a row without a new job."""
 
 
 class Unset(enum.Enum):
-    """What stands for "as the policy says" where ``None`` has a meaning of its own."""
+    """The type of :data:`UNSET`, which means "as the policy says" where ``None`` has a meaning of its own."""
 
     UNSET = "as the policy says"
 
@@ -57,25 +57,25 @@ UNSET: Final = Unset.UNSET
 
 @attrs.define
 class CursorGuard:
-    """Where a walk through a list has been: cursors may repeat, or go on for ever."""
+    """Ends a sweep of a list whose cursors repeat or never end, by the cursors and jobs that it has met."""
 
     _cursors: set[str | None] = attrs.field(factory=lambda: {None})
-    _shown: set[str] = attrs.field(factory=set)
-    _vain: int = 0
+    _ids: set[str] = attrs.field(factory=set)
+    _pages_without_new: int = 0
 
-    def leads_on(self, cursor: str | None, ids: Iterable[str]) -> bool:
-        """After a page that showed ``ids`` and named ``cursor``: is there another one worth asking for?"""
-        before = len(self._shown)
-        self._shown.update(ids)
-        self._vain = self._vain + 1 if len(self._shown) == before else 0
-        if cursor in self._cursors or self._vain >= VAIN_PAGES:
+    def has_next(self, cursor: str | None, ids: Iterable[str]) -> bool:
+        """Return whether to ask for the page at ``cursor``, after a page that held ``ids`` and named that cursor."""
+        before = len(self._ids)
+        self._ids.update(ids)
+        self._pages_without_new = self._pages_without_new + 1 if len(self._ids) == before else 0
+        if cursor in self._cursors or self._pages_without_new >= MOST_PAGES_WITHOUT_NEW:
             return False
         self._cursors.add(cursor)
         return True
 
 
 class StartWatch(Protocol):
-    """How a watch is started."""
+    """A function that starts a watch."""
 
     def __call__(
         self,
@@ -91,7 +91,7 @@ class StartWatch(Protocol):
 
 @attrs.define(eq=False)
 class Endpoint(Generic[S]):
-    """What the endpoints of every kind have in common."""
+    """The part that the endpoints of all kinds share."""
 
     kind: ClassVar[JobKind]
     _call: Call
@@ -110,7 +110,11 @@ class Endpoint(Generic[S]):
         return self._start_watch(self._ref(job), timeout=timeout, tag=tag, submitted_at=submitted_at, eta=eta)
 
     def _ref(self, job: JobRef | str) -> JobRef:
-        """Take a bare id, or a name of this kind."""
+        """Return the reference to a job that is given as a :class:`JobRef`, as its text or as a bare id.
+
+        Raises:
+            ConfigurationError: the job is of another kind, or ``job`` names no job.
+        """
         if isinstance(job, str):
             prefix = job.partition(":")[0]
             job = JobRef.parse(job) if prefix in set(JobKind) and prefix != job else JobRef(self.kind, job)
@@ -121,9 +125,9 @@ class Endpoint(Generic[S]):
         return job
 
     async def _get(self, request: requests.Request, decode: Callable[[object], T]) -> T:
-        """Ask, and read the answer: what cannot be read is an error that has forgotten it."""
+        """Send a request and decode its answer; a ``DecodeError`` is raised without the answer in its traceback."""
         try:
-            return decode(await self._call(request, _json))
+            return decode(await self._call(request, _read_json))
         except DecodeError as error:
             failure = bare(error)
         raise failure
@@ -139,8 +143,8 @@ class ImageEndpoint(Endpoint[ImageStatus]):
 
         Raises:
             ServiceError: 400, 401, 403, 404, 429 or 5xx, each as its own exception.
-            TransportError: no usable answer came, however often asked.
-            DecodeError: the answer is no status, or one of another job.
+            TransportError: no usable answer came, after all retries.
+            DecodeError: the answer is no status, or the status of another job.
         """
         ref = self._ref(job)
         return await self._get(requests.get_status(ref), lambda data: decode_image(data, ref))
@@ -149,7 +153,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         """Ask for one page of the account's jobs of the last 7 days; ``limit`` is 1 to 100.
 
         Raises:
-            ConfigurationError: ``limit`` is out of range, or ``cursor`` no text.
+            ConfigurationError: ``limit`` is out of range, or ``cursor`` is no text.
             TopazStatusError: as for :meth:`get`.
         """
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_PER_PAGE:
@@ -159,23 +163,23 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         return await self._get(requests.image_page(cursor, limit), decode_image_page)
 
     async def list(self, page_size: int = 100) -> AsyncIterator[ImageStatus]:
-        """All jobs of the account, page by page. Ends where the cursors do, or where they lead nowhere new.
+        """Yield all jobs of the account, page by page, until the cursors end or lead to no new jobs.
 
         Raises:
             TopazStatusError: as for :meth:`page`.
         """
         cursor: str | None = None
-        trail = CursorGuard()
+        guard = CursorGuard()
         while True:
             page = await self.page(cursor, page_size)
             for status in page.statuses:
                 yield status
             cursor = page.next_cursor
-            if not trail.leads_on(cursor, (status.process_id for status in page.statuses)):
+            if not guard.has_next(cursor, (status.process_id for status in page.statuses)):
                 return
 
     async def list_all(self) -> _List[ImageStatus]:
-        """All jobs of the account in one unpaginated answer, which "may be slow or fail": prefer :meth:`list`.
+        """Return all jobs of the account from one unpaginated answer, which "may be slow or fail": prefer :meth:`list`.
 
         Raises:
             TopazStatusError: as for :meth:`get`.
@@ -183,25 +187,27 @@ class ImageEndpoint(Endpoint[ImageStatus]):
         return await self._get(requests.image_list(), decode_image_list)
 
     async def delete(self, job: JobRef | str) -> None:
-        """Remove the record of one job (this cancels nothing). Never sent twice.
+        """Remove the record of one job; this cancels nothing. The request is never sent twice.
 
         Raises:
             ConflictError: 409, the job's state does not allow it.
-            DecodeError: a 200 that is none of the service's, such as a captive portal's page.
+            DecodeError: a 200 that did not come from the service, such as a captive portal's page.
             TopazStatusError: as for :meth:`get`.
         """
-        await self._call(requests.delete_image(self._ref(job)), _deleted)
+        await self._call(requests.delete_image(self._ref(job)), _read_deletion)
 
     async def delete_all(self) -> int | None:
-        """Remove the records of all jobs, never sent twice: how many they were, ``None`` when not told.
+        """Remove the records of all jobs, and return their number, ``None`` if the service does not state it.
+
+        The request is never sent twice.
 
         Raises:
             TopazStatusError: as for :meth:`delete`.
         """
-        return decode_deleted_count(await self._call(requests.delete_images(), _deleted))
+        return decode_deleted_count(await self._call(requests.delete_images(), _read_deletion))
 
     async def download_link(self, job: JobRef | str) -> Download:
-        """Ask for a link to a finished job's result; it dies after an hour, and each call makes a new one.
+        """Ask for a link to a finished job's result. It expires after an hour, and each call makes a new one.
 
         Raises:
             ConflictError: 409, the job has not ended.
@@ -211,7 +217,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
 
 
 class VideoEndpoint(Endpoint[VideoStatus]):
-    """Topaz Video, API 1.0.0, in both texts."""
+    """Topaz Video, API 1.0.0, as both of its documents describe it."""
 
     kind = JobKind.VIDEO
 
@@ -225,19 +231,19 @@ class VideoEndpoint(Endpoint[VideoStatus]):
         return await self._get(requests.get_status(ref), lambda data: decode_video(data, ref))
 
     async def history(self) -> AsyncIterator[VideoRecord]:
-        """All jobs of the last 7 days, newest first, but those still ``requested``: ``GET /video/history``.
+        """Yield all jobs of the last 7 days, newest first, except those still ``requested``: ``GET /video/history``.
 
         Raises:
             TopazStatusError: as for :meth:`get`.
         """
         cursor: str | None = None
-        trail = CursorGuard()
+        guard = CursorGuard()
         while True:
             page = await self._get(requests.video_history(cursor), decode_history)
             for record in page.records:
                 yield record
             cursor = page.next_cursor
-            if not trail.leads_on(cursor, (record.id for record in page.records)):
+            if not guard.has_next(cursor, (record.id for record in page.records)):
                 return
 
 
@@ -256,15 +262,15 @@ class TryOnEndpoint(Endpoint[TryOnStatus]):
         return await self._get(requests.get_status(ref), lambda data: decode_try_on(data, ref))
 
 
-def _json(response: Response) -> object:
+def _read_json(response: Response) -> object:
     return parse_json(response.body)
 
 
-def _deleted(response: Response) -> object:
-    """Read the answer to a DELETE: a 204, or a 200 with a JSON object or nothing in it (Topaz Image API 1.2.0).
+def _read_deletion(response: Response) -> object:
+    """Read the answer to a DELETE: a 204, or a 200 with a JSON object or an empty body (Topaz Image API 1.2.0).
 
     Raises:
-        DecodeError: it is anything else, such as a captive portal's page: that deletes nothing.
+        DecodeError: the answer is anything else, such as a captive portal's page, which deletes nothing.
     """
     if response.status == HTTPStatus.NO_CONTENT or not response.body.strip():
         return None

@@ -1,4 +1,4 @@
-"""What became of a watch, as a value."""
+"""The outcome of a watch, as a value."""
 
 from __future__ import annotations
 
@@ -16,43 +16,44 @@ from .session.durable.receipt import Receipt
 
 @attrs.frozen(kw_only=True)
 class Outcome(PydanticSchema):
-    """What became of one watch, as a value: nothing about a job is raised here."""
+    """The outcome of one watch, as a value: a job's failure is in ``error`` and is not raised."""
 
     job: JobRef | None
     """The job; ``None`` only for an item of an async iterable that names no job (then ``tag`` is that item)."""
     tag: Any = None
-    """The caller's own."""
+    """The tag that the caller gave to the watch."""
     state: JobState | None
-    """The terminal state, or ``None`` when the job was lost, timed out, refused, or the client closed."""
+    """The terminal state; ``None`` if the job was lost, timed out or refused, or the client was closed."""
     status: JobStatus | None
-    """The last status seen."""
+    """The last known status."""
     error: TopazStatusError | None
-    """Exactly what ``await`` would raise; ``None`` for a completed job."""
+    """The exception that ``await`` would raise; ``None`` for a completed job."""
     polls: int
-    """Looks at the job during this watch."""
+    """Polls of the job during this watch."""
     waited: float
     """Seconds from the start of this watch to its end."""
     detected_at: float
-    """Unix seconds at which the end was known."""
+    """Unix seconds at which the client learned of the end."""
     redelivered: bool = False
-    """True for an outcome that had been handed out before, and that nobody acknowledged."""
+    """True if the outcome was handed out before and was not acknowledged."""
     receipt: Receipt | None = attrs.field(default=None, eq=False, repr=False)
-    """What :meth:`ack` acknowledges; ``None`` without a store, and where the watch is to be taken up again."""
+    """Used by :meth:`ack`; ``None`` without a store, and for a watch that ``resume()`` will take up again."""
 
     def ack(self) -> Awaitable[None]:
-        """Acknowledge it: a store forgets it, and :meth:`StatusClient.resume` does not bring it again.
+        """Acknowledge this outcome: the store deletes its row, and :meth:`StatusClient.resume` does not give it again.
 
-        May be awaited, to know that it is written; need not be. Without a store it does nothing.
+        Awaiting the result is optional: it waits until the store has written the change.
+        Without a store, :meth:`ack` does nothing.
 
         Raises:
             ConfigurationError: the client is closed, or runs on another loop.
-            StoreError: when awaited: it could not be written.
+            StoreError: when awaited: the store could not write the change.
         """
         return _NOTHING if self.receipt is None else self.receipt.acknowledge()
 
 
 class _Nothing:
-    """An awaitable that has nothing to wait for."""
+    """An awaitable that is done at once."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

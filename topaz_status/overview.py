@@ -1,4 +1,4 @@
-"""All that a client watches, as seen by one who holds no handle on any of it: a board, a page for the operators."""
+"""All jobs that a client watches, for readers without a handle of their own, such as a page for operators."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class View:
-    """One job at one moment: what may be shown on a board, and so no link to a result."""
+    """One job at one moment, as it may be shown to operators: without any link to a result."""
 
     job: JobRef
     state: JobState | None
-    """``None`` before the first look."""
+    """``None`` before the first poll is answered."""
     status: str | None
-    """The service's own word."""
+    """The service's own word for the state."""
     progress: float | None
     expected_end: float | None
-    """Unix seconds at which the job should end, by what is known; ``None`` when nothing is, and after the end."""
+    """Unix seconds at which the job is predicted to end; ``None`` without a prediction, and after the end."""
     error: TopazStatusError | None
-    """Why there will be no result."""
+    """Why there will be no result; ``None`` otherwise."""
     updated_at: float
-    """Unix seconds."""
+    """Unix seconds at which this view was taken; after the end, those at which the end was detected."""
     ended: bool = False
-    """True when nothing more will come of this watch."""
+    """True once the watch has ended, so that the view changes no more."""
 
     @classmethod
     def of_watch(cls, watch: Watch[Any]) -> Self:
-        """Look at a handle that has not ended."""
+        """Describe a handle that has not ended."""
         engine, status = watch._engine, watch.status  # noqa: SLF001  # the same package
         return cls(
             job=watch.job,
@@ -54,7 +54,7 @@ class View:
 
     @classmethod
     def of_outcome(cls, job: JobRef, outcome: Outcome) -> Self:
-        """Look at what became of a handle."""
+        """Describe a handle that has ended, from its outcome."""
         status = outcome.status
         return cls(
             job=job,
@@ -69,16 +69,19 @@ class View:
 
     @classmethod
     def of_poller(cls, engine: Engine, poller: Poller) -> Self:
-        """Look at a job's poller: while it is at work at its word and progress, without decoding a status for it."""
+        """Describe a job by its poller.
+
+        While the poller is at work, its status word and progress are enough: no status is decoded for the view.
+        """
         ending = poller.ending
-        seen = None if ending is None else ending.status
-        word = poller.word if seen is None else seen.status
-        known = None if word is None else state_of(word, WORDS[poller.job.kind])
+        final = None if ending is None else ending.status
+        word = poller.word if final is None else final.status
+        state = None if word is None else state_of(word, WORDS[poller.job.kind])
         return cls(
             job=poller.job,
-            state=known if seen is None else seen.state,
+            state=state if final is None else final.state,
             status=word,
-            progress=poller.progress if seen is None else seen.progress,
+            progress=poller.progress if final is None else final.progress,
             expected_end=None if ending is not None else _expected_end(engine, poller.job),
             error=ending.fresh(ending.error) if ending is not None and ending.error is not None else None,
             updated_at=engine.clock.wall() if ending is None else ending.detected_at,
@@ -87,13 +90,13 @@ class View:
 
     @property
     def news(self) -> tuple[object, ...]:
-        """What makes a view worth telling."""
+        """The fields whose change makes a view worth sending again."""
         return self.state, self.status, self.progress, str(self.error or ""), self.ended
 
 
 def _expected_end(engine: Engine, job: JobRef) -> float | None:
-    known = engine.schedule.explain(job, engine.clock.now(), rates=dict.fromkeys(JobKind, 1.0), tokens=0.0)
-    left = None if known is None else known.predicted_end_in
+    explanation = engine.schedule.explain(job, engine.clock.now(), rates=dict.fromkeys(JobKind, 1.0), tokens=0.0)
+    left = None if explanation is None else explanation.predicted_end_in
     return None if left is None else engine.clock.wall() + left
 
 
@@ -101,7 +104,8 @@ def _expected_end(engine: Engine, job: JobRef) -> float | None:
 class Fleet:
     """The jobs that a client watches, and what changes among them from one :meth:`changes` to the next.
 
-    It keeps no watch alive. At most ``limit`` jobs are followed at a time: those that have been watched for longest.
+    A fleet has no handles, so it extends no watch. It follows at most ``limit`` jobs at a time: those that have been
+    watched for longest.
     """
 
     _engine: Engine
@@ -109,21 +113,21 @@ class Fleet:
     _followed: dict[Poller, View] = attrs.field(factory=dict, init=False)
 
     def now(self) -> list[View]:
-        """All that is followed, as it was told last."""
+        """Return the views of all followed jobs, as of the last :meth:`changes`."""
         return list(self._followed.values())
 
     def changes(self) -> list[View]:
-        """What is new since the last call: jobs that changed, ended, or came into view."""
+        """Return the views of the jobs that changed, ended or became followed since the last call."""
         changed = []
         for poller, view in list(self._followed.items()):
             ended = not poller.is_at_work
             if ended or (view.status, view.progress) != (poller.word, poller.progress):
-                changed.append(self._look(poller))
+                changed.append(self._refresh(poller))
             if ended:
                 del self._followed[poller]
-        return [*changed, *map(self._look, self._newcomers())]
+        return [*changed, *map(self._refresh, self._newcomers())]
 
-    def _look(self, poller: Poller) -> View:
+    def _refresh(self, poller: Poller) -> View:
         view = View.of_poller(self._engine, poller)
         self._followed[poller] = view
         return view
@@ -133,6 +137,6 @@ class Fleet:
         if room <= 0 or len(self._followed) >= len(self._engine.registry):
             return []
         at_work: Iterable[Poller] = (
-            one for one in self._engine.registry if one not in self._followed and one.is_at_work
+            poller for poller in self._engine.registry if poller not in self._followed and poller.is_at_work
         )
         return list(islice(at_work, room))

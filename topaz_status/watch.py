@@ -1,4 +1,4 @@
-"""What a caller holds while a job is on its way."""
+"""The caller's handle on a job that is being watched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .models.redact import shown
 from .outcome import Outcome
 from .session.statistics import explain_watch
 
-if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is opened
+if TYPE_CHECKING:  # parts of an open client: they are loaded when a client is opened
     from .session.durable.store_writer import StoredRow
     from .session.engine import Engine
     from .session.polling.poller import Ending, Poller
@@ -36,17 +36,18 @@ if TYPE_CHECKING:  # the parts of an open client: they are loaded when one is op
 S = TypeVar("S", bound=JobStatus)
 
 
-_OF_FUTURES: Final = {"add_done_callback", "remove_done_callback", "exception", "cancelled", "get_loop"}
-_NO_COROUTINE: Final = ": it is an awaitable, not a coroutine; pass watch.result()"
-_NO_FUTURE: Final = ": it is an awaitable, not a future; pass asyncio.ensure_future(watch)"
+_FUTURE_ATTRIBUTES: Final = {"add_done_callback", "remove_done_callback", "exception", "cancelled", "get_loop"}
+_NOT_A_COROUTINE: Final = ": it is an awaitable, not a coroutine; pass watch.result()"
+_NOT_A_FUTURE: Final = ": it is an awaitable, not a future; pass asyncio.ensure_future(watch)"
 
 
 @attrs.define(eq=False, repr=False)
 class Watch(Generic[S]):
-    """A handle on one job. Awaiting it gives the job's terminal status, or raises what became of it.
+    """A handle on one job. Awaiting it returns the job's terminal status, or raises the reason why there is no result.
 
-    Made by :meth:`StatusClient.watch`; it starts at once. Many handles on one job share one stream of polls. Cancelling
-    an ``await`` cancels that await alone; :meth:`cancel` ends this handle. The remote job is never touched.
+    :meth:`StatusClient.watch` makes it, and it starts at once. All handles on one job share one stream of polls.
+    Cancelling an ``await`` cancels only that ``await``; :meth:`cancel` ends this handle. The remote job is never
+    changed.
     """
 
     _engine: Engine
@@ -59,9 +60,9 @@ class Watch(Generic[S]):
     _ending: Ending | None = attrs.field(default=None, init=False)
     _timer: Timer | None = attrs.field(default=None, init=False)
     _deadline: float | None = attrs.field(default=None, init=False)
-    """When it times out, by the loop's clock."""
-    _waiting: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
-    _reading: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
+    """The loop time at which the watch times out; ``None`` without a timeout."""
+    _result_waiters: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
+    _update_waiters: set[asyncio.Future[None]] | None = attrs.field(default=None, init=False)
     _on_end: Callable[[Watch[S]], None] | None = attrs.field(default=None, init=False)
 
     def __repr__(self) -> str:
@@ -69,29 +70,29 @@ class Watch(Generic[S]):
             state = "ended" if self._ending.error is None else type(self._ending.error).__name__
         else:
             state = "new" if self._poller.word is None else shown(self._poller.word)
-        return f"<Watch {self.job} {state}{_NO_COROUTINE if _is_asked_by_asyncio() else ''}>"
+        return f"<Watch {self.job} {state}{_NOT_A_COROUTINE if _is_called_by_asyncio() else ''}>"
 
-    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
+    if not TYPE_CHECKING:  # a type checker would then accept every attribute
 
         def __getattr__(self, name: str) -> Any:
-            """Say what to pass where a future is wanted, as ``asyncio.wait`` does."""
-            hint = _NO_FUTURE if name in _OF_FUTURES else ""
+            """Refuse unknown attributes; for those of a future, say what to pass to calls such as ``asyncio.wait``."""
+            hint = _NOT_A_FUTURE if name in _FUTURE_ATTRIBUTES else ""
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> S | None:
-        """The last known status, ``None`` before the first look."""
+        """The last known status; ``None`` before the first poll is answered."""
         status = self._poller.status if self._ending is None else self._ending.status
         return cast("S | None", status)
 
     def done(self) -> bool:
-        """True once awaiting gives its result, or raises, at once."""
+        """Return true once the watch has ended: awaiting it then returns or raises at once."""
         return self._ending is not None
 
     def explain(self) -> Explanation:
-        """Why, and when, the job is looked at next."""
+        """Explain when the job is polled next, and why then."""
         return explain_watch(self._engine, self._poller.job, ended=self._ending is not None)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
@@ -103,12 +104,13 @@ class Watch(Generic[S]):
         """Wait for the terminal status of a completed job.
 
         Raises:
-            JobFailedError, JobCanceledError, JobExpiredError: the job ended otherwise; ``.status`` is its last status.
+            JobFailedError, JobCanceledError, JobExpiredError: the job ended without a result; ``.status`` is its last
+                status.
             JobLostError: the service knew the job and no longer does.
             WatchTimeoutError: the watch's timeout ran out.
             WatchCanceledError: this handle was canceled.
             ClientClosedError: the client was closed.
-            ServiceError, TransportError, DecodeError: what the service answered that ended the watch.
+            ServiceError, TransportError, DecodeError: the trouble with the service that ended the watch.
         """
         ending = await self._ended()
         if ending.error is not None:
@@ -116,23 +118,23 @@ class Watch(Generic[S]):
         return cast("S", ending.status)
 
     async def outcome(self) -> Outcome:
-        """Wait for the end and describe it. Never raises for the job."""
+        """Wait for the end of the watch and return its outcome. A job's failure is not raised."""
         await self._ended()
         return self._outcome()
 
     async def updates(self) -> AsyncIterator[S]:
-        """Every change of state, word, progress or result URL, the last known status first.
+        """Yield the last known status, then a status for each change of state, status word, progress or result URL.
 
-        A slow reader is given the newest. Ends after the terminal status.
+        A slow reader skips to the newest status. The iteration ends after the terminal status.
 
         Raises:
-            TopazStatusError: what ``await`` raises, where no terminal status came.
+            TopazStatusError: what ``await`` raises, if the watch ended without a terminal status.
         """
         last: S | None = None
         while True:
             ending, status = self._ending, self.status
-            if status is not None and (last is None or news(last) != news(status)):
-                if status.is_terminal:  # where outcomes are kept it is handed out once it is on disk
+            if status is not None and (last is None or change_key(last) != change_key(status)):
+                if status.is_terminal:  # with a store, it is handed out only once it is on disk
                     ending = await self._ended()
                     if isinstance(ending.error, StoreError):
                         raise ending.fresh(ending.error)
@@ -143,36 +145,36 @@ class Watch(Generic[S]):
                 if ending.error is not None and (last is None or not last.is_terminal):
                     raise ending.fresh(ending.error)
                 return
-            self._reading = self._reading or set()
-            await self._wait(self._reading)
+            self._update_waiters = self._update_waiters or set()
+            await self._wait(self._update_waiters)
 
     async def _ended(self) -> Ending:
         if not self._engine.clock.is_running_here():
             raise ConfigurationError(f"{self!r} belongs to another event loop")
         while self._ending is None:
-            self._waiting = self._waiting or set()
-            await self._wait(self._waiting)
+            self._result_waiters = self._result_waiters or set()
+            await self._wait(self._result_waiters)
         return self._ending
 
-    async def _wait(self, crowd: set[asyncio.Future[None]]) -> None:
-        turn: asyncio.Future[None] = self._engine.clock.loop.create_future()
-        crowd.add(turn)
+    async def _wait(self, futures: set[asyncio.Future[None]]) -> None:
+        future: asyncio.Future[None] = self._engine.clock.loop.create_future()
+        futures.add(future)
         try:
-            await turn
+            await future
         finally:
-            crowd.discard(turn)
+            futures.discard(future)
 
-    # -- leaving ------------------------------------------------------------------------------------------------------
+    # -- ending this handle -------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Give this handle up; the last one to go ends the polling. After the end it does nothing.
+        """End this handle; the job is no longer polled once its last handle has ended. After the end it does nothing.
 
-        The last one to go also has a store forget the job: ``resume()`` will not take it up.
+        If this was the job's last handle, a store also deletes the job's row: ``resume()`` will not take it up.
         """
         self.drop()
 
     def drop(self) -> None:
-        """Give this handle up as :meth:`cancel` does, but have a store keep the job for ``resume()``."""
+        """End this handle as :meth:`cancel` does, but leave the job's row in a store, for ``resume()``."""
         if self._ending is None:
             self._leave(WatchCanceledError(f"the watch of {self.job} was canceled", job=self.job))
 
@@ -184,7 +186,7 @@ class Watch(Generic[S]):
     ) -> None:
         self.drop()
 
-    # -- the other side -----------------------------------------------------------------------------------------------
+    # -- called by the package ----------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -195,7 +197,10 @@ class Watch(Generic[S]):
         since: float = 0.0,
         kept: StoredRow | None = None,
     ) -> Self:
-        """Join the job's poller; a watch that is taken up again began ``since`` seconds ago."""
+        """Join the job's poller.
+
+        ``since`` is how many seconds ago a resumed watch began; it is 0 for a new one. ``kept`` is its stored row.
+        """
         now = self._engine.clock.now()
         self._started_at = now - since if since else now
         deadline = self._deadline = None if timeout is None else now + timeout
@@ -209,30 +214,30 @@ class Watch(Generic[S]):
         return self
 
     def changed(self) -> None:
-        """The poller has news: wake the readers."""
-        if self._reading:
-            _wake(self._reading)
+        """Wake the readers of :meth:`updates`, because the poller has a change for them."""
+        if self._update_waiters:
+            _wake(self._update_waiters)
 
     def settle(self, ending: Ending) -> None:
-        """The poller has ended: wake everybody."""
+        """End the watch with the poller's ending, and wake everybody who waits for it."""
         if self._ending is not None:
             return
         self._ending = ending
         self._polls = self._poller.polls - self._polls_before
         if self._timer is not None:
             self._engine.timers.switch_off(self._timer)
-        _wake(self._reading)
-        _wake(self._waiting)
+        _wake(self._update_waiters)
+        _wake(self._result_waiters)
         if self._on_end is not None:
             self._on_end(self)
 
     def ring(self) -> None:
-        """The timeout has run out, unless the answer to the last poll is awaited."""
-        if not self._awaits_poll():
+        """End the watch because its timeout has run out, unless the job's last poll may still be answered."""
+        if not self._waits_for_last_poll():
             self._time_out()
 
-    def _awaits_poll(self) -> bool:
-        """Wait on for the job's last poll, if it is on the wire or can be sent."""
+    def _waits_for_last_poll(self) -> bool:
+        """Extend the timer if the job's last poll is on the wire or can be sent; return whether that is so."""
         until = self._engine.feed.waits_until(self._poller, cast("float", self._deadline))
         if until <= self._engine.clock.now():
             return False
@@ -241,7 +246,7 @@ class Watch(Generic[S]):
         return True
 
     def ring_soon(self) -> None:
-        """Ask again whether to time out, as soon as what happens now has happened."""
+        """Decide again whether to time out, once the callbacks that run now are done."""
         if self._ending is None and self._timer is not None:
             self._engine.timers.switch_off(self._timer)
             self._timer = self._engine.timers.after(0.0, self)
@@ -249,8 +254,8 @@ class Watch(Generic[S]):
     def _time_out(self) -> None:
         waited = self._engine.clock.now() - self._started_at
         if self._poller.is_known:
-            last = "listed as not ended" if self._poller.word is None else f"last seen {shown(self._poller.word)!r}"
-            text = f"{self.job} had not ended after {waited:.0f} s ({last}); the job itself goes on"
+            state = "listed as not ended" if self._poller.word is None else f"last seen {shown(self._poller.word)!r}"
+            text = f"{self.job} had not ended after {waited:.0f} s ({state}); the job itself goes on"
             self._leave(WatchTimeoutError(text, job=self.job))
         else:
             trouble = self._poller.trouble or self._engine.circuits.trouble(self.job.kind)
@@ -258,13 +263,13 @@ class Watch(Generic[S]):
             self._leave(WatchTimeoutError(text, job=self.job, last_error=trouble and about(trouble, self.job)))
 
     def _leave(self, error: TopazStatusError) -> None:
-        """Go with ``error``, unless the job's own ending is known and only waits to be passed on."""
+        """End this handle with ``error``, unless the job's own ending is known and only waits to be passed on."""
         ending = self._poller.ending
         if ending is None:
             ending = self._poller.ended(error, self._engine.clock)
             self._engine.registry.leave(self._poller, self, self._deadline)
             if self._poller.is_at_work:
-                self._engine.gate.wake()  # the next deadline may be another's
+                self._engine.gate.wake()  # the next deadline may now be another handle's
         self.settle(ending)
 
     def _outcome(self) -> Outcome:
@@ -283,26 +288,26 @@ class Watch(Generic[S]):
 
 
 def _last_trouble(trouble: TopazStatusError | None) -> str:
-    """What the polls met, which may have been answers that tell no status."""
+    """Describe the last trouble of the polls, which may have been answers that hold no status."""
     if trouble is None:
         return ""
     is_answer = isinstance(trouble, ServiceError | DecodeError)
     return f"{' with a status' if is_answer else ''}; last trouble: {about(trouble, None)}"
 
 
-def _wake(crowd: set[asyncio.Future[None]] | None) -> None:
-    for turn in crowd or ():
-        if not turn.done():
-            turn.set_result(None)
+def _wake(futures: set[asyncio.Future[None]] | None) -> None:
+    for future in futures or ():
+        if not future.done():
+            future.set_result(None)
 
 
-def _is_asked_by_asyncio() -> bool:
-    """True while asyncio itself asks for a ``repr``: for the error of what takes coroutines alone."""
-    here = inspect.currentframe()
-    asker = here.f_back.f_back if here is not None and here.f_back is not None else None
-    return asker is not None and str(asker.f_globals.get("__name__")).startswith("asyncio.")
+def _is_called_by_asyncio() -> bool:
+    """Return true if asyncio itself asks for the ``repr``, for the error of a function that takes only coroutines."""
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_back if frame is not None and frame.f_back is not None else None
+    return caller is not None and str(caller.f_globals.get("__name__")).startswith("asyncio.")
 
 
-def news(status: JobStatus) -> tuple[object, ...]:
-    """What makes a status worth telling: the word (and so the state), the progress, the result's URL."""
+def change_key(status: JobStatus) -> tuple[object, ...]:
+    """Return the fields whose change a reader is woken for: the status word, the progress and the result URL."""
     return status.status, status.progress, status.result_url

@@ -1,7 +1,8 @@
-"""What a webhook's body is about: the name of a job, and what it claims of it, which is no news until a look says so.
+"""Reads a webhook's body: the job that it names, and the state that it claims. Only a poll confirms the claim.
 
-Topaz's webhooks are unsigned and may come twice, late or never, from anybody. The image service posts ``process_id``;
-what the video service posts is documented nowhere, so its id is looked for under the names its documents use elsewhere.
+Topaz's webhooks are unsigned: they may come from anybody, twice, late or never. The image service posts ``process_id``.
+The fields of the video service's webhooks are undocumented. Its id is therefore searched under the names that its other
+documents use.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from .errors import TopazStatusError
 from .models.job import JobKind, JobRef
 
 LARGEST_NOTICE: Final = 1 << 20
-"""Bytes; nobody reads a larger one."""
+"""Bytes; a larger body is not parsed."""
 LONGEST_WORD: Final = 64
-"""Characters; no state has a longer name."""
-_NAMES: Final = (
+"""Characters; a longer status word is ignored, because every state's name is shorter."""
+_ID_FIELDS: Final = (
     (JobKind.IMAGE, "process_id"),
     (JobKind.VIDEO, "requestId"),
     (JobKind.VIDEO, "request_id"),
@@ -30,15 +31,15 @@ _NAMES: Final = (
 
 @attrs.frozen
 class WebhookNotice:
-    """One thing that a notice could mean."""
+    """One possible meaning of a webhook: the job it may be about, and what it claims."""
 
     job: JobRef
     word: str | None = None
-    """What it says of the job's state, in the service's word."""
+    """The state that the webhook claims, in the service's own word; ``None`` if it claims no state."""
 
 
-def readings(notice: object) -> Iterator[WebhookNotice]:
-    """What a notice could mean, likeliest first. Anything at all may be passed in; nothing is raised."""
+def parse_notice(notice: object) -> Iterator[WebhookNotice]:
+    """Yield the possible meanings of a notice, the likeliest first. Any object may be passed in; nothing is raised."""
     if isinstance(notice, JobRef):
         yield WebhookNotice(notice)
         return
@@ -47,13 +48,13 @@ def readings(notice: object) -> Iterator[WebhookNotice]:
         yield WebhookNotice(ref)
         return
     if isinstance(notice, str | bytes | bytearray | memoryview):
-        data = _parsed(notice)
+        data = _parse_body(notice)
     if not isinstance(data, Mapping):
         return
     word = data.get("status")
     word = word if isinstance(word, str) and len(word) <= LONGEST_WORD else None
-    for kind, name in _NAMES:
-        value = data.get(name)
+    for kind, field in _ID_FIELDS:
+        value = data.get(field)
         if isinstance(value, str) and (ref := _ref_of(f"{kind.value}:{value}")):
             yield WebhookNotice(ref, word)
 
@@ -65,7 +66,7 @@ def _ref_of(text: str) -> JobRef | None:
         return None
 
 
-def _parsed(notice: str | bytes | bytearray | memoryview) -> object:
+def _parse_body(notice: str | bytes | bytearray | memoryview) -> object:
     body = notice.encode("utf-8", "surrogatepass") if isinstance(notice, str) else bytes(notice)
     try:
         return parse_json(body) if len(body) <= LARGEST_NOTICE else None

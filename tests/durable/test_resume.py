@@ -158,9 +158,9 @@ async def test_acknowledged_while_others_are_taken_up() -> None:
     async with client_of(simulator, store=store) as client:
         told = await client.outcomes(jobs)
         async with client.resume() as outcomes:
-            while not outcomes._run.ready:  # noqa: ASYNC110  # no time passes
+            while not outcomes._batch.ready:  # noqa: ASYNC110  # no time passes
                 await asyncio.sleep(0)
-            waiting = {outcome.job for outcome in outcomes._run.ready}
+            waiting = {outcome.job for outcome in outcomes._batch.ready}
             last = next(outcome for outcome in told if outcome.job not in waiting)
             last.ack()
             rest = [outcome.job async for outcome in outcomes]

@@ -9,7 +9,7 @@ import pytest
 from harness import client_of, virtual
 
 from topaz_status import BadRequestError, ConfigurationError, DecodeError, JobState, VideoRecord
-from topaz_status.endpoints import VAIN_PAGES
+from topaz_status.endpoints import MOST_PAGES_WITHOUT_NEW
 from topaz_status.testing import JobPlan, Simulator
 
 
@@ -188,4 +188,4 @@ async def test_lists_that_never_end() -> None:
         seen = {status.process_id async for status in client.image.list()}
         seen |= {record.id async for record in client.video.history()}
     assert seen == ids
-    assert len(simulator.log) <= 2 * (VAIN_PAGES + 1)
+    assert len(simulator.log) <= 2 * (MOST_PAGES_WITHOUT_NEW + 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, PollPolicy, StatusClient
 from topaz_status.testing import Simulator, run_virtual
-from topaz_status.webhook import readings
+from topaz_status.webhook import parse_notice
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -41,7 +41,7 @@ ANYTHING = (
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_anything_may_come(notice: object) -> None:
     """Whatever is passed in, nothing is raised, and what comes out names a job or nothing."""
-    assert all(isinstance(read.job, JobRef) for read in readings(notice))
+    assert all(isinstance(read.job, JobRef) for read in parse_notice(notice))
     client = StatusClient(topaz_api_key="none")
     assert client.notify(notice) is None
 

@@ -1,1 +1,1 @@
-"""From a finished job to its file: fetched in parts, complete or not there."""
+"""Downloads the result of a finished job: the file is complete, or it is not there."""

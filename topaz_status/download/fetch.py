@@ -1,4 +1,4 @@
-"""From a finished job to its file: streamed, resumed when cut, bounded, complete or not there."""
+"""Fetches the result of a finished job: streamed, resumed when cut, limited in size, complete or not there."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from ..session.timing.backoff_delays import pause
 from .files import PartialFile, default_name, file_name
 
 _CHUNK: Final = 1 << 20
-_TELLING: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
-"""What tells something of the file."""
-_FILE: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
-_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
-_PAGE_NAMES: Final = (".html", ".htm", ".xhtml")
+_INFORMATIVE: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
+"""Statuses of answers that say something about the file."""
+_HAS_FILE: Final = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_HTML_SUFFIXES: Final = (".html", ".htm", ".xhtml")
 Progress = Callable[[int, int | None], None]
-"""Told the bytes that are there, and how many there will be: ``None`` while the storage has not said."""
+"""Called with the bytes that are there, and the size of the file: ``None`` until the storage has said it."""
 
 
 def link_of(status: VideoStatus | TryOnStatus) -> Download:
-    """The link that a video or try-on status holds.
+    """Return the link that a video or try-on status holds.
 
     Raises:
         JobFailedError, JobCanceledError, JobExpiredError: the job ended without a result.
-        ResultUnavailableError: it has not ended, or the service names no URL.
+        ResultUnavailableError: the job has not ended, or the service names no URL.
     """
     error = failure(status)
     if error is not None:
@@ -55,7 +55,7 @@ def link_of(status: VideoStatus | TryOnStatus) -> Download:
 
 @attrs.frozen
 class DownloadRequest:
-    """What is to be fetched, and on which terms."""
+    """The result to fetch, its file and its limits."""
 
     job: JobRef
     folder: Path
@@ -64,105 +64,105 @@ class DownloadRequest:
     progress: Progress | None = None
 
     def check(self) -> None:
-        """Refuse what can be refused before anything is sent.
+        """Check the arguments, before anything is sent.
 
         Raises:
-            ConfigurationError: ``name`` is no plain file name, or ``max_bytes`` no number of bytes.
+            ConfigurationError: ``name`` is no plain file name, or ``max_bytes`` is no number of bytes.
         """
-        most = self.max_bytes
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
-            raise ConfigurationError(f"max_bytes is a whole number of bytes, not {most!r}")
+        limit = self.max_bytes
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise ConfigurationError(f"max_bytes is a whole number of bytes, not {limit!r}")
         if self.name is not None:
             file_name(self.name)
 
 
 @attrs.define(eq=False)
 class Transfer:
-    """One file on its way to disk: what is there of it, and what is known of the whole."""
+    """One file on its way to disk: the part that is there, and what is known of the whole."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     _idle: Pause = pause
     _file: PartialFile | None = attrs.field(default=None, init=False)
-    """Made with the first answer that tells of it: many may wait, and each open file is one of the process's few."""
+    """Made at the first answer about the file: many downloads may wait, and a process may open only few files."""
     at: int = 0
     total: int | None = None
     version: Version = attrs.field(factory=Version)
     content_type: str | None = None
     whole: bool = False
     restarts: int = 0
-    """How often bytes that had come were thrown away."""
+    """How often received bytes were discarded."""
     _pieces: bytearray = attrs.field(factory=bytearray, init=False)
 
     @property
     def file(self) -> PartialFile:
-        """Where the bytes go to.
+        """The file that the bytes go to.
 
         Raises:
             OSError: the folder cannot be written to.
         """
-        if self._file is None:  # not made in a thread: a cancellation would lose the file that it goes on to make
-            self._file = PartialFile.make(self.order.folder)
+        if self._file is None:  # not made in a thread: after a cancellation it would make a file that nobody removes
+            self._file = PartialFile.make(self.request.folder)
         return self._file
 
     async def wait(self, delay: float) -> None:
-        """Let so many seconds pass; without the download's slot, where there is no file yet."""
+        """Wait for ``delay`` seconds; the download gives up its slot meanwhile if it has no file yet."""
         await (self._idle if delay and self._file is None else pause)(delay)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the partial file."""
         if self._file is not None:
             self._file.discard()
 
     def headers(self) -> dict[str, str]:
-        """Ask for the rest only, and for the same version of the file."""
+        """Return the headers that ask only for the missing part, and only of the same version of the file."""
         condition = self.version.condition
         if not self.at or condition is None:
             return {}
         return {"Range": f"bytes={self.at}-", "If-Range": condition}
 
     async def restart(self) -> None:
-        """Throw away what is there."""
+        """Discard the bytes that are there, and start from the beginning of the file."""
         if self.at:
             self.restarts += 1
         self.at, self.total, self.version = 0, None, Version()
         await asyncio.to_thread(self.file.rewind)
-        self._tell()
+        self._report()
 
     async def accept(self, stream: Stream) -> None:
-        """Take one answer in, from where it begins.
+        """Write one answer to the file, at the position where the answer begins.
 
         Raises:
-            ResultTooLargeError: it is larger than the order allows, or says so.
-            ResultUnavailableError: it comes in a content coding that cannot be undone.
-            TransportError: it broke off, or is no part of this file.
+            ResultTooLargeError: the file is larger than the request allows, or its headers say so.
+            ResultUnavailableError: the answer has a content coding that cannot be decoded.
+            TransportError: the answer broke off, or is no part of this file.
         """
         if stream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            await self._end(stream.headers)
+            await self._handle_416(stream.headers)
         else:
-            await self._take_in(stream, self._decoder(stream.headers), part_of(stream.status, stream.headers))
+            await self._write_part(stream, self._decoder(stream.headers), part_of(stream.status, stream.headers))
 
     def _decoder(self, headers: Mapping[str, str]) -> Decoder:
         names = codings(headers)
         decoder = decoder_for(names)
         if decoder is None:
-            told = quoted(", ".join(names))
-            raise ResultUnavailableError(self.order.job, None, f"the storage sent it in the content coding {told}")
+            unknown = quoted(", ".join(names))
+            raise ResultUnavailableError(self.request.job, None, f"the storage sent it in the content coding {unknown}")
         return decoder
 
-    async def _end(self, headers: Mapping[str, str]) -> None:
-        """Nothing follows what is there: all of it is, or it is none of this file."""
+    async def _handle_416(self, headers: Mapping[str, str]) -> None:
+        """Handle a 416: no bytes follow, so the file is complete, or the bytes are of another version."""
         part = Part(self.at, None, ends_at(headers), version_of(headers))
         if self.at and part.total == self.at and part.continues(self.at, self.total, self.version):
             self._complete()
         else:
             await self.restart()
 
-    async def _take_in(self, stream: Stream, decoder: Decoder, part: Part) -> None:
+    async def _write_part(self, stream: Stream, decoder: Decoder, part: Part) -> None:
         announced = max(part.end or 0, part.total or 0)
         self._check(announced, announced)
-        await self._place(part)
+        await self._begin_part(part)
         self.content_type = stream.headers.get("Content-Type")
-        self._tell()
+        self._report()
         await self._copy(stream, decoder, part.end)
         is_all = stream.status == HTTPStatus.OK if self.total is None else self.at == self.total
         if not is_all:
@@ -170,8 +170,12 @@ class Transfer:
             raise TransportError(f"the file broke off after {self.at}{of} bytes")
         self._complete()
 
-    async def _place(self, part: Part) -> None:
-        """Get ready for a part: begin anew where it does not follow what is there."""
+    async def _begin_part(self, part: Part) -> None:
+        """Prepare for a part; restart if it does not follow the bytes that are there.
+
+        Raises:
+            TransportError: the part does not begin at the position that was asked for.
+        """
         if not part.continues(self.at, self.total, self.version):
             await self.restart()
             if part.first != 0:
@@ -185,19 +189,19 @@ class Transfer:
         self.whole = True
         if self.total is None:
             self.total = self.at
-            self._tell()
+            self._report()
 
     def _check(self, size: int, announced: int | None = None) -> None:
-        most = self.order.max_bytes
-        if most is not None and size > most:
-            raise ResultTooLargeError(self.order.job, most, announced)
+        limit = self.request.max_bytes
+        if limit is not None and size > limit:
+            raise ResultTooLargeError(self.request.job, limit, announced)
 
-    def _tell(self) -> None:
-        if self.order.progress is not None:
-            self.order.progress(self.at, self.total)
+    def _report(self) -> None:
+        if self.request.progress is not None:
+            self.request.progress(self.at, self.total)
 
     async def _copy(self, stream: Stream, decoder: Decoder, end: int | None) -> None:
-        """Write the body as it comes; what had come when it broke off is kept."""
+        """Write the body as it arrives; if it breaks off, the bytes that arrived are written all the same."""
         try:
             while data := await stream.read():
                 for piece in decoder.decode(data):
@@ -212,7 +216,7 @@ class Transfer:
         size = self.at + len(self._pieces) + len(piece)
         self._check(size)
         if end is not None and size > end:
-            self.version = Version()  # not to be gone on with
+            self.version = Version()  # so that the next request does not continue this version
             raise TransportError("the storage sent more bytes than it announced")
         self._pieces += piece
         if len(self._pieces) >= _CHUNK:
@@ -223,61 +227,65 @@ class Transfer:
             data, self._pieces = bytes(self._pieces), bytearray()
             await asyncio.to_thread(self.file.write, data)
             self.at += len(data)
-            self._tell()
+            self._report()
 
 
-async def save(transport: Transport, links: Links, order: DownloadRequest, idle: Pause = pause) -> Path:
-    """Fetch a job's result. ``idle`` waits for one that lags, while there is no file of it.
+async def save(transport: Transport, links: Links, request: DownloadRequest, idle: Pause = pause) -> Path:
+    """Fetch a job's result and return the path of its file.
+
+    ``idle`` is the wait for a late result that has no file yet.
 
     Raises:
         ConfigurationError: the link is no URL.
-        ResultTooLargeError: there is more of it than was allowed.
-        ResultUnavailableError: it comes in a content coding that cannot be undone.
-        TransportError: the file did not arrive whole, however often tried.
+        ResultTooLargeError: the file is larger than the request allows.
+        ResultUnavailableError: the storage sends the file in a content coding that cannot be decoded.
+        TransportError: the file did not arrive whole, after all retries.
         OSError: the folder cannot be written to.
         TopazStatusError: as for :meth:`.Links.fresh`.
     """
-    await asyncio.to_thread(order.folder.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(request.folder.mkdir, parents=True, exist_ok=True)
     patience = Patience.new()
-    saving = Transfer(order, idle)
-    first = await links.fresh(patience.lags, saving.wait)
+    transfer = Transfer(request, idle)
+    first = await links.fresh(patience.lags, transfer.wait)
     try:
-        last = await _fetch(transport, links, first, saving, patience)
-        target = order.folder / (order.name or default_name(order.job, last.url, saving.content_type))
-        await asyncio.to_thread(saving.file.finish, target)
+        last = await _fetch(transport, links, first, transfer, patience)
+        target = request.folder / (request.name or default_name(request.job, last.url, transfer.content_type))
+        await asyncio.to_thread(transfer.file.finish, target)
         return target
     finally:
-        saving.discard()
+        transfer.discard()
 
 
-async def _fetch(transport: Transport, links: Links, link: Download, saving: Transfer, patience: Patience) -> Download:
-    """Try until the file is whole; gives the link that brought it. One that is no good any more is asked for anew."""
+async def _fetch(
+    transport: Transport, links: Links, link: Download, transfer: Transfer, patience: Patience
+) -> Download:
+    """Try until the file is whole, and return the link that it came from. A link that has expired is replaced."""
     while True:
         status = None
         try:
-            status = await _attempt(transport, link, saving)
+            status = await _attempt(transport, link, transfer)
             trouble = TransportError(_answered(status))
         except CertificateError:
             raise
         except TransportError as error:
             trouble = error
-        if saving.whole:
+        if transfer.whole:
             return link
-        delay = patience.after(status, saving.at, saving.restarts)
+        delay = patience.after(status, transfer.at, transfer.restarts)
         if delay is None:
             raise trouble
-        await saving.wait(delay)
+        await transfer.wait(delay)
         if status in STALE:
-            link = await links.fresh(patience.lags, saving.wait)
+            link = await links.fresh(patience.lags, transfer.wait)
 
 
-async def _attempt(transport: Transport, link: Download, saving: Transfer) -> int:
-    """Fetch what is missing; gives the storage's status."""
+async def _attempt(transport: Transport, link: Download, transfer: Transfer) -> int:
+    """Fetch the missing part, and return the status of the storage's answer."""
     _check_web(link)
-    async with transport.stream(link, saving.headers()) as stream:
-        if stream.status in _TELLING:
+    async with transport.stream(link, transfer.headers()) as stream:
+        if stream.status in _INFORMATIVE:
             _check_page(link, stream)
-            await saving.accept(stream)
+            await transfer.accept(stream)
         return stream.status
 
 
@@ -290,7 +298,11 @@ def _check_page(link: Download, stream: Stream) -> None:
         TransportError: the storage sent HTML, and the link does not name an HTML file.
     """
     kind = stream.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if stream.status in _FILE and kind in _PAGES and not urlsplit(link.url).path.lower().endswith(_PAGE_NAMES):
+    if (
+        stream.status in _HAS_FILE
+        and kind in _HTML_TYPES
+        and not urlsplit(link.url).path.lower().endswith(_HTML_SUFFIXES)
+    ):
         raise TransportError(
             f"the storage answered with a web page ({kind}) instead of the result: "
             "check the proxy, firewall or captive portal on the way to it"
@@ -303,7 +315,11 @@ def _answered(status: int) -> str:
 
 
 def _check_web(link: Download) -> None:
-    """Refuse a link that leads elsewhere than to the web."""
+    """Refuse a link that is no web address.
+
+    Raises:
+        ConfigurationError: the link is no ``http`` or ``https`` URL.
+    """
     if not _is_web(link.url):
         raise ConfigurationError("the service names a result that is no web address")
 

@@ -1,4 +1,4 @@
-"""Names and places of result files: every name stays in its folder, and nothing half-written is ever there."""
+"""Names of result files, which never lead out of their folder, and writing them, so that no partial file is seen."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ..models.redact import quoted
 
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _LONGEST_NAME: Final = 255
-"""Bytes that file systems take."""
+"""Bytes; file systems accept no longer name."""
 _LONGEST_ID: Final = 200
-"""Characters of an id that a file's name holds."""
+"""Characters; at most so many of an id go into the name of a file."""
 _LEADS_OUT: Final = re.compile(r'[/\\:<>"|?*]')
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE
 )
-"""Names that mean a device, and no file, on Windows; with any suffix, too."""
+"""Names that mean a device, not a file, on Windows, also with a suffix."""
 
 
 def file_name(name: str) -> str:
-    """Let a plain file name pass, one that means the same file on every system.
+    """Return ``name`` if it is a plain file name, which means the same file on every system.
 
     Raises:
-        ConfigurationError: it could lead out of the folder, or is no name.
+        ConfigurationError: ``name`` could lead out of the folder, is too long, or is no file name.
     """
     if not isinstance(name, str) or not all(map(_is_plain, (name, unicodedata.normalize("NFKC", name)))):
         raise ConfigurationError(f"name must be a plain file name without folders, not {quoted(name)}")
@@ -44,7 +44,7 @@ def file_name(name: str) -> str:
 
 
 def _is_plain(name: str) -> bool:
-    """True for a name that is no path, no device, and looks like what it is."""
+    """Return true if a name is no path and no device, and shows all its characters."""
     return (
         name.isprintable()
         and name.strip(" .") != ""
@@ -56,7 +56,7 @@ def _is_plain(name: str) -> bool:
 
 
 def default_name(job: JobRef, url: str, content_type: str | None) -> str:
-    """``image-ID.jpeg``: one name for each job, whatever the service calls its file."""
+    """Return a name such as ``image-ID.jpeg``: one name per job, independent of the service's name for the file."""
     suffix = Path(urlsplit(url).path).suffix
     if not _SUFFIX.fullmatch(suffix):
         suffix = mimetypes.guess_extension((content_type or "").partition(";")[0].strip()) or ""
@@ -64,7 +64,7 @@ def default_name(job: JobRef, url: str, content_type: str | None) -> str:
 
 
 def _id_in_name(job_id: str) -> str:
-    """An id as it may stand in a file's name; one that may not as it is, is told from others by a digest."""
+    """Return an id in characters that a file's name may hold; a changed id gets a digest, so that it stays unique."""
     text = re.sub(r"[^A-Za-z0-9._-]", "_", job_id)[:_LONGEST_ID]
     if text == job_id and not text.endswith("."):
         return text
@@ -73,37 +73,37 @@ def _id_in_name(job_id: str) -> str:
 
 @attrs.define(eq=False)
 class PartialFile:
-    """A file under a temporary name of its own, which nobody else may read, until it is whole."""
+    """A file that is not whole yet: it has a temporary name, and only its owner may read it."""
 
     path: Path
     _file: BinaryIO
 
     @classmethod
     def make(cls, folder: Path) -> PartialFile:
-        """Make one, where there was none; no link that somebody else put there is followed."""
+        """Create a new file in ``folder``; no existing file or link is opened."""
         handle, path = tempfile.mkstemp(prefix=".topaz-", suffix=".part", dir=folder)
         return cls(Path(path), os.fdopen(handle, "wb"))
 
     def write(self, data: bytes) -> None:
-        """Add to its end."""
+        """Append ``data`` to the file."""
         self._file.write(data)
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Empty the file."""
         self._file.seek(0)
         self._file.truncate()
 
     def finish(self, target: Path) -> None:
-        """From here on the file is there, whole; before, it is not. A link of that name is replaced, not followed."""
+        """Give the whole file its own name, in one step. A link of that name is replaced, not followed."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        if hasattr(os, "fchmod"):  # by its descriptor: what lies under its path by now could be another's
+        if hasattr(os, "fchmod"):  # by its descriptor: its path could name another file by now
             os.fchmod(self._file.fileno(), 0o666 & ~_umask())
         self._file.close()
         self.path.replace(target)
 
     def discard(self) -> None:
-        """Leave nothing behind; quick enough to be done even while a cancellation is on its way."""
+        """Remove the file; quick enough to run even during a cancellation."""
         try:
             self._file.close()
         finally:  # closing flushes, which a full disk refuses
@@ -111,7 +111,7 @@ class PartialFile:
 
 
 def _umask() -> int:
-    """The process's mask; it can only be read by setting it."""
+    """Return the process's file mode mask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

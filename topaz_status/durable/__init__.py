@@ -1,1 +1,1 @@
-"""Durable watches as a caller meets them: handles whose rows are stored, and how they are taken up again."""
+"""Durable watches as callers use them: handles whose rows are in a store, and their resumption."""

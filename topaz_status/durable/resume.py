@@ -1,7 +1,7 @@
-"""Watches whose rows are kept in a store, and how they are taken up again.
+"""Watches whose rows are in a store, and their resumption.
 
-A row is on disk before the first poll, and has its outcome before anybody is given it. It goes when the outcome is
-acknowledged, or when the last handle is canceled; whatever else ends a watch leaves it to ``resume()``.
+A row is on disk before the first poll. Its outcome is on disk before it is handed out. The row is deleted when the
+outcome is acknowledged, or when the last handle is canceled. After any other end the row stays for ``resume()``.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from ..store.json_codec import read_error, read_status, read_tag, write_tag
 from ..watch import S, Watch
 
 ROWS_AT_ONCE: Final = 100
-"""Rows that are taken up in one step of the loop."""
+"""At most so many rows are resumed before other tasks of the loop batch."""
 
 
 @attrs.define(eq=False, repr=False)
 class DurableWatch(Watch[S]):
-    """A handle on a job whose row is kept."""
+    """A handle on a job that has a row in a store."""
 
     _store_writer: StoreWriter
     _receipt: Receipt | None = attrs.field(default=None, init=False)
 
     @property
-    def _kept(self) -> StoredRow:
+    def _stored(self) -> StoredRow:
         return cast("DurablePoller", self._poller).kept
 
     async def _ended(self) -> Ending:
-        """Wait for the end; where it is an outcome, note that it is handed out."""
+        """Wait for the end; if it is a final outcome, record that it is handed out."""
         ending = await super()._ended()
         receipt = self._own_receipt()
-        if receipt is not None and (noted := receipt.give()) is not None:
-            await noted
+        if receipt is not None and (written := receipt.give()) is not None:
+            await written
         return ending
 
     def _own_receipt(self) -> Receipt | None:
         ending = self._ending
         if self._receipt is None and ending is not None and is_final(ending.status, ending.error):
-            self._receipt = Receipt(self._store_writer, self._kept)
+            self._receipt = Receipt(self._store_writer, self._stored)
         return self._receipt
 
     def _outcome(self) -> Outcome:
@@ -70,34 +70,34 @@ class DurableWatch(Watch[S]):
     def cancel(self) -> None:
         """See :meth:`Watch.cancel`."""
         super().cancel()
-        if self._left_with(WatchCanceledError) and not self._kept.gone:
-            self._store_writer.drop(self._kept)
+        if self._was_last_and_ended_with(WatchCanceledError) and not self._stored.gone:
+            self._store_writer.drop(self._stored)
 
     def _time_out(self) -> None:
         """See :meth:`Watch._time_out`."""
         super()._time_out()
-        if self._left_with(WatchTimeoutError) and not self._kept.gone:
-            self._store_writer.put(self._kept, attrs.evolve(self._kept.row, deadline=None))
+        if self._was_last_and_ended_with(WatchTimeoutError) and not self._stored.gone:
+            self._store_writer.put(self._stored, attrs.evolve(self._stored.row, deadline=None))
 
     def _leave(self, error: TopazStatusError) -> None:
-        """Go with ``error``, unless the job's own ending is known: it may be on its way to the disk."""
+        """End this handle with ``error``, unless the job's own ending is known: it may be on its way to the disk."""
         if self._poller.ending is not None or self._engine.registry.is_watched(self._poller):
             super()._leave(error)
 
-    def _left_with(self, error: type[TopazStatusError]) -> bool:
-        """Tell whether this was the last handle to go, and went like that."""
+    def _was_last_and_ended_with(self, error: type[TopazStatusError]) -> bool:
+        """Return whether this was the job's last handle, and ended with an ``error``."""
         ending = self._ending
         return ending is not None and isinstance(ending.error, error) and not self._poller.handles
 
 
 @attrs.frozen(eq=False)
 class Durable:
-    """Starts watches that are kept, and takes up those that were."""
+    """Starts watches that are stored, and resumes stored ones."""
 
     _engine: Engine
     _store_writer: StoreWriter
     _check: Callable[[Row], object]
-    """Raises where a job cannot be watched at all."""
+    """Raises if a row's job cannot be watched at all, for example without a key for its kind."""
 
     def watch(
         self,
@@ -108,7 +108,7 @@ class Durable:
         age: float,
         remaining: float | None,
     ) -> DurableWatch[Any]:
-        """Start to watch a job anew, or join those who do; ``new`` is the row, but for its number, tag and deadline.
+        """Start to watch a job, or join the watch that it has; ``new`` is its row without number, tag and deadline.
 
         Raises:
             ConfigurationError: ``tag`` is no JSON.
@@ -117,51 +117,51 @@ class Durable:
         deadline = None if timeout is None else new.started_at + timeout
         poller = self._engine.registry.find(new.job)
         if isinstance(poller, DurablePoller) and poller.ending is None:
-            kept = poller.kept
-            self._amend(kept, text, timeout, deadline)
+            stored = poller.kept
+            self._amend(stored, text, timeout, deadline)
         else:
             number = self._store_writer.number()
-            kept = StoredRow(attrs.evolve(new, number=number, tag=text, timeout=timeout, deadline=deadline))
+            stored = StoredRow(attrs.evolve(new, number=number, tag=text, timeout=timeout, deadline=deadline))
         watch: DurableWatch[Any] = DurableWatch(self._engine, new.job, tag, self._store_writer)
-        return watch.start(timeout=timeout, age=age, remaining=remaining, kept=kept)
+        return watch.start(timeout=timeout, age=age, remaining=remaining, kept=stored)
 
     def resume(self) -> Completions:
-        """Take up, as of now, what is unfinished and what nobody acknowledged."""
+        """Resume the unfinished watches and the unacknowledged outcomes, as of now."""
         clock, last_number = self._store_writer.clock, self._store_writer.last_number
-        run = Batch(clock, self._never)
-        run.reader = clock.loop.create_task(run.reading(self._take_up(run, last_number)))
-        self._engine.registry.adopt(run.reader)
-        return Completions(run)
+        batch = Batch(clock, self._refuse_others)
+        batch.reader = clock.loop.create_task(batch.run_reader(self._resume_rows(batch, last_number)))
+        self._engine.registry.adopt(batch.reader)
+        return Completions(batch)
 
     @staticmethod
-    def _never(job: object) -> DurableWatch[Any]:
-        raise AssertionError(f"{job} was not kept")
+    def _refuse_others(job: object) -> DurableWatch[Any]:
+        raise AssertionError(f"{job} is in no store")
 
-    async def _take_up(self, run: Batch, last_number: int) -> None:
-        for place, kept in enumerate(await self._store_writer.rows(last_number), 1):
-            if not kept.gone:
-                self._take_up_one(run, kept)
-            if place % ROWS_AT_ONCE == 0:
+    async def _resume_rows(self, batch: Batch, last_number: int) -> None:
+        for count, stored in enumerate(await self._store_writer.rows(last_number), 1):
+            if not stored.gone:
+                self._resume_one(batch, stored)
+            if count % ROWS_AT_ONCE == 0:
                 await pause(0.0)
 
-    def _take_up_one(self, run: Batch, kept: StoredRow) -> None:
-        row = kept.row
+    def _resume_one(self, batch: Batch, stored: StoredRow) -> None:
+        row = stored.row
         status = read_status(row.job, row.status)
         if row.end is not None:
             error = read_error(row.job, status, row.end.error)
             if is_final(status, error):
-                run.put(self._again(row, row.end, status, error, kept))
+                batch.put(self._redeliver(row, row.end, status, error, stored))
                 return
-            kept.row = attrs.evolve(row, end=None)  # this version cannot read it: ask anew
+            stored.row = attrs.evolve(row, end=None)  # this version cannot read the outcome: poll again
         try:
             self._check(row)
         except TopazStatusError as error:
-            run.refuse(row.job, read_tag(row.tag), error, status)
+            batch.refuse(row.job, read_tag(row.tag), error, status)
         else:
-            run.add(self._rewatch(kept))
+            batch.add(self._continue(stored))
 
-    def _again(
-        self, row: Row, end: End, status: JobStatus | None, error: TopazStatusError | None, kept: StoredRow
+    def _redeliver(
+        self, row: Row, end: End, status: JobStatus | None, error: TopazStatusError | None, stored: StoredRow
     ) -> Outcome:
         return Outcome(
             job=row.job,
@@ -173,38 +173,38 @@ class Durable:
             waited=end.waited,
             detected_at=end.detected_at,
             redelivered=end.handed_out,
-            receipt=Receipt(self._store_writer, kept),
+            receipt=Receipt(self._store_writer, stored),
         )
 
-    def _rewatch(self, kept: StoredRow) -> DurableWatch[Any]:
-        """Go on with a watch: its age, and what is left of its time, are by the wall's clock."""
-        row, wall = kept.row, self._store_writer.clock.wall()
-        if row.timeout is not None and row.deadline is None:  # it ran out and that was told: the whole of it again
-            self._store_writer.put(kept, attrs.evolve(row, deadline=wall + row.timeout))
-        left = _left(kept.row, wall)
+    def _continue(self, stored: StoredRow) -> DurableWatch[Any]:
+        """Continue a watch; its age and its remaining time are measured by the wall clock."""
+        row, wall = stored.row, self._store_writer.clock.wall()
+        if row.timeout is not None and row.deadline is None:  # its timeout was reported: it begins anew
+            self._store_writer.put(stored, attrs.evolve(row, deadline=wall + row.timeout))
+        left = _time_left(stored.row, wall)
         watch: DurableWatch[Any] = DurableWatch(self._engine, row.job, read_tag(row.tag), self._store_writer)
         watch.start(
             timeout=left,
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),
             remaining=None if row.eta is None else row.eta - wall,
             since=max(0.0, wall - row.started_at),
-            kept=kept,
+            kept=stored,
         )
         return watch
 
-    def _amend(self, kept: StoredRow, tag: str | None, timeout: float | None, deadline: float | None) -> None:
-        """Join those who watch a job: its row keeps the first tag, and the latest deadline."""
-        row = kept.row if kept.row.tag is not None else attrs.evolve(kept.row, tag=tag)
+    def _amend(self, stored: StoredRow, tag: str | None, timeout: float | None, deadline: float | None) -> None:
+        """Merge a further watch into a job's row: the first tag stays, and the latest deadline applies."""
+        row = stored.row if stored.row.tag is not None else attrs.evolve(stored.row, tag=tag)
         if row.timeout is not None and (timeout is None or (deadline or 0.0) > (row.deadline or 0.0)):
             row = attrs.evolve(row, timeout=timeout, deadline=deadline)
-        if row != kept.row:
-            self._store_writer.put(kept, row)
+        if row != stored.row:
+            self._store_writer.put(stored, row)
 
 
-def _left(row: Row, wall: float) -> float | None:
-    """Seconds until the deadline, ``None`` without one; 0 when it is past: one look is due all the same.
+def _time_left(row: Row, wall: float) -> float | None:
+    """Return the seconds until the deadline; ``None`` without one, and 0 once it is past: one poll is still due then.
 
-    However far the wall's clock was set back, it is never more than the timeout.
+    The result is never more than the timeout, even if the wall clock was set back.
     """
     if row.timeout is None or row.deadline is None:
         return None

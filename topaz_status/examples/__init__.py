@@ -1,4 +1,4 @@
-"""Small apps that run, without a key and without a network.
+"""Small apps that run without a key and without a network.
 
 ::
 

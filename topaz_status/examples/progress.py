@@ -1,4 +1,4 @@
-"""Progress in a browser: open http://127.0.0.1:8000/ and press the button; the whole fleet is at ``/status/``."""
+"""Progress in a browser: open http://127.0.0.1:8000/ and press the button; all jobs are at ``/status/``."""
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
@@ -22,12 +22,12 @@ document.querySelector("button").onclick = async () => {
 </script>"""
 
 app = FastAPI(lifespan=status_lifespan(rate=20))
-app.include_router(status_router(authorize=PUBLIC), prefix="/status")  # yours: who may see what
+app.include_router(status_router(authorize=PUBLIC), prefix="/status")  # your app decides who may see which job
 
 
 @app.post("/images", status_code=202)
 async def image(client: ClientDep) -> dict[str, str]:
-    """Submit, and tell where to listen."""
+    """Submit a job, and answer with the URL of its events."""
     job = await submit(duration=2.0)
     client.watch(job)
     return {"events": f"status/jobs/{job.kind}/{job.id}/events"}
@@ -35,5 +35,5 @@ async def image(client: ClientDep) -> dict[str, str]:
 
 @app.get("/", response_class=HTMLResponse)
 async def page() -> str:
-    """Give the page."""
+    """Answer with the page."""
     return PAGE

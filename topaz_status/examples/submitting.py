@@ -1,4 +1,4 @@
-"""What the examples submit: in your app, your own call to the service; here, a job of the simulator's."""
+"""Submits a job of the simulator for the examples; your app calls the service instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from topaz_status import JobRef
 
 
 async def submit(**plan: Any) -> JobRef:
-    """Submit a job; ``plan`` says what becomes of it, as :class:`topaz_status.testing.JobPlan` does."""
+    """Submit a job; ``plan`` holds fields of :class:`topaz_status.testing.JobPlan`, which say how the job runs."""
     url = os.environ["TOPAZ_API_URL"] + "/_sim/jobs"
     async with aiohttp.ClientSession() as session, session.post(url, json={"kind": "image", **plan}) as answer:
         answer.raise_for_status()

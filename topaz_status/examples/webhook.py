@@ -1,4 +1,4 @@
-"""Webhooks: submit with ``webhook_url=https://your.host/hooks/<WEBHOOK_SECRET>``, and ends are known at once.
+"""Webhooks: submit with ``webhook_url=https://your.host/hooks/<WEBHOOK_SECRET>``; a job's end is known at once.
 
 To play the service: ``curl -d '{"process_id": "…"}' http://127.0.0.1:8000/hooks/$WEBHOOK_SECRET``.
 """
@@ -23,5 +23,5 @@ app.include_router(webhook_router(secret=os.environ["WEBHOOK_SECRET"]), prefix="
 
 @app.get("/images/{process_id}")
 async def image(process_id: str, request: Request, client: ClientDep) -> ImageStatus:
-    """Wait for one image."""
+    """Wait for the end of one image job."""
     return await wait_or_disconnect(request, client.image.watch(process_id, timeout=600))

@@ -1,6 +1,6 @@
 """Several workers: ``WEB_CONCURRENCY=2 uvicorn topaz_status.examples.workers:app`` (POSIX; on Windows run one worker).
 
-Each worker has its share of the budget, and of the store files the first that no other worker has.
+Each worker has its share of the budget, and takes the first store file that no other worker has.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ locks: list[int] = []  # open for as long as this process lives
 
 
 def take_number() -> int:
-    """Give the first number from 0 up that no other worker has; it is free again when this process ends."""
+    """Take the lowest number that no other worker has; it is free again when this process ends."""
     for number in range(WORKERS):
         lock = os.open(f"worker-{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:

@@ -1,1 +1,1 @@
-"""Where durable watches are kept: what a store does (:mod:`.base`), one in memory, one in a file."""
+"""Stores of durable watches: the protocol of a store (:mod:`.base`), a store in memory and one in a file."""

@@ -1,4 +1,4 @@
-"""What is kept of a watch, and what a store of such rows has to do."""
+"""The row that is stored of a watch, and the protocol of a store of such rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.policy import DAY
 from ..models.job import JobRef
 
 RETENTION: Final = 30 * DAY
-"""Seconds for which a row that nothing happens to is kept: the services themselves keep a job for seven days."""
+"""Seconds for which an unchanged row is kept; the services themselves keep a job for seven days."""
 
 
 @attrs.frozen
@@ -20,13 +20,13 @@ class End:
 
     polls: int
     waited: float
-    """Seconds."""
+    """Seconds from the start of the watch to its end."""
     detected_at: float
-    """Unix seconds."""
+    """Unix seconds at which the client learned of the end."""
     error: str | None = None
-    """What the service answered, as JSON, where no terminal status tells it (see :mod:`.json_codec`)."""
+    """The error as JSON, ``None`` if a terminal status states the end (see :mod:`.json_codec`)."""
     handed_out: bool = False
-    """True once somebody was given it, or was about to be."""
+    """True once the outcome was handed out, or was about to be."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,24 +34,24 @@ class Row:
     """One watch, from before its first poll until its outcome is acknowledged. Times are Unix seconds."""
 
     number: int
-    """Of the watch: a job that is watched anew gets a higher one."""
+    """The number of the watch; a job that is watched again gets a higher number."""
     job: JobRef
     started_at: float
     submitted_at: float | None = None
     eta: float | None = None
     timeout: float | None = None
-    """Seconds from the start, ``None`` for no limit."""
+    """Seconds from the start; ``None`` for no limit."""
     deadline: float | None = None
-    """``None`` without a timeout, and once the timeout has been told: taken up again, it begins anew."""
+    """``None`` without a timeout, and once the timeout was reported: a resumed watch then begins it anew."""
     tag: str | None = None
-    """The caller's own, as JSON."""
+    """The tag that the caller gave to the watch, as JSON."""
     status: str | None = None
-    """The status in which the job was last seen to change its state, as JSON."""
+    """The status of the last known change of the job's state, as JSON."""
     end: End | None = None
     """``None`` while the watch is unfinished."""
 
     def is_stale(self, since: float) -> bool:
-        """Tell whether nothing has happened to it, and it was to wait for nothing, after ``since``."""
+        """Return whether the row's outcome, or its start and deadline, lie before ``since``."""
         if self.end is not None:
             return self.end.detected_at < since
         return max(self.started_at, self.started_at if self.deadline is None else self.deadline) < since
@@ -59,40 +59,40 @@ class Row:
 
 @attrs.frozen
 class Opening:
-    """What a store says when it is opened."""
+    """What a store returns when it is opened."""
 
     last_number: int
-    """No row had a higher one."""
+    """The highest number that any row has had."""
     purged: int
-    """Rows that were too old to be kept."""
+    """How many rows were deleted because they were too old."""
 
 
 class WatchStore(Protocol):
-    """A table of rows, one a job. All calls come from one thread at a time, that of the client, and may block.
+    """A table of rows, one per job. All calls come from one thread at a time, the client's own, and may block.
 
-    Whatever a call raises ends what waited for it with a :class:`~topaz_status.StoreError`.
+    If a call raises, everything that waited for it ends with a :class:`~topaz_status.StoreError`.
     """
 
     def open(self, now: float) -> Opening:
-        """Make ready, for this client alone; ``now`` is Unix seconds.
+        """Open the store for this client alone; ``now`` is in Unix seconds.
 
         Raises:
-            StoreError: it is in use, damaged, or cannot be written to.
+            StoreError: the store is in use, is damaged, or cannot be written to.
         """
 
     def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:
-        """Put rows in, and take out those numbered in ``gone``: all or nothing, and safe once this returns.
+        """Write ``rows``, and delete the rows whose numbers are in ``gone``: all or nothing.
 
-        Safe from this process being killed at any moment; with ``flush`` from the power going, too.
-        A row takes the place of one with the same job and a lower number; it is passed over where the number there is
-        higher. A number that is not there is passed over, too.
+        Once this returns, the change survives a kill of this process at any moment; with ``flush`` it also survives a
+        power failure. A row replaces the row of the same job, unless that row has a higher number: then the new row is
+        ignored. A number without a row is ignored, too.
 
         Raises:
             StoreError: nothing was written.
         """
 
     def load(self) -> Sequence[Row]:
-        """Give all rows, in the order of their numbers."""
+        """Return all rows, in the order of their numbers."""
 
     def close(self) -> None:
-        """Let go of it, whether it was opened or not."""
+        """Close the store, whether it was opened or not."""

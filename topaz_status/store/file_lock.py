@@ -1,4 +1,4 @@
-"""One client a file, on one machine: a lock that the system takes back from a process however it ends."""
+"""A lock that allows one client per file on one machine. The system releases it whenever its process ends."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _PID_LENGTH: Final = 32
 
 @attrs.define
 class FileLock:
-    """``FILE.lock`` beside the file, held while the store is open; it names who holds it, and is left there."""
+    """``FILE.lock`` beside the file, locked while the store is open. It holds the process id, and is never deleted."""
 
     path: Path
     _descriptor: int | None = attrs.field(default=None, init=False)
 
     def take(self) -> None:
-        """Take it, at once or not at all.
+        """Lock the file, or fail at once.
 
         Raises:
-            StoreError: somebody else has it.
-            OSError: it cannot be made.
+            StoreError: another client has the lock.
+            OSError: the lock file cannot be made.
         """
         lock = self.path.with_name(f"{self.path.name}.lock")
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -43,7 +43,7 @@ class FileLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock, if it is held."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Statuses, errors and tags as the JSON that a store keeps, and back. No signed URL goes in, and no key.
+"""Converts statuses, errors and tags to the JSON that a store holds, and back. It writes no signed URL and no key.
 
-A status is kept as the service sent it, less its links, which are as good as keys and die within hours: read back, its
-``result_url`` is ``None``, and ``client.result(job)`` asks for a fresh link.
+A status is stored as the service sent it, without its links: they are as good as keys, and expire within hours. A
+status that is read back has ``result_url`` ``None``; ``client.result(job)`` asks for a fresh link.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _FACTS: Final = ("status_code", "message", "code", "retry_after", "details")
 
 
 def write_tag(tag: Any) -> str | None:
-    """A caller's tag as JSON.
+    """Return a caller's tag as JSON.
 
     Raises:
-        ConfigurationError: it would not come back as it is.
+        ConfigurationError: the tag would not be equal when read back.
     """
     if tag is None:
         return None
@@ -44,17 +44,17 @@ def write_tag(tag: Any) -> str | None:
 
 
 def read_tag(text: str | None) -> Any:
-    """The tag again."""
+    """Return the tag that was written."""
     return None if text is None else orjson.loads(text)
 
 
 def write_status(status: JobStatus) -> str:
-    """A status as JSON, without links."""
+    """Return a status as JSON, without links."""
     return orjson.dumps(scrubbed(_unlinked(status)), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def read_status(job: JobRef, text: str | None) -> JobStatus | None:
-    """The status again; ``None`` for none, and for one that this version cannot read."""
+    """Return the status that was written; ``None`` for ``None``, and if this version cannot read it."""
     if text is None:
         return None
     try:
@@ -64,7 +64,7 @@ def read_status(job: JobRef, text: str | None) -> JobStatus | None:
 
 
 def write_error(error: TopazStatusError | None) -> str | None:
-    """What the status does not tell of an end: that the job is lost, or what the service answered."""
+    """Return as JSON an error that the status does not state: a lost job, or the service's answer; else ``None``."""
     if isinstance(error, JobLostError):
         return orjson.dumps({"type": type(error).__name__}).decode()
     if isinstance(error, ServiceError):
@@ -74,7 +74,7 @@ def write_error(error: TopazStatusError | None) -> str | None:
 
 
 def read_error(job: JobRef, status: JobStatus | None, text: str | None) -> TopazStatusError | None:
-    """The error again: of the status, or of what was written beside it."""
+    """Return the error that was written, or the failure that the status states; ``None`` for a completed job."""
     if text is None:
         return None if status is None else failure(status)
     facts = orjson.loads(text)

@@ -1,4 +1,4 @@
-"""Watches that outlive their client, not their process: for tests, and as the plainest store there is."""
+"""A store in memory: watches outlive their client, but not their process. For tests, and as the simplest store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MemoryStore:
     """A :class:`~topaz_status.WatchStore` that holds its rows in memory.
 
     Args:
-        keep: seconds for which a row that nothing happens to is kept; ``None`` for ever.
+        keep: seconds for which an unchanged row is kept; ``None`` for ever.
     """
 
     def __init__(self, *, keep: float | None = RETENTION) -> None:
@@ -34,17 +34,17 @@ class MemoryStore:
         self.write((), [row.number for row in stale], flush=True)
         return Opening(self._last, len(stale))
 
-    def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:  # noqa: ARG002  # memory is memory
+    def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:  # noqa: ARG002  # nothing to flush
         """See :class:`~topaz_status.WatchStore`."""
         for row in rows:
-            place = row.job.kind, canonical_id(row.job)
-            there = self._rows.get(place)
-            if there is None or there.number <= row.number:
-                self._rows[place] = row
+            key = row.job.kind, canonical_id(row.job)
+            existing = self._rows.get(key)
+            if existing is None or existing.number <= row.number:
+                self._rows[key] = row
             self._last = max(self._last, row.number)
         if gone:
             numbers = set(gone)
-            self._rows = {place: row for place, row in self._rows.items() if row.number not in numbers}
+            self._rows = {key: row for key, row in self._rows.items() if row.number not in numbers}
 
     def load(self) -> list[Row]:
         """See :class:`~topaz_status.WatchStore`."""

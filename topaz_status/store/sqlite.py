@@ -1,4 +1,4 @@
-"""Watches in an SQLite file: each write is one transaction that is on disk before it returns."""
+"""A store in an SQLite file: each write is one transaction, which is on disk before the call returns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PUT: Final = (
     + ", ".join(f"{name} = excluded.{name}" for name in _NAMES)
     + " WHERE excluded.number >= watches.number"
 )
-_TAKE: Final = "DELETE FROM watches WHERE number = ?"
+_DELETE: Final = "DELETE FROM watches WHERE number = ?"
 _COUNT: Final = "UPDATE counter SET last_number = max(last_number, ?)"
 _LOAD: Final = f"SELECT {_COLUMNS} FROM watches ORDER BY number"  # noqa: S608
 _PURGE: Final = "DELETE FROM watches WHERE coalesce(detected_at, max(started_at, coalesce(deadline, started_at))) < ?"
@@ -46,13 +46,13 @@ _ADVICE: Final = {
 class SQLiteStore:
     """A :class:`~topaz_status.WatchStore` in one file: ``StatusClient(store=SQLiteStore("watches.db"))``.
 
-    The file is made if it is missing. Beside it come ``-wal`` and ``-shm``, which belong to it, and ``.lock``, which
-    keeps a second client away. Opened by a client, and closed with it.
+    The file is made if it is missing. The files ``-wal`` and ``-shm`` beside it belong to it; ``.lock`` excludes a
+    second client. The store is opened and closed together with its client.
 
     Args:
         path: the file, on a local disk.
-        keep: seconds for which a row that nothing happens to is kept, from its outcome, its deadline or its start;
-            ``None`` for ever. What is older goes when the file is opened.
+        keep: seconds for which a row is kept after its outcome, or after its deadline or start if it has no outcome;
+            ``None`` for ever. Older rows are deleted when the file is opened.
 
     Raises:
         ConfigurationError: an argument is unusable.
@@ -61,7 +61,7 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str], *, keep: float | None = RETENTION) -> None:
         text = os.fspath(path)
         if not isinstance(text, str) or not text or text.startswith((":", "file:")):
-            raise ConfigurationError(f"path names a file, not {path!r}; MemoryStore() keeps watches in memory")
+            raise ConfigurationError(f"path names a file, not {path!r}; MemoryStore() stores watches in memory")
         self.path: Final = Path(text).absolute()
         self._keep = optional_seconds("keep", keep)
         self._lock = FileLock(self.path)
@@ -72,13 +72,13 @@ class SQLiteStore:
 
     def open(self, now: float) -> Opening:
         """See :class:`~topaz_status.WatchStore`."""
-        with self._explained():
+        with self._translated_errors():
             if self.path.is_dir():
                 raise StoreError("is a folder, not a file")
             self._lock = FileLock(self.path.resolve())
             self._lock.take()
             try:
-                _examine(self.path)
+                _check(self.path)
                 self._connection = _connect(self.path, "rwc")
                 migrate(self._connection, version_of(self._connection))
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -89,15 +89,15 @@ class SQLiteStore:
 
     def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:
         """See :class:`~topaz_status.WatchStore`."""
-        with self._explained(), self._transaction(flush=flush) as connection:
+        with self._translated_errors(), self._transaction(flush=flush) as connection:
             connection.executemany(_PUT, map(_values, rows))
-            connection.executemany(_TAKE, ((number,) for number in gone))
+            connection.executemany(_DELETE, ((number,) for number in gone))
             if rows:
                 connection.execute(_COUNT, (max(row.number for row in rows),))
 
     def load(self) -> list[Row]:
         """See :class:`~topaz_status.WatchStore`."""
-        with self._explained():
+        with self._translated_errors():
             return _rows(self._open())
 
     def close(self) -> None:
@@ -105,18 +105,18 @@ class SQLiteStore:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                with self._explained():
+                with self._translated_errors():
                     connection.close()
         finally:
             self._lock.release()
 
     def peek(self) -> list[Row]:
-        """Give all rows without opening the store, even while a client of another process has it open.
+        """Return all rows without opening the store, even while a client of another process has it open.
 
         Raises:
-            StoreError: there is no such file, or it cannot be read.
+            StoreError: there is no such file, or the file cannot be read.
         """
-        with self._explained():
+        with self._translated_errors():
             if not self.path.exists():
                 raise StoreError("there is no such file")
             with contextlib.closing(_connect(self.path, "ro")) as connection:
@@ -138,7 +138,7 @@ class SQLiteStore:
             if self._keep is not None:
                 purged = connection.execute(_PURGE, (now - self._keep,)).rowcount
             else:
-                connection.execute(_COUNT, (0,))  # writes, so that a file that takes no writes is found out now
+                connection.execute(_COUNT, (0,))  # a write, so that a file that cannot be written to is found now
             (last_number,) = connection.execute("SELECT last_number FROM counter").fetchone()
         return Opening(last_number, purged)
 
@@ -151,13 +151,13 @@ class SQLiteStore:
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
+            with contextlib.suppress(sqlite3.Error):  # on a full disk, SQLite has rolled back already
                 connection.execute("ROLLBACK")
             raise
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what goes wrong into a :class:`StoreError` that says what to do, and about which file."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn errors of the file or of SQLite into a :class:`StoreError` that names the file and says what to do."""
         try:
             yield
         except StoreError as error:
@@ -175,8 +175,11 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _examine(path: Path) -> None:
-    """Look at a file before anything could be written to it; one that only a writer can read is examined later."""
+def _check(path: Path) -> None:
+    """Check a file before anything is written to it.
+
+    A file that only a writer can read is checked later, when it is opened.
+    """
     if not path.exists():
         return
     with contextlib.closing(_connect(path, "ro")) as connection:
@@ -188,29 +191,29 @@ def _examine(path: Path) -> None:
 
 def _values(row: Row) -> tuple[Any, ...]:
     job, end = row.job, row.end
-    told = (None,) * 5 if end is None else (end.detected_at, end.polls, end.waited, end.error, end.handed_out)
-    about = row.number, job.kind.value, canonical_id(job), job.id, row.started_at, row.submitted_at, row.eta
-    return (*about, row.timeout, row.deadline, row.tag, row.status, *told)
+    ending = (None,) * 5 if end is None else (end.detected_at, end.polls, end.waited, end.error, end.handed_out)
+    beginning = row.number, job.kind.value, canonical_id(job), job.id, row.started_at, row.submitted_at, row.eta
+    return (*beginning, row.timeout, row.deadline, row.tag, row.status, *ending)
 
 
 def _rows(connection: sqlite3.Connection) -> list[Row]:
     return [_row(dict(zip(_NAMES, values, strict=True))) for values in connection.execute(_LOAD)]
 
 
-def _row(found: dict[str, Any]) -> Row:
+def _row(columns: dict[str, Any]) -> Row:
     end = None
-    if found["detected_at"] is not None:
-        handed_out = bool(found["handed_out"])
-        end = End(found["polls"], found["waited"], found["detected_at"], found["error"], handed_out)
+    if columns["detected_at"] is not None:
+        handed_out = bool(columns["handed_out"])
+        end = End(columns["polls"], columns["waited"], columns["detected_at"], columns["error"], handed_out)
     return Row(
-        number=found["number"],
-        job=JobRef(JobKind(found["kind"]), found["id"]),
-        started_at=found["started_at"],
-        submitted_at=found["submitted_at"],
-        eta=found["eta"],
-        timeout=found["timeout"],
-        deadline=found["deadline"],
-        tag=found["tag"],
-        status=found["status"],
+        number=columns["number"],
+        job=JobRef(JobKind(columns["kind"]), columns["id"]),
+        started_at=columns["started_at"],
+        submitted_at=columns["submitted_at"],
+        eta=columns["eta"],
+        timeout=columns["timeout"],
+        deadline=columns["deadline"],
+        tag=columns["tag"],
+        status=columns["status"],
         end=end,
     )

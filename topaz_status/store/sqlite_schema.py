@@ -1,4 +1,4 @@
-"""The tables of a file of watches, version by version; a file of any earlier version is brought up to date."""
+"""The tables of a file of watches, version by version, and the migration of files of earlier versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from ..errors import StoreError
 
 APPLICATION_ID: Final = 0x546F7057
-"""Says in the file's header whose it is: "TopW"."""
+"""Marks the file as ours in its header: "TopW"."""
 
 STEPS: Final = (
     (
@@ -41,16 +41,16 @@ STEPS: Final = (
         "UPDATE watches SET timeout = deadline - started_at WHERE deadline IS NOT NULL",
     ),
 )
-"""What makes each version from the one before it: the first one from an empty file."""
+"""The statements that make each version from the one before it; the first version starts from an empty file."""
 VERSION: Final = len(STEPS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version of a file, 0 for an empty one. Only looks.
+    """Return the version of a file, 0 for an empty one; the file is only read.
 
     Raises:
-        StoreError: it is damaged, newer than this library, or something else's.
-        sqlite3.Error: it cannot be read.
+        StoreError: the file is damaged, is newer than this library, or is of another program.
+        sqlite3.Error: the file cannot be read.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -63,14 +63,14 @@ def version_of(connection: sqlite3.Connection) -> int:
         raise StoreError(
             f"was written by a newer topaz_status (format {version}, not {VERSION} as here): update the library"
         )
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise StoreError(f"is damaged ({verdict}): restore it or name another file")
+    (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        raise StoreError(f"is damaged ({result}): restore it or name another file")
     return int(version)
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a file of ``version`` up to date, in one step: it is done whole or not at all."""
+    """Migrate a file of ``version`` to the current version, in one transaction."""
     if version == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
