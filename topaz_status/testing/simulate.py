@@ -22,8 +22,8 @@ from .simulator.job_plan import JobPlan
 from .simulator.simulator import Simulator
 
 KEY: Final = "sim"
-INTERRUPTED: Final = 130
-USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+EXIT_USAGE: Final = 2
 
 _SHARES: Final = {JobKind.IMAGE: 0.6, JobKind.VIDEO: 0.08}
 _SIGMA: Final = 0.6
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_serve(simulator, plans, arguments))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # of standard output: the caller of this function handles it
         raise
     except OSError as problem:
@@ -114,7 +114,7 @@ run_simulate = run
 
 def _complain(problem: str) -> int:
     sys.stderr.write(f"topaz-status simulate: {problem}\n")
-    return USAGE
+    return EXIT_USAGE
 
 
 async def _serve(simulator: Simulator, plans: Iterable[JobPlan], arguments: argparse.Namespace) -> int:

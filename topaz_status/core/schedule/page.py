@@ -23,7 +23,7 @@ from typing import Final
 
 from ...models.job import JobKind
 from .entry import COVERED, IN_FLIGHT, Entry, PagePoll
-from .power_law import CLOSE, STRIDE, UNKNOWN, PowerLaw
+from .power_law import CLOSE, STRIDE, UNFITTED, PowerLaw
 from .tracked_job import TrackedJob
 
 GETS: Final = 3.5
@@ -125,7 +125,7 @@ class PageEntry(Entry):
         self.last_at = math.inf
         """When the longest gap of one of its members ends."""
         self.failures = 0
-        self.law = UNKNOWN
+        self.law = UNFITTED
         """How the worth of a poll grows with the gap since the page was read."""
         self.is_stale = True
         """True while the law is that of other members, or of an earlier reading."""

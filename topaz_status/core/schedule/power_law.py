@@ -73,5 +73,5 @@ class PowerLaw:
         return self.near_gap * math.pow(2.0, min(octaves, MOST_OCTAVES))
 
 
-UNKNOWN: Final = PowerLaw(near_gap=0.0, near_worth=0.0, far_gap=0.0, far_worth=0.0, power=0.0)
+UNFITTED: Final = PowerLaw(near_gap=0.0, near_worth=0.0, far_gap=0.0, far_worth=0.0, power=0.0)
 """The law before any computation: it has no values to read."""

@@ -34,7 +34,7 @@ from ...models.redact import one_line, scrubbed, shortened, without_queries
 from .decode import parse_json
 from .requests import Request
 
-OK: Final = int(HTTPStatus.OK)
+HTTP_OK: Final = int(HTTPStatus.OK)
 LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds; a longer ``Retry-After`` is cut to this."""
 
@@ -56,9 +56,9 @@ def check(request: Request, response: Response, *, wall: float) -> None:
         DecodeError: for any other 2xx.
     """
     status = response.status
-    if status == OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
+    if status == HTTP_OK or (request.method == "DELETE" and status == HTTPStatus.NO_CONTENT):
         return
-    if OK < status < HTTPStatus.MULTIPLE_CHOICES:
+    if HTTP_OK < status < HTTPStatus.MULTIPLE_CHOICES:
         raise DecodeError([("$", f"answered {status}, which carries no status")], job=request.job)
     raise service_error(request, response, wall=wall)
 

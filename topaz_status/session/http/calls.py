@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ...core.wire.requests import Request
-from ...core.wire.responses import OK, Response, check
+from ...core.wire.responses import HTTP_OK, Response, check
 from ...errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
 from ...models.job import JobKind
 from ..polling.gate import Gate
@@ -50,7 +50,7 @@ class Calls:
             ServiceError: the service answered with an error.
             DecodeError: it answered with a 2xx that says nothing.
         """
-        if response.status != OK:
+        if response.status != HTTP_OK:
             self._check(request, response)
         return response
 

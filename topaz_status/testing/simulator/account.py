@@ -18,7 +18,7 @@ from .job_life import Life, lay_down
 from .job_plan import JobPlan
 from .list_pages import Listing
 
-RETENTION: Final = 7 * 86_400.0
+RECORDS_LAST: Final = 7 * 86_400.0
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ class SimulatedAccount:
     clock: SimulatedClock
     seed: int = 0
     order: str = "newest"
-    retention: float = RETENTION
+    retention: float = RECORDS_LAST
     lives: dict[JobKind, dict[str, Life]] = attrs.field(factory=lambda: {kind: {} for kind in JobKind})
     lists: dict[JobKind, Listing] = attrs.field(init=False)
     _events: list[tuple[float, int, bool, Life]] = attrs.field(factory=list)

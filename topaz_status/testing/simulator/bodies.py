@@ -10,14 +10,14 @@ import attrs
 from ...models.job import JobKind, JobState
 from .job_life import Life, overlaid
 
-IMAGE_WORDS: Final = {
+IMAGE_BODY_WORDS: Final = {
     JobState.QUEUED: "Pending",
     JobState.RUNNING: "Processing",
     JobState.COMPLETED: "Completed",
     JobState.FAILED: "Failed",
     JobState.CANCELED: "Cancelled",
 }
-TRY_ON_WORDS: Final = {JobState.QUEUED: "pending", JobState.RUNNING: "running", JobState.COMPLETED: "completed"}
+TRY_ON_BODY_WORDS: Final = {JobState.QUEUED: "pending", JobState.RUNNING: "running", JobState.COMPLETED: "completed"}
 TRY_ON_CODES: Final = {
     JobState.CANCELED: ("job_cancelled", "The job was cancelled."),
     JobState.EXPIRED: ("job_expired", "The job has expired and is no longer available."),
@@ -67,7 +67,7 @@ def image_status(life: Life, at: Moment) -> dict[str, Any]:
         "face_enhancement": False,
         "crop_to_fill": False,
         "options_json": "{}",
-        "status": IMAGE_WORDS[life.state(now)],
+        "status": IMAGE_BODY_WORDS[life.state(now)],
         "progress": int(life.percent(now)),
         "creation_time": int(at.unix_of(life.submitted_at)),
         "modification_time": int(at.unix_of(life.changed_at(now))),
@@ -187,7 +187,7 @@ def video_record(life: Life, at: Moment) -> dict[str, Any]:
 def try_on_status(life: Life, at: Moment) -> dict[str, Any]:
     """Render the body of ``GET /v1/try-on/job/{id}``."""
     state = life.state(at.now)
-    body: dict[str, Any] = {"job_id": life.ref.id, "status": TRY_ON_WORDS.get(state, "failed")}
+    body: dict[str, Any] = {"job_id": life.ref.id, "status": TRY_ON_BODY_WORDS.get(state, "failed")}
     if state is JobState.COMPLETED:
         if life.plan.result:
             body["result_url"] = at.sign(life, int(at.unix) + 3600, "GET")

@@ -25,7 +25,7 @@ from .rate_limit import RateLimits
 from .request_log import STORAGE, Exchange, RequestLog
 from .services import Services
 
-KEY_HEADER: Final = "X-API-Key"
+API_KEY_HEADER: Final = "X-API-Key"
 CONTROL: Final = "/_sim/"
 
 _PUBLIC: Final = frozenset({"video.system"})
@@ -74,7 +74,7 @@ class Front:
             return await self.control(request)
         call = read_call(request.method, path)
         now = self.services.account.clock.now()
-        self.request_log.arrive(now, call.service, call.endpoint, request.headers.get(KEY_HEADER))
+        self.request_log.arrive(now, call.service, call.endpoint, request.headers.get(API_KEY_HEADER))
         drawn = self.deck.judge(call, now)
         status = 0
         try:
@@ -113,7 +113,7 @@ class Front:
         clock = self.services.account.clock
         now = clock.now()
         if call.kind is not None and call.endpoint not in _PUBLIC:
-            if not self._is_good(request.headers.get(KEY_HEADER)):
+            if not self._is_good(request.headers.get(API_KEY_HEADER)):
                 return self.services.problem(call, 401)
             delay = self.limits.admit(call.service, now)
             if delay is not None:
@@ -137,7 +137,7 @@ class Front:
 
     def _file(self, request: web.BaseRequest, call: Call, query: Mapping[str, str]) -> Answer:
         """Return a result file; refuse an invalid link and a request that carries an API key."""
-        if KEY_HEADER in request.headers or "Authorization" in request.headers:
+        if API_KEY_HEADER in request.headers or "Authorization" in request.headers:
             self.request_log.leaked_keys += 1
             return storage.refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
         account = self.services.account

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ...models.job import JobKind, JobRef
 from ..loop.memory_connector import MEMORY_URL, MemoryConnector
-from .account import RETENTION, SimulatedAccount, Truth
+from .account import RECORDS_LAST, SimulatedAccount, Truth
 from .clock import SimulatedClock
 from .control import Control
 from .durations import DurationLike, Durations
@@ -74,7 +74,7 @@ class Simulator:
         history_page: int = 50,
         clock_skew: float = 0.0,
         delay: DurationLike = 0.0,
-        retention: float = RETENTION,
+        retention: float = RECORDS_LAST,
         storage_url: str | None = None,
         keep_alive: float = 3600.0,
         log_size: int = 100_000,
