@@ -9,8 +9,8 @@ Jobs that are still running count with what they have lived so far: right censor
 1958), in the actuarial form that goes back to Halley. Without them the early finishers of a burst would make every job
 seem short.
 
-The axis of a table is the age of a job in seconds or, where the end was predicted, the time since the prediction as a
-multiple of what was predicted. In the second case the table learns how far that source of prediction can be trusted.
+The axis of a table is the age of a job in seconds. Where the end was predicted, it is the time since the prediction as
+a multiple of what was predicted; then the table learns how far that source of prediction can be trusted.
 Before any observation, a few pseudo-jobs per bin supply the law; real jobs soon outweigh them. Old observations fade,
 so a table follows a service that changes its pace.
 """

@@ -8,7 +8,7 @@ With a budget shared by many jobs the price becomes the common currency. The *Wh
 which a poll now is just worth it. Giving each request to the greatest index is close to the best that can be done
 (Whittle 1988; for crawlers Cho & Garcia-Molina 2003, Azar et al. 2018, Kolobov et al. 2019).
 
-For a constant hazard ``h`` the best gap solves ``(exp(h gap) - 1) / h - gap = price``, and the left side is the worth
+For a constant hazard ``h`` the best gap solves ``(exp(h gap) - 1) / h - gap = price``. The left side is the worth
 of the poll. With ``spent = h gap``, the hazard spent since the last poll::
 
     worth = gap * ((exp(spent) - 1) / spent - 1)        about gap * spent / 2 while little is spent

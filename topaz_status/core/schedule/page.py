@@ -9,7 +9,7 @@ jobs count by the learned chance that such jobs are found. They also stay in the
 list ever shows is simply polled by itself. So do the known jobs of a page with very few jobs.
 
 No service documents the order of a list, a snapshot, or how long a cursor lasts. Nothing here relies on any of these. A
-page is a position in the sweep, its cursor is the one that its predecessor named last, and absence from a list says
+page is a position in the sweep, and its cursor is the one that its predecessor named last. Absence from a list says
 nothing about a job.
 """
 
