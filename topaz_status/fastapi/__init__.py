@@ -10,11 +10,14 @@
     async def image(process_id: str, request: Request, client: ClientDep) -> ImageStatus:
         return await wait_or_disconnect(request, client.image.watch(process_id, timeout=30))
 
-One client for each app (:mod:`.lifespan`), statuses and outcomes as response models
-(:mod:`topaz_status.models.pydantic_schema`), routes for a status, a long poll and server-sent events (:mod:`.router`),
-errors as problem details (:mod:`.problems`), a receiver of webhooks (:mod:`.webhooks`), a live page
-(:mod:`.live_page`). A waiting handler ends when its client disconnects (:mod:`.waiting`), or when a signal asks the
-process to end (:mod:`.signals`).
+- :mod:`.lifespan`: one client for each app.
+- :mod:`topaz_status.models.pydantic_schema`: statuses and outcomes as response models.
+- :mod:`.router`: routes for a status, a long poll and server-sent events.
+- :mod:`.problems`: errors as problem details.
+- :mod:`.webhooks`: a receiver of webhooks.
+- :mod:`.live_page`: a live page.
+- :mod:`.waiting`: a waiting handler ends when its client disconnects.
+- :mod:`.signals`: a waiting handler ends when a signal asks the process to end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Logs for the operator the details that web clients do not get: at ERROR, with the remedy, once per cause and app.
 
-Web clients get only a general text such as "this server cannot do that" when a key is missing, the lifespan never ran,
-the store fails or a service refuses the server's key. The same holds for a proxy, firewall or certificate that blocks
-the way to a service. Errors that pass by themselves, such as a timeout, are logged at INFO.
+Web clients get only a general text such as "this server cannot do that". Examples are a missing key, a lifespan that
+never ran, a failing store, and a service that refuses the server's key. The same holds for a proxy, firewall or
+certificate that blocks the way to a service. Errors that pass by themselves, such as a timeout, are logged at INFO.
 
 Nothing of a request is logged, because its path may hold a webhook's secret. The text with which a service refuses a
 key is not logged either.

@@ -1,9 +1,9 @@
 """Events of jobs, as server-sent events.
 
 ``event: status`` carries ``{job, kind, id, state, status, progress, expected_end, error, updated_at, ended}``: the
-neutral state and the service's own status word (``null`` before the first poll), progress from 0 to 100, Unix seconds,
-and the text of what went wrong. ``ended`` says that no more events follow: the job has ended, or nobody watches it any
-more. An event holds no link to a result: a client gets links by asking for the status.
+neutral state and the service's own status word, ``null`` before the first poll; progress from 0 to 100; times in Unix
+seconds. ``error`` is the text of what went wrong. ``ended`` says that no more events follow: the job has ended, or
+nobody watches it any more. An event holds no link to a result: a client gets links by asking for the status.
 
 A browser sends the ``id`` of the last such event back as ``Last-Event-ID`` when it connects again. The id says what
 was sent of each job on the stream. It does not depend on the server: any process can continue from it.
