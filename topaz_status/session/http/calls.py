@@ -1,4 +1,4 @@
-"""One exchange, and a direct call made of a few: what every request has in common, whoever asks."""
+"""Requests and their answers, and direct calls, each of one or more requests: what all requests have in common."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Calls:
-    """Sends what the gate has admitted, and lets the budget know what the service thinks of our pace."""
+    """Sends what the gate has admitted, and reports 429s and requested pauses to the budget."""
 
     _clock: Clock
     _gate: Gate
@@ -31,11 +31,11 @@ class Calls:
     _telemetry: Telemetry
     _jitter: Backoff
     _on_answer: Callable[[JobKind], None]
-    """Told of each good answer to a direct call."""
+    """Called for each good answer to a direct call."""
     _calls: set[CancelScope] = attrs.field(factory=set, init=False)
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """To be awaited: send one request that has its slot and token. The answer is to be :meth:`checked`.
+        """Send one request that has its slot and token, when awaited. Pass the answer to :meth:`checked`.
 
         Raises:
             TransportError: no usable answer came.
@@ -44,42 +44,42 @@ class Calls:
         return self._transport.send(request)
 
     def checked(self, request: Request, response: Response) -> Response:
-        """Let an answer of use pass.
+        """Return a usable answer.
 
         Raises:
             ServiceError: the service answered with an error.
-            DecodeError: it answered with a 2xx that says nothing.
+            DecodeError: the service answered with a 2xx that says nothing.
         """
         if response.status != HTTP_OK:
             self._check(request, response)
         return response
 
     async def call(self, request: Request, read: Callable[[Response], T]) -> T:
-        """Wait for a turn, send, ``read`` the answer, and try again where that may help.
+        """Wait for admission, send, ``read`` the answer, and try again where that may help.
 
-        A GET is sent again after a passing trouble, one that ``read`` cannot decode among them; a DELETE only when it
-        certainly never left.
+        A GET is sent again after a transient failure, such as an answer that ``read`` cannot decode. A DELETE is sent
+        again only when it certainly never left.
 
         Raises:
-            TopazStatusError: what the last attempt met.
+            TopazStatusError: the error of the last attempt.
             ClientClosedError: the client was closed meanwhile.
             ConfigurationError: there is no key for this kind of job.
         """
         self._transport.check_key(request.kind)
-        with CancelScope(_closed) as interrupt:
-            self._calls.add(interrupt)
+        with CancelScope(_closed) as scope:
+            self._calls.add(scope)
             try:
                 return await self._persist(request, read)
             finally:
-                self._calls.discard(interrupt)
+                self._calls.discard(scope)
 
     def close(self) -> None:
-        """End every call that is under way, wherever it waits."""
-        for interrupt in tuple(self._calls):
-            interrupt.ring()
+        """End every call that is under way, also one that waits."""
+        for scope in tuple(self._calls):
+            scope.end()
 
     async def _persist(self, request: Request, read: Callable[[Response], T]) -> T:
-        """Try until it works, or trying again would not help."""
+        """Try until the call succeeds, or until another try would not help."""
         for delay in self._jitter.call_delays():
             try:
                 return await self._try(request, read)

@@ -15,14 +15,14 @@ _REMEDIES: Final = {
     **dict.fromkeys((18, 19, 20, 21), _AUTHORITY),
     **dict.fromkeys((62, 64), _ADDRESS),
 }
-"""By OpenSSL's X509_V_ERR codes (``man X509_STORE_CTX_get_error``)."""
+"""Remedies by OpenSSL's X509_V_ERR codes (``man X509_STORE_CTX_get_error``)."""
 
 
 def check_context(context: object) -> ssl.SSLContext | None:
-    """Let pass what verifies the servers it talks to.
+    """Return a TLS context that verifies servers; ``None`` stays ``None``.
 
     Raises:
-        ConfigurationError: it is no context, or one that would send the key to anybody.
+        ConfigurationError: the argument is no context, or a context that would send the key to any server.
     """
     if context is None:
         return None
@@ -45,12 +45,13 @@ def check_context(context: object) -> ssl.SSLContext | None:
 
 
 def certificate_problem(error: ssl.SSLError) -> str | None:
-    """What is wrong with a certificate, and what to do about it; ``None`` where the error is about something else.
+    """Return what is wrong with a certificate and how to mend it; ``None`` if the error is about something else.
 
-    Under TLS 1.2 a server that misses a client certificate sends ``handshake_failure`` (RFC 5246 §7.4.6). It sends the
-    same where no cipher or version is shared, and load balancers do while they are set up anew. Python does not tell
-    whether a certificate was asked for, so this is a failure in transit like any other, however often it comes: an
-    outage must not end a watch before ``give_up_after``. TLS 1.3 has an alert of its own, ``certificate_required``.
+    Under TLS 1.2 a server that misses a client certificate sends ``handshake_failure`` (RFC 5246 §7.4.6). A server
+    sends the same where no cipher or version is shared, and load balancers send it while they are set up anew. Python
+    does not report whether a certificate was asked for. So the alert is a failure in transit like any other, however
+    often it comes: an outage must not end a watch before ``give_up_after``. TLS 1.3 has an alert of its own,
+    ``certificate_required``.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         code, message = getattr(error, "verify_code", 0), getattr(error, "verify_message", "") or str(error)

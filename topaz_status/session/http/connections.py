@@ -1,9 +1,9 @@
-"""The ways to the services and to storage hosts: sockets, pools, sessions, and which headers each of them sends.
+"""Connections to the services and to storage hosts: sockets, pools, sessions, and the headers that each sends.
 
-A key goes to its own host only: in a session of ours for that host, or set per request. Through a proxy it is always
-set per request, because aiohttp sends a session's headers to the proxy with CONNECT. aiohttp itself sends nothing
-twice: it would repeat a GET or DELETE when a kept-alive connection drops unanswered, so that failure leaves
-:func:`_once` as an error aiohttp does not know.
+A key goes to its own host only: in a session of ours for that host, or set per request. Through a proxy the key is
+always set per request, because aiohttp sends a session's headers to the proxy with CONNECT. aiohttp must not send a
+request twice. By itself it repeats a GET or DELETE when a kept-alive connection drops unanswered. So that failure
+leaves :func:`_once` as an error that aiohttp does not know.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .network import Network, Proxy
 from .translation import LONGEST_HEADER, LostError, problem_of
 
 KEEP_ALIVE: Final = 330.0
-"""Seconds an idle connection is kept: longer than the longest default gap between looks."""
+"""Seconds an idle connection is kept open: longer than the longest default gap between polls."""
 UNBOUNDED: Final = aiohttp.ClientTimeout(total=None)
-"""For aiohttp: the bound is ours, one timer for all."""
+"""No timeout in aiohttp: the library's own deadline, one timer for all, bounds each request."""
 PIECE: Final = 1 << 16
-"""Bytes read from a plain socket at a time."""
+"""Most bytes read from a plain socket at a time."""
 MOST_HEADERS: Final = 512
-"""Response headers in one answer; aiohttp's own limit is 128."""
+"""Most response headers in one answer; aiohttp's own limit is 128."""
 HEADERS_READ: Final[Mapping[str, Any]] = {
     "max_line_size": LONGEST_HEADER,
     "max_field_size": LONGEST_HEADER,
@@ -54,7 +54,7 @@ _NOT_OPEN: Final = "the client is not open"
 
 
 class _Socket(socket.socket):
-    """A plain socket that is read in pieces the allocator keeps at hand.
+    """A plain socket that is read in pieces small enough for the allocator to reuse.
 
     asyncio asks for 256 KiB at a time, which glibc takes from the kernel and gives back on every answer.
     """
@@ -65,7 +65,7 @@ class _Socket(socket.socket):
 
 
 def _socket(address: AddrInfoType) -> socket.socket:
-    """A socket for any connection, TLS or not, with TCP keep-alive (RFC 9293 §3.8.4)."""
+    """Make a socket for any connection, TLS or not, with TCP keep-alive (RFC 9293 §3.8.4)."""
     family, kind, protocol, _, _ = address
     made = _Socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -86,26 +86,26 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request with its session's headers as they stand, where they name the host: the only one that is asked.
+    """A request that takes its session's headers unchanged if they name the host: such a session has one host only.
 
-    aiohttp would put the same together for each request, piece by piece.
+    aiohttp would put the same headers together for each request, piece by piece.
     """
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
-        """Take the copy that the session has made for it."""
+        """Take the copy of the headers that the session has made for this request."""
         if isinstance(headers, CIMultiDict) and hdrs.HOST in headers:
             self.headers = headers
         else:
             super().update_headers(headers)
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        """Add what is missing, if anything is."""
+        """Add aiohttp's own headers where they are missing."""
         if hdrs.USER_AGENT not in self.headers:
             super().update_auto_headers(skip_auto_headers)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send as it stands, once."""
+    """Send a request once, unchanged."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -121,7 +121,7 @@ _ALWAYS: Final = frozenset({"host", "user-agent", "accept", "accept-encoding"})
 
 
 def with_these_alone(headers: Iterable[str]) -> ClientMiddlewareType:
-    """Send nothing along that a caller's session holds for others: cookies, credentials, headers of its own."""
+    """Make a middleware that removes what a caller's session adds for others: cookies, credentials, own headers."""
     known = _ALWAYS | {name.lower() for name in headers}
 
     async def send(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
@@ -139,12 +139,12 @@ _BY_ITSELF: Final = {
     **HEADERS_READ,
     "middlewares": (with_these_alone([KEY_HEADER]),),
 }
-"""What a request in a caller's session sets for itself, whatever the session would have it be."""
+"""Options that a request in a caller's session sets for itself, whatever the session's own are."""
 
 
 @attrs.frozen(eq=False)
 class Door:
-    """The way to one account's host: a session, and what each request sets for itself."""
+    """Access to one account's host: a session, and the options that each request sets for itself."""
 
     session: aiohttp.ClientSession
     base: URL
@@ -152,25 +152,25 @@ class Door:
     options: Mapping[str, Any] = attrs.field(repr=False)
     proxy: Proxy | None = None
     _folder: str = attrs.field(init=False)
-    """With what the path of every request begins."""
+    """The prefix of every request's path."""
 
     @_folder.default
     def _folder_of_base(self) -> str:
         return self.base.raw_path.rstrip("/")
 
     def without_key(self, body: bytes) -> bytes:
-        """What the service sent, but for our key, should it repeat it."""
+        """Return what the service sent, with ``[key]`` in place of our key, should the service repeat it."""
         key: bytes = self.key.reveal()
         if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
             return body.replace(key, b"[key]")
         return body
 
     def cleaned(self, text: str) -> str:
-        """What an error says of an answer, without our key."""
+        """Return an error's text about an answer, without our key."""
         return self.without_key(text.encode(errors="replace")).decode()
 
     def url(self, path: str) -> URL:
-        """The URL of a path, which is percent-encoded and may hold a query."""
+        """Return the URL of a path, which is percent-encoded and may hold a query."""
         base = self.base
         if "?" not in path:
             return base.with_path(self._folder + path, encoded=True)
@@ -185,20 +185,20 @@ class Door:
 class Connections:
     """Pools and sessions of our own, or a caller's session, which is never closed.
 
-    Of its own it has a session for each account and one for storage hosts, so that a session's headers, which cost
-    least, can hold the key; in a caller's session every request sets all for itself.
+    Our own sessions are one for each account and one for storage hosts. So a session's headers, which cost least, can
+    hold the key. In a caller's session every request sets everything for itself.
     """
 
     _settings: Settings
     theirs: aiohttp.ClientSession | None = None
     network: Network = attrs.field(factory=Network)
-    """For connections of our own; a caller's session has settings of its own."""
+    """Settings of our own connections; a caller's session has settings of its own."""
     ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
     doors: dict[Account, Door] = attrs.field(factory=dict, init=False)
-    """Those that were opened."""
+    """Access to each account's host, once it was opened."""
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
     _storage_pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
-    """For downloads alone: however long they last, they keep no poll from its connection."""
+    """For downloads alone: however long they last, no poll waits for their connections."""
     _storage: aiohttp.ClientSession | None = attrs.field(default=None, init=False)
 
     def open(self) -> None:
@@ -220,9 +220,9 @@ class Connections:
                 await pool.close()
 
     def download_slots(self) -> int:
-        """How many downloads there may be at a time: ``max_downloads``, and half of a caller's connections at most.
+        """Return how many downloads may run at a time: ``max_downloads``, but at most half of a caller's connections.
 
-        The other half is for polls. Of a single connection, each has all while it lasts.
+        The other half is for polls. A single connection is shared: polls and downloads use it in turn.
         """
         connector = None if self.theirs is None else self.theirs.connector
         limits = () if connector is None else (connector.limit, connector.limit_per_host)
@@ -233,7 +233,7 @@ class Connections:
         """The session for storage hosts: it holds no key.
 
         Raises:
-            ConfigurationError: it is closed, or was never opened.
+            ConfigurationError: the session is closed, or was never opened.
         """
         session = self._storage
         if session is None or session.closed:
@@ -241,10 +241,10 @@ class Connections:
         return session
 
     def open_door(self, kind: JobKind) -> Door:
-        """Open the way to the host of a kind of job.
+        """Open access to the host of a kind of job.
 
         Raises:
-            ConfigurationError: there is no key for it, or there are no pools.
+            ConfigurationError: there is no key for the kind, or there are no pools.
         """
         key, session, options = self._settings.key(kind), self.theirs, dict(_BY_ITSELF)
         base = URL(self._settings.url(kind), encoded=True)
@@ -261,7 +261,7 @@ class Connections:
         return door
 
     def _connector(self, limit: int, **settings: Any) -> aiohttp.TCPConnector:
-        """A pool of ``limit`` connections, 0 for any number; what holds for each connection is set here."""
+        """Make a pool of ``limit`` connections, 0 for any number, with the settings of every connection."""
         return _Connector(
             limit=limit,
             **settings,
@@ -270,7 +270,7 @@ class Connections:
         )
 
     def _session(self, pool: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
-        """One more session on the pool, for requests that set nothing for themselves."""
+        """Make a session on the pool, for requests that set nothing for themselves."""
         session = aiohttp.ClientSession(
             connector=pool,
             connector_owner=False,
@@ -286,12 +286,12 @@ class Connections:
 
 
 def through(proxy: Proxy | None) -> dict[str, Any]:
-    """What a request through a proxy sets for itself."""
+    """Return the options that a request through a proxy sets for itself."""
     return {} if proxy is None else {"proxy": URL(proxy.url.reveal(), encoded=True)}
 
 
 def _every_header(base: URL, key: Secret) -> Mapping[str, str]:
-    """What each request to a host has: our own headers, and those that aiohttp adds."""
+    """Return the headers of each request to a host: our own, and those that aiohttp adds."""
     return aiohttp.ClientRequest("GET", base, headers=_headers(key)).headers
 
 

@@ -1,4 +1,4 @@
-"""How often, and after what waits, one file is asked for."""
+"""How often one file is asked for, and the delays in between."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import attrs
 from ..timing.backoff_delays import CALL_TRIES, Backoff
 
 MOST_RESTARTS: Final = CALL_TRIES - 1
-"""How often one file is begun anew, at most, bytes of it being there."""
+"""Most times that one file is begun anew although bytes of it are there."""
 REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
-"""What storages answer to a link that has expired; 400 is Google's and Amazon's ``ExpiredToken``."""
+"""Statuses with which storages answer an expired link; 400 is Google's and Amazon's ``ExpiredToken``."""
 STALE: Final = REFUSED | {HTTPStatus.NOT_FOUND}
-"""What a fresh link may mend."""
+"""Statuses that a fresh link may mend."""
 
 
 @attrs.define(eq=False)
 class Patience:
     """How long to wait after an attempt that did not bring the whole file; ``None`` once it is time to give up.
 
-    What had been used up is given back whenever more of the file is there than ever before: but for the bytes thrown
-    away, of which there is an end.
+    All tries are available again whenever more of the file is there than ever before. Only the restarts, which throw
+    bytes away, stay bounded.
     """
 
     lags: Iterator[float]
-    """Seconds before a link or file is asked for again that is not there, and should be."""
+    """Seconds before each further request for a link or file that should be there and is not."""
     _jitter: Backoff
     _delays: Iterator[float]
     _furthest: int = 0
@@ -36,17 +36,17 @@ class Patience:
 
     @classmethod
     def new(cls) -> Patience:
-        """For one file."""
+        """Make the patience for one file."""
         jitter = Backoff()
         return cls(jitter.lag_delays(), jitter, jitter.call_delays())
 
     def after(self, status: int | None, at: int, restarts: int) -> float | None:
-        """Seconds until the next attempt, after one that the storage answered with ``status``, if with any.
+        """Return the seconds until the next attempt, after one that the storage answered with ``status``, if at all.
 
-        ``at`` bytes are there, and ``restarts`` times what was there has been thrown away.
+        ``at`` bytes are there, and the bytes that were there have been thrown away ``restarts`` times.
 
-        A refused link is replaced once: that the service's new one is refused, too, will not pass. A place in the file
-        that is not there leads to its beginning, once.
+        A refused link is replaced once: if the service's new link is refused as well, that will not pass. If the file
+        has no bytes at the position asked for, it is begun anew, once.
         """
         if at > self._furthest:
             self._renew(at)

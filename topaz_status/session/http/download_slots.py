@@ -1,4 +1,4 @@
-"""Downloads: so many at a time, in the order in which they came; all of them end with the client."""
+"""Download slots: a bounded number of downloads at a time, in the order of arrival; all end with the client."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Downloads:
-    """Grants slots. To join the line, to be granted a slot and to leave take the same time however long the line is."""
+    """Grants slots. Joining the line, taking a slot and leaving take constant time, however long the line is."""
 
     slots: int
     taken: int = attrs.field(default=0, init=False)
     _line: OrderedDict[asyncio.Future[None], None] = attrs.field(factory=OrderedDict, init=False)
     _returning: OrderedDict[asyncio.Future[None], None] = attrs.field(factory=OrderedDict, init=False)
-    """The line of those that gave their slot back to wait for something: they go first, because they came first."""
+    """The line of downloads that gave their slot back to wait: they go first, because they came first."""
     _holders: set[asyncio.Task[object] | None] = attrs.field(factory=set, init=False)
     """The tasks that have a slot."""
     _under_way: set[CancelScope] = attrs.field(factory=set, init=False)
-    """Of all that run or wait."""
+    """The scopes of all downloads that run or wait."""
     _closed: bool = attrs.field(default=False, init=False)
     _ended: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
@@ -40,8 +40,8 @@ class Downloads:
         """
         if self._closed:
             raise _error()
-        with CancelScope(_error) as interrupt:
-            self._under_way.add(interrupt)
+        with CancelScope(_error) as scope:
+            self._under_way.add(scope)
             try:
                 await self._take(self._line)
                 try:
@@ -49,30 +49,30 @@ class Downloads:
                 finally:
                     self._give_back()
             finally:
-                self._under_way.discard(interrupt)
+                self._under_way.discard(scope)
                 if not self._under_way:
                     self._ended.set()
 
     async def idle(self, delay: float) -> None:
-        """To be awaited by ``work``: wait for so many seconds without the slot, then for a slot again."""
+        """Wait ``delay`` seconds without the slot, then wait for a slot again; only ``work`` calls this."""
         self._give_back()
         await pause(delay)
         await self._take(self._returning)
 
     def close(self) -> None:
-        """End all that run and wait."""
+        """End all downloads that run or wait."""
         self._closed = True
-        for interrupt in tuple(self._under_way):
-            interrupt.ring()
+        for scope in tuple(self._under_way):
+            scope.end()
 
     async def wait_closed(self) -> None:
-        """Wait until each of them has cleaned up."""
+        """Wait until each download has cleaned up."""
         while self._under_way:
             self._ended.clear()
             await self._ended.wait()
 
     async def _take(self, line: OrderedDict[asyncio.Future[None], None]) -> None:
-        """Have a slot, for the task that runs; wait for it in ``line``."""
+        """Take a slot for the running task, waiting in ``line`` if none is free."""
         if self.taken < self.slots:
             self.taken += 1
         else:
@@ -80,7 +80,7 @@ class Downloads:
         self._holders.add(asyncio.current_task())
 
     def _give_back(self) -> None:
-        """Let the running task's slot go, if it has one."""
+        """Give back the running task's slot, if it has one."""
         task = asyncio.current_task()
         if task in self._holders:
             self._holders.remove(task)
@@ -98,7 +98,7 @@ class Downloads:
             raise
 
     def _release(self) -> None:
-        """Hand a slot on to the first in line who has not gone."""
+        """Give a slot to the first in line that still waits; if none waits, the slot is free."""
         for line in (self._returning, self._line):
             while line:
                 turn, _ = line.popitem(last=False)

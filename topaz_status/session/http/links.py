@@ -1,4 +1,4 @@
-"""Links to a job's result, asked for with patience: the result may lag behind the status that says it is there."""
+"""Links to a job's result, asked for again if need be: the result may lag behind the status that announces it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...models.job import JobState
 from ..timing.backoff_delays import pause
 
 Pause = Callable[[float], Awaitable[None]]
-"""How seconds are waited: with whatever the caller has, or without its slot."""
+"""Waits for some seconds: with all that the caller holds, or without its slot."""
 
 
 @attrs.define(eq=False)
@@ -22,15 +22,15 @@ class Links:
     _ask: Callable[[], Awaitable[Download]]
     _status: Callable[[], Awaitable[JobStatus]]
     _completed: bool = attrs.field(default=False, init=False)
-    """True once the service has said so."""
+    """True once the service has said that the job has completed."""
 
     async def fresh(self, lags: Iterator[float], idle: Pause = pause) -> Download:
-        """A new link. Where a completed job has none yet, it is asked for again after each of ``lags``, in seconds.
+        """Return a new link. If a completed job has none yet, ask again after each of ``lags``, in seconds.
 
         ``idle`` waits for that long.
 
-        What the service refuses with 404 or 409 may as well not have ended, or not exist: its status tells, and is
-        asked for once.
+        A job that the service refuses with 404 or 409 may as well not have ended, or not exist. Its status decides,
+        and is asked for until it says that the job has completed.
 
         Raises:
             TopazStatusError: as for :meth:`.StatusClient.result`.
@@ -45,7 +45,7 @@ class Links:
             await idle(delay)
 
     async def _is_late(self, error: TopazStatusError) -> bool:
-        """True where the job has completed: only its result is missing."""
+        """Return whether the job has completed, so that only its result is missing."""
         if isinstance(error, ResultUnavailableError):
             return error.status is not None and error.status.state is JobState.COMPLETED
         if not self._completed:

@@ -1,4 +1,4 @@
-"""A circuit for each service: what looks meet goes in, who may be looked at comes out, and the log hears of outages."""
+"""A circuit breaker for each service: it counts failed polls, says which kinds may be polled, and logs outages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..timing.backoff_delays import Backoff
 
 @attrs.define(eq=False)
 class CircuitBreakers:
-    """The circuits of one client, by kind of job: two kinds on one host fail separately.
+    """The circuit breakers of one client, by kind of job: two kinds on one host fail separately.
 
     See :mod:`...core.health.circuit_breaker`.
     """
@@ -41,61 +41,61 @@ class CircuitBreakers:
     _circuits: dict[JobKind, CircuitBreaker] = attrs.field(init=False)
     _trust: dict[JobKind, CertificateTrust] = attrs.field(init=False)
     _distrusted: set[JobKind] = attrs.field(factory=set, init=False)
-    """Services whose certificate the latest poll found wrong, for certain."""
+    """Kinds for which the latest poll proved that the service's certificate is wrong."""
     _troubles: dict[JobKind, TopazStatusError] = attrs.field(factory=dict, init=False)
-    """What the latest poll met, of services that have given no answer of use since."""
+    """Error of the latest failed poll, by kind, of services that have given no usable answer since."""
     down: set[JobKind] = attrs.field(factory=set, init=False)
-    """Services found down and not back yet."""
+    """Kinds whose service was found down and is not back yet."""
     recovering: bool = attrs.field(default=False, init=False)
-    """True while what an outage left undone may still be made up for; whoever finds it done says so."""
+    """True while polls that an outage delayed may still be overdue; the feed clears it once they are not."""
 
     def __attrs_post_init__(self) -> None:
         self._circuits = {kind: CircuitBreaker(self._patience) for kind in JobKind}
         self._trust = {kind: CertificateTrust() for kind in JobKind}
 
-    # -- who may go ---------------------------------------------------------------------------------------------------
+    # -- which kinds may be polled ------------------------------------------------------------------------------------
 
-    def open_to(self, kinds: Collection[JobKind], now: float) -> Collection[JobKind]:
-        """Those of ``kinds`` of which a look may go now."""
+    def pollable(self, kinds: Collection[JobKind], now: float) -> Collection[JobKind]:
+        """Return those of ``kinds`` that may be polled now."""
         return [kind for kind in kinds if self._circuits[kind].opens_at <= now]
 
-    def opens_at(self, kind: JobKind) -> float:
-        """The time from which a look of that kind may go."""
+    def pollable_at(self, kind: JobKind) -> float:
+        """Return the time from which that kind may be polled."""
         return self._circuits[kind].opens_at
 
-    def hopeless_at(self, kind: JobKind) -> float:
-        """Watches of that kind are given up whose look came due by then, and was not sent since."""
+    def given_up_due_by(self, kind: JobKind) -> float:
+        """Return the due time for giving up: a watch ends if its poll came due by then and was not sent since."""
         return math.inf if kind in self._distrusted else self._circuits[kind].hopeless_at
 
     def trouble_since(self, kind: JobKind, at: float) -> float:
-        """Seconds since ``at`` for which looks of that kind met nothing but trouble."""
+        """Return for how many seconds since ``at`` polls of that kind met nothing but trouble."""
         return self._circuits[kind].trouble_since(at)
 
-    # -- what looks meet ----------------------------------------------------------------------------------------------
+    # -- results of polls ---------------------------------------------------------------------------------------------
 
     def sent(self, poll: Poll, now: float) -> None:
-        """A look goes out; its token is not spent yet."""
+        """Note that a poll is sent; its token is not spent yet."""
         circuit = self._circuits[poll.kind]
         circuit.sent(poll, now, self._budget.ready_at(poll.kind) if circuit.about is not None else now)
 
     def unsent(self, poll: Poll) -> None:
-        """A look was canceled before it told anything."""
+        """Note that a poll was canceled before it brought a result."""
         self._circuits[poll.kind].unsent(poll)
 
     def hurry(self, kind: JobKind) -> None:
-        """A direct call was answered: if the service was down, it may be back."""
+        """Have a service that is down probed at once, for example because it has answered a direct call."""
         if kind in self.down:
             self._circuits[kind].hurry()
 
     def used(self, kind: JobKind, now: float) -> None:
-        """A usable answer came."""
+        """Note a usable answer."""
         self._trust[kind].accepted()
         self._troubles.pop(kind, None)
         if (was_down := self._circuits[kind].used(now)) is not None:
-            self._back(kind, was_down, now)
+            self._recovered(kind, was_down, now)
 
     def missed(self, poll: Poll, error: TopazStatusError, *, sent_at: float, now: float) -> None:
-        """A look got no usable answer."""
+        """Note a poll that got no usable answer."""
         circuit = self._circuits[poll.kind]
         self._judge_certificate(poll.kind, error, sent_at, now)
         if isinstance(error, ConfigurationError):
@@ -103,7 +103,7 @@ class CircuitBreakers:
         elif isinstance(error, RateLimitedError):
             self._troubles[poll.kind] = bare(error)
             if (was_down := circuit.limited(poll, sent_at=sent_at, now=now)) is not None:
-                self._back(poll.kind, was_down, now)
+                self._recovered(poll.kind, was_down, now)
         elif is_about_job(error):
             self.used(poll.kind, now)
         else:
@@ -111,7 +111,7 @@ class CircuitBreakers:
             self._failed(circuit, poll, error, sent_at, now)
 
     def _judge_certificate(self, kind: JobKind, error: TopazStatusError, sent_at: float, now: float) -> None:
-        """Learn whether the service's certificate is wrong for certain; an answer, even an error, clears it."""
+        """Check whether the service's certificate is wrong for certain; any answer, even an error, clears it."""
         self._distrusted.discard(kind)
         if isinstance(error, ServiceError | DecodeError):
             self._trust[kind].accepted()
@@ -123,36 +123,36 @@ class CircuitBreakers:
         probes = circuit.probes
         if circuit.failed(poll, sent_at=sent_at, now=now):
             self.down.add(poll.kind)
-            if not isinstance(error, CertificateError):  # of which the log hears once it is certain
+            if not isinstance(error, CertificateError):  # logged elsewhere, once it is certain
                 self._telemetry.down(poll.kind, error)
         elif circuit.down_since is None or circuit.probes == probes:
             return
         circuit.probe_at(now + self._jitter.probe_delay(circuit.probes))
 
-    def _back(self, kind: JobKind, was_down: float, now: float) -> None:
-        """Back after an outage: those who waited go one by one at the budget's rate, not as the burst it has saved."""
+    def _recovered(self, kind: JobKind, was_down: float, now: float) -> None:
+        """Note the end of an outage: waiting polls go one by one at the budget's rate, not as a burst."""
         self.down.discard(kind)
         self.recovering = True
         self._budget.hold(kind, now, 0.0)
         self._telemetry.back(kind, was_down)
 
-    # -- what can be told of it ---------------------------------------------------------------------------------------
+    # -- what is known of outages -------------------------------------------------------------------------------------
 
     def down_for(self, kind: JobKind, now: float) -> float:
-        """Seconds since the first of the looks by which the service was found down; 0 while it is not."""
+        """Return the seconds since the first failed poll of the current outage was sent; 0 while the service is up."""
         since = self._circuits[kind].down_since
         return 0.0 if since is None else now - since
 
     def trouble(self, kind: JobKind) -> TopazStatusError | None:
-        """What the latest poll of that kind met, where nothing of use has come since."""
+        """Return the error of the latest failed poll of that kind; ``None`` once a usable answer has come."""
         return self._troubles.get(kind)
 
     def explain(self, known: Explanation, now: float) -> Explanation:
-        """Add what an outage means for a job's next look."""
+        """Add what an outage means for a job's next poll."""
         circuit = self._circuits[known.job.kind]
         if circuit.down_since is None or known.due_in is None:
             return known
         wait = circuit.opens_at - now
-        probe = "one look is on the wire to find out" if wait == math.inf else f"probed in {max(0.0, wait):.1f} s"
+        probe = "one poll is on the wire to find out" if wait == math.inf else f"probed in {max(0.0, wait):.1f} s"
         reason = f"the {known.job.kind.value} service has been down for {now - circuit.down_since:.0f} s: {probe}"
         return attrs.evolve(known, reason=f"{reason}; {known.reason}")

@@ -1,4 +1,4 @@
-"""The feed: spends tokens on the looks the schedule asks for, and hands what they bring to :class:`PollResults`."""
+"""The feed: spends tokens on the polls that the schedule picks, and passes their answers to :class:`PollResults`."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from .poller import Poller
 from .registry import PollerRegistry
 
 RESERVED_SHARE: Final = 8
-"""One slot in so many is kept for each other service that is watched."""
+"""One slot in this many is reserved for each other service that is watched."""
 LAST_ANSWER: Final = 2.0
-"""Seconds after its timeout for which a watch waits for the answer to its last poll, at least."""
+"""Fewest seconds that a watch waits, after its timeout, for the answer to its last poll."""
 SLOW_ANSWER: Final = 3.0
-"""How many times as long as answers of late it waits, where that is more."""
+"""The watch waits this many times the recent answer time, if that is longer than :data:`LAST_ANSWER`."""
 _EXCEEDED: Final = (
-    "the longest gap between two looks at one is exceeded by {:.0f} s; every job is still looked at in its turn"
+    "the longest gap between two polls of one is exceeded by {:.0f} s; every job is still polled in its turn"
 )
 
 
 _Picked: TypeAlias = tuple[Poll, Poller | None, float]
-"""A poll that has its slot and its token, the poller that it is for, and when it was picked."""
+"""A poll that has its slot and its token, the poller that it is for, and the time at which it was picked."""
 
 
 @attrs.define(eq=False)
 class _Worker:
-    """What a task does: one poll, and when it is answered the next, if that may go at once."""
+    """The work of one task: it sends a poll and, once that is answered, the next one if it may go at once."""
 
     picked: _Picked | None
-    """``None`` between two polls, and after the last."""
+    """The poll at work; ``None`` between two polls, and after the last."""
 
 
 @attrs.define(eq=False)
@@ -64,13 +64,13 @@ class Feed:
     _results: PollResults
     _workers: dict[asyncio.Task[None], _Worker] = attrs.field(factory=dict, init=False)
     _picked: deque[_Picked] = attrs.field(factory=deque, init=False)
-    """Polls that no worker has yet: for as long as the gate grants them."""
+    """Polls that no worker has taken yet; it is empty again once the gate has granted all it can."""
     _on_the_wire: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
-    """Looks on the wire."""
-    _minded_at: float = attrs.field(default=-math.inf, init=False)
+    """Polls on the wire, by kind."""
+    _budget_checked_at: float = attrs.field(default=-math.inf, init=False)
 
     def notify(self, job: JobRef, word: str | None = None) -> None:
-        """There is a reason to look at a job now: somebody says something of it, perhaps the service's word."""
+        """Poll a job as soon as possible: a change is reported, perhaps with the service's status ``word``."""
         if (poller := self._registry.find(job)) is not None:
             now = self._clock.now()
             if word is not None:
@@ -79,11 +79,11 @@ class Feed:
             self._gate.wake()
 
     def waits_until(self, poller: Poller, deadline: float) -> float:
-        """Give the time until which a watch that times out at ``deadline`` waits for its job's last poll.
+        """Return the time until which a watch that times out at ``deadline`` waits for its job's last poll.
 
-        It waits for the job's first answer, and for the confirmation of an end, as long as the poll can be sent. For
-        any other answer it waits a few times as long as answers take. No poll is sent while the service has asked to be
-        left alone. One that is down is probed at once, since somebody is about to be told a timeout.
+        The watch waits for the job's first answer, and for the confirmation of an end, as long as the poll can be
+        sent. For any other answer it waits a few times as long as answers take. No poll is sent while the service has
+        asked for a pause. A service that is down is probed at once, because a watch is about to time out.
         """
         job, now = poller.job, self._clock.now()
         if self._gate.budget.held_for(job.kind, now) > 0.0:
@@ -97,13 +97,13 @@ class Feed:
         return by if self._schedule.polls_by(job, by) else deadline
 
     def deleted(self, job: JobRef | None) -> None:
-        """The record of an image job, or of all, was deleted by a direct call."""
+        """Note that a direct call has deleted the record of an image job, or all records (``None``)."""
         self._results.deleted(job)
         if job is not None:
             self.notify(job)
 
     async def close(self) -> None:
-        """End every watch and every poll, and wait until their tasks are gone."""
+        """End every watch and every poll, and wait until their tasks have ended."""
         for task in self._workers:
             task.cancel()
         await self._registry.close()
@@ -122,12 +122,12 @@ class Feed:
         at = self._schedule.next_at(now, (kind,))
         if at > now and (first_at := self._schedule.first_at(kind, now)) < at:
             at = min(at, max(first_at, self._gate.budget.idle_at(kind, now)))
-        return max(at, self._circuits.opens_at(kind)) if self._circuits.down else at
+        return max(at, self._circuits.pollable_at(kind)) if self._circuits.down else at
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
         if self._circuits.down:
-            kinds = self._circuits.open_to(kinds, now)
+            kinds = self._circuits.pollable(kinds, now)
         kinds = self._with_room(kinds)
         poll = self._schedule.pick(now, kinds)
         if poll is None:
@@ -138,8 +138,8 @@ class Feed:
                 return None
         kind = poll.kind
         self._circuits.sent(poll, now)
-        if now >= self._minded_at + 1.0:
-            self._mind_the_budget(now)
+        if now >= self._budget_checked_at + 1.0:
+            self._check_budget(now)
         asked_by = self._registry.find(poll.job) if isinstance(poll, JobPoll) else None
         self._on_the_wire[kind] += 1
         self._picked.append((poll, asked_by, now))
@@ -151,19 +151,19 @@ class Feed:
             worker = _Worker(self._picked.popleft())
             task = self._clock.loop.create_task(self._work(worker))
             self._workers[task] = worker
-            task.add_done_callback(self._put_down)
+            task.add_done_callback(self._on_worker_done)
 
     def _with_room(self, kinds: Collection[JobKind]) -> Collection[JobKind]:
-        """Those of ``kinds`` that may take a slot: one whose looks hang must leave some to others that are watched."""
+        """Return those of ``kinds`` that may take a slot: a kind whose polls hang must leave slots to other kinds."""
         watched = self._registry.kinds
         if len(watched) <= 1:
             return watched if watched and watched[0] in kinds else ()
         gate = self._gate
-        kept = gate.slots // RESERVED_SHARE or int(gate.slots >= len(watched))
+        reserved = gate.slots // RESERVED_SHARE or int(gate.slots >= len(watched))
         free = gate.slots - gate.in_flight
-        if free > len(watched) * kept:
+        if free > len(watched) * reserved:
             return kinds
-        lacking = {kind: max(0, kept - self._on_the_wire[kind]) for kind in watched}
+        lacking = {kind: max(0, reserved - self._on_the_wire[kind]) for kind in watched}
         wanted = sum(lacking.values())
         found = [kind for kind in kinds if free > wanted - lacking.get(kind, 0)]
         gate.crowded = gate.crowded or len(found) < len(kinds)
@@ -172,8 +172,8 @@ class Feed:
     async def _work(self, worker: _Worker) -> None:
         """Send one poll after the other, act on its answer, and give the slot back.
 
-        What goes wrong with a poll is an observation, whatever it is. The worker takes the first poll that its slot
-        lets go: a task costs as much as the decoding of an answer.
+        Anything that goes wrong with a poll counts as its result. The worker itself takes the first poll that its slot
+        admits: a new task would cost as much as the decoding of an answer.
         """
         results, calls, waiting = self._results, self._calls, self._picked
         while (picked := worker.picked) is not None:
@@ -183,7 +183,7 @@ class Feed:
                 results.saw(poll, asked_by, calls.checked(request, await calls.send(request)), sent_at)
             except TopazStatusError as error:
                 self._missed(poll, asked_by, error, sent_at)
-            except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and looked past
+            except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and polling goes on
                 self._telemetry.bug(poll, error)
                 self._missed(poll, asked_by, TransportError(f"internal error: {type(error).__name__}"), sent_at)
             kind = poll.kind
@@ -196,8 +196,8 @@ class Feed:
                     worker.picked = waiting.popleft()
                     self.send_picked()
 
-    def _put_down(self, task: asyncio.Task[None]) -> None:
-        """Give back the slot of a look that was canceled, perhaps before it began: it is as good as never sent."""
+    def _on_worker_done(self, task: asyncio.Task[None]) -> None:
+        """Give back the slot of a poll that was canceled, perhaps before it began: it counts as never sent."""
         picked = self._workers.pop(task).picked
         if picked is None:
             return
@@ -209,18 +209,18 @@ class Feed:
             self._schedule.missed(poll, now, now)
         self._gate.release(poll.kind)
 
-    def _mind_the_budget(self, now: float) -> None:
-        """Say so, once, when the budget is too small; this is looked into once a second."""
-        self._minded_at = now
+    def _check_budget(self, now: float) -> None:
+        """Warn, once, when the budget is too small; this is checked once a second."""
+        self._budget_checked_at = now
         up = [kind for kind in JobKind if kind not in self._circuits.down]
         late, kind = max(((self._schedule.overdue(now, (kind,)), kind) for kind in up), default=(0.0, None))
         if late <= 1.0 or kind is None:
             self._circuits.recovering = False
         elif not self._circuits.recovering:
-            self._telemetry.warn_once("budget", f"{self._shortage(kind, now)}: {_EXCEEDED.format(late)}")
+            self._telemetry.warn_once("budget", f"{self._low_rate(kind, now)}: {_EXCEEDED.format(late)}")
 
-    def _shortage(self, kind: JobKind, now: float) -> str:
-        """Say whose requests are too few: of the service, where less is allowed for it, or of all."""
+    def _low_rate(self, kind: JobKind, now: float) -> str:
+        """Say which rate is too low: the service's, if it is below the client's, else the client's."""
         rate = self._gate.budget.rate(kind, now)
         if rate < self._settings.rate:
             return f"{rate:g} requests/s are too few for {self._registry.count(kind)} {kind.value} jobs"
@@ -228,7 +228,7 @@ class Feed:
 
     def _missed(self, poll: Poll, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         self._results.missed(poll, asked_by, error, sent_at)
-        self._gate.wake()  # it may have been a reason to look elsewhere
+        self._gate.wake()  # the failure may be a reason to poll another job
 
 
 def _page(poll: PagePoll) -> Request:

@@ -1,10 +1,10 @@
-"""A slot, then a token: the only waiting for permission to send.
+"""Admission: a slot, then a token. This is the only place where requests wait for permission to send.
 
-Two ask for it: direct calls, which wait in line here, and the feed's polls, which are picked only when one may go, so
-that none of them waits. A direct call goes first, but takes at most every second token while polls are due, and never
-the last quarter of the slots: a crowd of long answers, such as whole lists, leaves polls room on the wire. One timer
-waits for the earliest moment at which anything may go; all else happens in one synchronous step, :meth:`Gate._pump`:
-first all is decided, then the polls that were picked are sent.
+Direct calls wait in line here. The feed's polls do not wait: the gate picks one only when it may be sent. A direct call
+goes first, but direct calls take at most every second token while polls are due. They never take the last quarter of
+the slots: a crowd of long answers, such as whole lists, leaves polls room on the wire. One timer waits for the earliest
+time at which anything may be sent. All else happens in one synchronous step, :meth:`Gate._pump`, which first decides
+everything and then sends the picked polls.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ...models.job import JobKind
 from ..timing.clock import Clock
 
 EARLY: Final = 0.001
-"""Seconds: a timer that fired early (uvloop's may, by up to this) is set again no closer than this."""
+"""Seconds: the shortest delay of a timer that is set again because it fired early (uvloop's may, by up to this)."""
 
 
 PUMP_GRAIN: Final = 0.005
-"""Seconds: so often the gate looks at what may go, at most; what comes due in between goes together, from the burst."""
+"""Fewest seconds between two checks of what may be sent; polls due in between go together, from the burst."""
 
 
 class Polls(Protocol):
@@ -36,21 +36,21 @@ class Polls(Protocol):
 
     @property
     def kinds(self) -> Collection[JobKind]:
-        """Those of which there may be looks."""
+        """Kinds of which there may be polls."""
 
     def next_at(self, now: float, kind: JobKind) -> float:
-        """When the next look of that kind is due."""
+        """Return when the next poll of that kind is due."""
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
-        """Pick the best due poll of one of ``kinds`` and say of which; ``None`` when none is due."""
+        """Pick the best due poll of one of ``kinds`` and return its kind; ``None`` when no poll is due."""
 
     def send_picked(self) -> None:
-        """Send all that was picked."""
+        """Send every poll that was picked."""
 
 
 @attrs.define(eq=False)
 class Gate:
-    """Grants slots and tokens. Every change that could let something go calls :meth:`wake`."""
+    """Grants slots and tokens. Every change that could let a request go calls :meth:`wake`."""
 
     clock: Clock
     budget: Budget
@@ -59,13 +59,13 @@ class Gate:
     in_flight: int = attrs.field(default=0, init=False)
     peak_in_flight: int = attrs.field(default=0, init=False)
     crowded: bool = attrs.field(default=False, init=False)
-    """True once polls were refused a slot that was free: the next one given back may be for them."""
+    """True once polls were refused a free slot: the next slot given back may be for them."""
     _lines: dict[JobKind, deque[tuple[int, asyncio.Future[None]]]] = attrs.field(init=False)
     _calls: int = attrs.field(default=0, init=False)
     """Slots that direct calls hold."""
     _arrivals: int = attrs.field(default=0, init=False)
     _in_line: int = attrs.field(default=0, init=False)
-    """How many stand in lines, those who have gone included."""
+    """Calls in the lines, including those that no longer wait."""
     _direct_last: bool = attrs.field(default=False, init=False)
     _soon: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -77,16 +77,16 @@ class Gate:
 
     @property
     def call_slots(self) -> int:
-        """How many slots direct calls may hold: all but a quarter, and one at least."""
+        """Slots that direct calls may hold: all but a quarter, and at least one; all of them without a feed."""
         return self.slots if self._polls is None else max(1, self.slots - max(1, self.slots // 4))
 
     def serve(self, polls: Polls) -> None:
-        """Let polls have what direct calls leave."""
+        """Set the source of polls, which get what direct calls leave."""
         self._polls = polls
 
     @contextlib.asynccontextmanager
     async def admit(self, kind: JobKind) -> AsyncIterator[None]:
-        """Wait in line for a slot and a token; the slot is given back on leaving.
+        """Wait in line for a slot and a token; give the slot back on leaving.
 
         Raises:
             ClientClosedError: the client was closed meanwhile.
@@ -125,29 +125,29 @@ class Gate:
         return self._calls < self.call_slots
 
     def release(self, kind: JobKind) -> None:
-        """Give a slot back, after a request of that kind."""
-        if self._may_let_go(kind):
+        """Give a slot back after a request of that kind."""
+        if self._take_back(kind):
             self.wake()
 
     def pass_on(self, kind: JobKind) -> None:
         """Give a slot back as :meth:`release` does, and grant it at once; the caller sends the picked polls."""
-        if self._may_let_go(kind):
+        if self._take_back(kind):
             self._grant_all()
 
-    def _may_let_go(self, kind: JobKind) -> bool:
-        """Take a slot back: something may go because of it if it was the last, or more of the kind is wanted."""
+    def _take_back(self, kind: JobKind) -> bool:
+        """Take a slot back, and return whether another request may go: no slot was free, or one of the kind is due."""
         full = self.crowded or self.in_flight >= self.slots
         self.in_flight -= 1
         return not self._soon and (full or self._goes_at(kind, self.clock.now()) < self._armed_for)
 
     def wake(self) -> None:
-        """Look anew, once, at what may go: as soon as whatever is happening now has happened."""
+        """Check once what may be sent, as soon as the current step of the loop is over."""
         if not self._soon and not self._closed:
             self._soon = True
             self.clock.loop.call_soon(self._pump)
 
     def close(self) -> None:
-        """Turn away whoever waits, and grant nothing any more."""
+        """Refuse every call that waits, and grant nothing any more."""
         self._closed = True
         self._disarm()
         for line in self._lines.values():
@@ -158,7 +158,7 @@ class Gate:
         self._in_line = 0
 
     def _pump(self) -> None:
-        """Let all go that may go now."""
+        """Grant all that may go now, and send the picked polls."""
         try:
             self._grant_all()
         finally:
@@ -179,7 +179,7 @@ class Gate:
             self._arm(now)
 
     def _grant(self, now: float) -> bool:
-        """Spend one token on the best that may go now; False when there is nothing."""
+        """Spend one token on the best request that may go now; return False when there is nothing to send."""
         kinds = self.budget.ready(now)
         if not kinds:
             return False
@@ -193,12 +193,12 @@ class Gate:
         return direct is not None and self._call(direct, now)
 
     def _first(self, kinds: Collection[JobKind]) -> JobKind | None:
-        """The kind whose direct call has waited longest."""
-        heads = [(line[0][0], kind) for kind in kinds if (line := self._living(kind))]
+        """Return the kind whose direct call has waited longest."""
+        heads = [(line[0][0], kind) for kind in kinds if (line := self._waiting(kind))]
         return min(heads)[1] if heads else None
 
-    def _living(self, kind: JobKind) -> deque[tuple[int, asyncio.Future[None]]]:
-        """The line without those at its head who have gone."""
+    def _waiting(self, kind: JobKind) -> deque[tuple[int, asyncio.Future[None]]]:
+        """Return a kind's line, after removing calls at its head that no longer wait."""
         line = self._lines[kind]
         while line and line[0][1].done():
             line.popleft()
@@ -215,7 +215,7 @@ class Gate:
         return True
 
     def _arm(self, now: float) -> None:
-        """One timer, for the first moment at which, a slot being free, something may go."""
+        """Set the timer for the first time at which a request may go, given a free slot."""
         at, kind = math.inf, None
         if self.in_flight < self.slots:
             kinds: Iterable[JobKind] = JobKind if self._in_line or self._polls is None else self._polls.kinds
@@ -226,16 +226,16 @@ class Gate:
         if kind is not None and at < math.inf:
             self._armed_for = at
             grain = min(PUMP_GRAIN, max(EARLY, self.budget.slack(kind)))
-            self._timer = self.clock.loop.call_at(max(at, now + grain), self._ring)
+            self._timer = self.clock.loop.call_at(max(at, now + grain), self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._disarm()
         self._pump()
 
     def _goes_at(self, kind: JobKind, now: float) -> float:
-        """When a request of that kind is wanted and has its token, a slot being free."""
+        """Return when a request of that kind is wanted and has its token, given a free slot."""
         ready_at = self.budget.ready_at(kind)
-        if self._in_line and self._may_call() and self._living(kind):
+        if self._in_line and self._may_call() and self._waiting(kind):
             return max(ready_at, now)
         return math.inf if self._polls is None else max(ready_at, self._polls.next_at(now, kind))
 

@@ -1,4 +1,4 @@
-"""What looks find, and what follows from it: for the schedule, for the API keys, for the pollers."""
+"""Results of polls, and what follows from them for the schedule, the API keys and the pollers."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from .poller import Poller
 from .registry import PollerRegistry
 
 LONGEST_DOUBT: Final = 4.0
-"""Seconds until a 404 or 401 is looked into again, at most: it may be a passing one."""
+"""Most seconds until a 404 or 401 is checked again: it may be a passing one."""
 LIST_PAUSE: Final = 15.0
-"""Seconds until a list that the service refuses to show is asked for again; it doubles each time."""
+"""Seconds until a list that the service refuses is asked for again; the delay doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
-"""Seconds to which it doubles."""
+"""Most seconds to which that delay doubles."""
 
 
 @attrs.define(eq=False)
@@ -58,7 +58,7 @@ class PollResults:
     _list_failures: dict[JobKind, int] = attrs.field(init=False)
     _waves: dict[JobKind, Wave] = attrs.field(init=False)
     _refusals: Wave = attrs.field(factory=Wave, init=False)
-    """Of jobs that were seen, and are refused in what seem to be the service's own words."""
+    """Jobs that were seen before and are now refused, in what seem to be the service's own words."""
 
     def __attrs_post_init__(self) -> None:
         self._trust = {account: KeyTrust() for account in Account}
@@ -66,13 +66,13 @@ class PollResults:
         over_all = Wave()
         self._waves = {kind: Wave(over_all) for kind in JobKind}
 
-    # -- answers of use -----------------------------------------------------------------------------------------------
+    # -- usable answers -----------------------------------------------------------------------------------------------
 
     def saw(self, poll: Poll, asked_by: Poller | None, response: Response, sent_at: float) -> None:
-        """Take in a 200.
+        """Act on a 200.
 
         Raises:
-            DecodeError: it is not what was asked for.
+            DecodeError: the answer is not what was asked for.
         """
         if isinstance(poll, PagePoll):
             self._saw_page(poll, response, sent_at)
@@ -95,10 +95,10 @@ class PollResults:
         for wave in self._listening(job.kind):
             wave.answered()
             wave.saw(job, now)
-        self._deal(poll, poller, reading, sent_at)
+        self._apply(poll, poller, reading, sent_at)
 
     def _saw_page(self, poll: PagePoll, response: Response, sent_at: float) -> None:
-        """Deal out what a page says of watched jobs. What it does not say means nothing."""
+        """Give pollers what a page says of watched jobs. What the page does not say means nothing."""
         service_now = service_time(response.headers, wall=self._clock.wall())
         page = decode_list_page(poll.kind, parse_json(response.body))
         readings = self._watched_on(page, response.body, service_now, sent_at)
@@ -109,10 +109,10 @@ class PollResults:
         for wave in self._listening(poll.kind) if readings else ():
             self._shown(wave, readings, now)
         for poller, reading in readings.items():
-            self._deal(poll, poller, reading, sent_at)
+            self._apply(poll, poller, reading, sent_at)
 
     def _listening(self, kind: JobKind) -> Iterable[Wave]:
-        """The waves to which it matters that a job of this kind is shown: mostly there is none."""
+        """Return the waves for which it matters that a job of this kind is shown: mostly none."""
         missing, refused = self._waves[kind], self._refusals
         if not (refused.missing or missing.listens):
             return ()
@@ -120,16 +120,16 @@ class PollResults:
 
     @staticmethod
     def _shown(wave: Wave, readings: dict[Poller, Reading], now: float) -> None:
-        """Note which jobs a page shows; a video that it says has ended is not shown before it is asked for itself."""
+        """Note which jobs a page shows; a video listed as ended counts only once a poll of the video shows it."""
         wave.answered()
         for poller, (seen, _) in readings.items():
             if not (seen.terminal and poller.job.kind is JobKind.VIDEO):
                 wave.saw(poller.job, now)
 
-    def _deal(self, poll: Poll, poller: Poller, reading: Reading, sent_at: float) -> None:
-        """Give a poller what was seen of its job, which the schedule knows already and may have dropped as over.
+    def _apply(self, poll: Poll, poller: Poller, reading: Reading, sent_at: float) -> None:
+        """Give a poller what was observed of its job; the schedule knows it already, and drops a job that is over.
 
-        Where that fails, which is a bug of ours or of a handler of the log, it must not be the end of looking.
+        A failure here is a bug of ours or of a log handler. It must not end the polling.
         """
         seen, status = reading
         try:
@@ -142,13 +142,13 @@ class PollResults:
                 if last is None or status.word != last.word or poller.claim is not None:
                     self._note_word(poller, status, sent_at)
                 poller.take(status, sent_at)
-        except Exception as error:  # noqa: BLE001  # as it says
+        except Exception as error:  # noqa: BLE001  # a bug must not end the polling
             self._telemetry.bug(poll, error)
             if self._registry.is_watched(poller):
                 self._schedule.add(poller.job, self._clock.now())
 
     def _watched_on(self, page: ListPage, body: bytes, service_now: float, sent_at: float) -> dict[Poller, Reading]:
-        """Read what a page says of jobs that were watched when it was asked for."""
+        """Read what a page says of jobs that were watched when the page was asked for."""
         readings: dict[Poller, Reading] = {}
         reader = PageReader(page, body, service_now)
         read, find = reader.read, self._registry.listed_as(page.kind)
@@ -164,10 +164,10 @@ class PollResults:
         return readings
 
     def _note_word(self, poller: Poller, status: LazyStatus, sent_at: float) -> None:
-        """Note a change that a look, sent at ``sent_at``, found in a job; a notice may have said so before."""
+        """Note a change that a poll, sent at ``sent_at``, found in a job; a notice may have announced it before."""
         known, word, claim = poller.word, status.word, poller.claim
         if word != known:
-            self._telemetry.told(poller.job, known, word, status.state)
+            self._telemetry.state_changed(poller.job, known, word, status.state)
             if known is not None:
                 noticed = claim is not None and claim.is_borne_out(word, sent_at)
                 self._schedule.rely(poller.job, self._clock.now(), noticed=noticed)
@@ -183,12 +183,12 @@ class PollResults:
         self._telemetry.ended(poller.job, error, lag)
         self._registry.end(poller, error)
 
-    # -- answers of none ----------------------------------------------------------------------------------------------
+    # -- no usable answers -------------------------------------------------------------------------------------------
 
     def missed(self, poll: Poll, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
-        """Take in that no usable answer came."""
+        """Act on a poll that got no usable answer."""
         now = self._clock.now()
-        sent_at = max(sent_at, now - self._settings.request_timeout)  # where it seems longer, it is we who stood still
+        sent_at = max(sent_at, now - self._settings.request_timeout)  # any longer, and this process stood still
         self._telemetry.polled(poll.job if isinstance(poll, JobPoll) else poll.kind, error, now - sent_at)
         self._circuits.missed(poll, error, sent_at=sent_at, now=now)
         if proves_key(error):
@@ -197,7 +197,7 @@ class PollResults:
             self._missed_page(poll, error, now)
         elif self._registry.is_watched(asked_by):
             self._missed_job(poll, asked_by, error, sent_at, now)
-        self._end_the_hopeless(poll.kind, error)
+        self._give_up_overdue(poll.kind, error)
 
     def _missed_job(self, poll: JobPoll, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
         if isinstance(error, AuthenticationError) and self._key_refused(poll.job, error, now):
@@ -209,13 +209,13 @@ class PollResults:
         due_at = poller.case.retry_at if poller.case.failures else self._schedule.was_due_at(poll.job)
         withheld = self._circuits.trouble_since(poll.kind, due_at)
         is_missing = isinstance(error, NotFoundError)
-        wave = self._missing(poller, now) if is_missing else self._refused(poller, error, now)
+        wave = self._wave_of_404s(poller, now) if is_missing else self._wave_of_refusals(poller, error, now)
         in_company = poller.is_known and len(self._registry) >= MANY
-        verdict = poller.fail(
+        final_error = poller.fail(
             error, policy, sent_at=sent_at, now=now, withheld=withheld, wave=wave, in_company=in_company
         )
-        if verdict is not None:
-            self._give_up(poller, about(verdict, poller.job))
+        if final_error is not None:
+            self._give_up(poller, about(final_error, poller.job))
             return
         delay = min(self._jitter.poll_delay(poller.case.failures), max(poller.case.left(policy), policy.min_interval))
         if is_missing or isinstance(error, AuthenticationError):
@@ -227,8 +227,8 @@ class PollResults:
         if wave is not None and is_missing and in_company and poller.case.misses:
             self._ask_others(poller, wave, now)
 
-    def _missing(self, poller: Poller, now: float) -> Wave:
-        """A job is answered 404: give what is known of the others of its kind, and of all, that are."""
+    def _wave_of_404s(self, poller: Poller, now: float) -> Wave:
+        """Note a job's 404, and return the wave: what is known of other 404s of its kind, and of all kinds."""
         kind = poller.job.kind
         wave = self._waves[kind]
         wave.few = self._registry.count(kind) < MANY
@@ -236,11 +236,11 @@ class PollResults:
             self._telemetry.wave(kind if wave.extent == len(wave.missing) else None, wave.extent)
         return wave
 
-    def _refused(self, poller: Poller, error: TopazStatusError, now: float) -> Wave | None:
-        """A job that was seen may be refused for good: give what is known of others that are.
+    def _wave_of_refusals(self, poller: Poller, error: TopazStatusError, now: float) -> Wave | None:
+        """Return the wave of refusals if a job that was seen before is refused for good; else ``None``.
 
-        The first ones end at once. From the third on, one cause is likelier than many: something in front of the
-        service that speaks as it does, such as a gateway.
+        The first refused jobs end at once. From the third on, one common cause is likelier than many: something in
+        front of the service that answers as the service does, such as a gateway.
         """
         if not (poller.is_known and never_heals(error)):
             return None
@@ -251,9 +251,9 @@ class PollResults:
         return self._refusals
 
     def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
-        """Poll as many other jobs at once as it takes to know whether the next 404 is to be believed.
+        """Poll as many other jobs at once as it takes to know whether the next 404 can be believed.
 
-        They are of the kind or, where few of it are watched, of any.
+        The jobs are of the same kind or, if few jobs of it are watched, of any kind.
         """
         kind, absent = missing.job.kind, wave.witness.missing
         others = (one.job for one in self._registry if (wave.few or one.job.kind is kind) and one.job not in absent)
@@ -261,14 +261,14 @@ class PollResults:
             self._schedule.nudge(job, now)
 
     def deleted(self, job: JobRef | None) -> None:
-        """The record of an image job, or of all (``None``), was deleted through this client: it will be missing."""
+        """Note that this client has deleted the record of an image job, or all (``None``): a 404 will follow."""
         for poller in self._registry if job is None else filter(None, (self._registry.find(job),)):
             if poller.job.kind is JobKind.IMAGE:
                 poller.case.is_deleted = True
 
-    def _end_the_hopeless(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Give up those that waited too long for a look which stood no chance: what other looks met is their answer."""
-        since = self._circuits.hopeless_at(kind)
+    def _give_up_overdue(self, kind: JobKind, error: TopazStatusError) -> None:
+        """Give up watches that waited too long for a poll without a chance; other polls' errors stand for it."""
+        since = self._circuits.given_up_due_by(kind)
         if since == -math.inf:
             return
         for poller in [poller for poller in self._registry if poller.job.kind is kind]:
@@ -277,12 +277,12 @@ class PollResults:
                 self._give_up(poller, about(error, poller.job))
 
     def _has_waited_enough(self, poller: Poller, due_at: float) -> bool:
-        """True where its own failed looks, and what others met since the next one was due, make up the patience."""
+        """True once the job's failing time plus the service's since its poll came due reaches ``give_up_after``."""
         withheld = self._circuits.trouble_since(poller.job.kind, due_at) if poller.outage else 0.0
         return withheld > 0.0 and poller.outage + withheld >= self._settings.policy.give_up_after
 
     def _missed_page(self, poll: PagePoll, error: TopazStatusError, now: float) -> None:
-        """Do without the list for a while; its jobs are looked at by themselves."""
+        """Do without the list for a while; its jobs are polled one by one."""
         if isinstance(error, BadRequestError) and poll.cursor is not None:
             self._schedule.refused(poll, now)
             return
@@ -293,22 +293,22 @@ class PollResults:
             self._telemetry.refused(poll.kind, error)
         self._schedule.missed(poll, now, now + delay)
         if isinstance(error, AuthenticationError):
-            self._doubt(ACCOUNTS[poll.kind], None, now)
+            self._confirm_refusal(ACCOUNTS[poll.kind], None, now)
 
     def _key_refused(self, job: JobRef, error: AuthenticationError, now: float) -> bool:
-        """A 401 came: have another job of that key confirm it; True when this was the confirmation."""
+        """Note a 401, and have another job of the key confirm it; return True if this 401 is the confirmation."""
         account = ACCOUNTS[job.kind]
         alone = not any(poller.job != job for poller in self._of(account))
         if not self._trust[account].refused(job, now, alone=alone):
-            self._doubt(account, job, now)
+            self._confirm_refusal(account, job, now)
             return False
         self._telemetry.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
         for poller in list(self._of(account)):
             self._give_up(poller, about(error, poller.job))
         return True
 
-    def _doubt(self, account: Account, job: JobRef | None, now: float) -> None:
-        """Look at another job of a key that was refused, at once."""
+    def _confirm_refusal(self, account: Account, job: JobRef | None, now: float) -> None:
+        """Poll another job of a refused key at once."""
         other = next((poller.job for poller in self._of(account) if poller.job != job), None)
         if other is not None:
             self._schedule.nudge(other, now)

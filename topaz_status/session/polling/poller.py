@@ -1,7 +1,7 @@
-"""One job's coroutine: await the terminal state, and resolve every handle with it.
+"""A poller: the coroutine of one job, which awaits the terminal state and settles every handle with it.
 
-The feed gives it what each look saw (:meth:`Poller.take`, :meth:`Poller.fail`: one synchronous step each, in which
-everything is decided and the readers are woken); the coroutine awaits the ending and resolves whoever waits for it.
+Each poll's result reaches it in one synchronous step (:meth:`Poller.take` or :meth:`Poller.fail`). The step decides
+everything and wakes the readers. The coroutine awaits the ending and gives it to every handle.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ending:
 
     _last: LazyStatus | None
     error: TopazStatusError | None
-    """As it was made; it is handed out :meth:`fresh`."""
+    """The error as it was made; callers get a :meth:`fresh` copy."""
     at: float
     """Seconds of the loop's clock."""
     detected_at: float
@@ -42,11 +42,11 @@ class Ending:
 
     @property
     def status(self) -> JobStatus | None:
-        """What the last usable look saw."""
+        """The status that the last usable poll observed."""
         return None if self._last is None else self._last.get()
 
     def fresh(self, error: E) -> E:
-        """Give an error that knows the last status, a new one each time: one that is raised collects frames."""
+        """Return a new copy of an error, with the last status: an error that is raised collects frames."""
         same = copy.copy(error)
         if isinstance(same, WatchError):
             same.last_status = self.status
@@ -54,18 +54,18 @@ class Ending:
 
 
 class Handle(Protocol):
-    """What a poller tells its news to."""
+    """What a poller notifies of changes."""
 
     def changed(self) -> None:
-        """There is a new status."""
+        """Note that there is a new status."""
 
     def settle(self, ending: Ending) -> None:
-        """There will be no more."""
+        """Note the ending; no change follows."""
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class Poller:
-    """One stream of looks at one job, for any number of handles."""
+    """One stream of polls of one job, for any number of handles."""
 
     job: JobRef
     started_at: float
@@ -73,34 +73,34 @@ class Poller:
     over: asyncio.Future[Ending]
     task: asyncio.Task[None] | None = None
     last: LazyStatus | None = None
-    """What the last usable look saw."""
+    """The status that the last usable poll observed."""
     polls: int = 0
-    """Looks that were answered, with or without use."""
+    """Polls that were answered, usably or not."""
     polled_at: float | None = None
-    """When the last usable look was sent, by the loop's clock."""
+    """When the last usable poll was sent, by the loop's clock."""
     claim: WebhookClaim | None = None
-    """What the latest notice of it said, until a look has answered."""
+    """What the latest notice of the job claimed, until a poll has answered."""
     _case: FailureRecord | None = None
-    """The evidence, while there is something wrong."""
+    """The record of failures; ``None`` while nothing is wrong."""
     _on_poll: tuple[Callable[[], None], ...] = ()
-    """To be called, once, when a poll has been answered."""
+    """Callbacks for the next answered poll; each is called once."""
     _deadlines: float | list[float] = math.inf
-    """When its handles time out: mostly there is one, or a sorted list."""
+    """When the handles time out: one time, as mostly, or a sorted list."""
     _handles: Handle | dict[Handle, None] | None = None
-    """Mostly there is one: a dictionary of one would be a tenth of what a watch weighs."""
+    """One handle, as mostly, or a dictionary: a dictionary of one would be a tenth of a watch's memory."""
 
     @property
     def ending(self) -> Ending | None:
-        """How it ended, ``None`` while it is at work."""
+        """How the job's watches ended; ``None`` while the poller is at work."""
         return self.over.result() if self.over.done() and not self.over.cancelled() else None
 
     @property
     def is_at_work(self) -> bool:
-        """True until its end is known."""
+        """True until the ending is known."""
         return not self.over.done()
 
     async def run(self, torn_down: Callable[[Poller], None]) -> None:
-        """Await the ending and give it to every handle; tell ``torn_down`` where somebody cancels this from outside."""
+        """Await the ending and give it to every handle; call ``torn_down`` if this is canceled from outside."""
         try:
             await self.over
         except asyncio.CancelledError:
@@ -116,30 +116,30 @@ class Poller:
 
     @property
     def case(self) -> FailureRecord:
-        """The evidence against the job."""
+        """The record of the job's failures, made when it is first needed."""
         if self._case is None:
             self._case = FailureRecord(self.started_at)
         return self._case
 
     @property
     def outage(self) -> float:
-        """Seconds for which the looks at the job have brought nothing of use."""
+        """Seconds for which polls of the job have brought no usable answer."""
         return 0.0 if self._case is None else self._case.outage
 
     @property
     def trouble(self) -> TopazStatusError | None:
-        """What the latest poll brought instead of a status; ``None`` where there is no trouble."""
+        """The error of the latest poll; ``None`` while nothing is wrong."""
         return None if self._case is None else self._case.error
 
     @property
     def handles(self) -> tuple[Handle, ...]:
-        """Who wants to hear of the job."""
+        """The handles that are notified of the job."""
         if isinstance(self._handles, dict):
             return tuple(self._handles)
         return () if self._handles is None else (self._handles,)
 
     def add(self, handle: Handle) -> None:
-        """Somebody wants to hear of the job."""
+        """Add a handle, to be notified of the job."""
         if self._handles is None:
             self._handles = handle
         elif isinstance(self._handles, dict):
@@ -148,7 +148,7 @@ class Poller:
             self._handles = {self._handles: None, handle: None}
 
     def remove(self, handle: Handle) -> None:
-        """Somebody wants to hear no more."""
+        """Remove a handle, which is notified no more."""
         if isinstance(self._handles, dict):
             self._handles.pop(handle, None)
         elif self._handles is handle:
@@ -156,11 +156,11 @@ class Poller:
 
     @property
     def deadline(self) -> float:
-        """When the first of its handles times out; infinite for never."""
+        """When the first of the handles times out; infinite for never."""
         return self._deadlines[0] if isinstance(self._deadlines, list) else self._deadlines
 
     def expect_by(self, deadline: float) -> None:
-        """A handle times out at ``deadline``."""
+        """Note that a handle times out at ``deadline``."""
         if isinstance(self._deadlines, list):
             insort(self._deadlines, deadline)
         elif self._deadlines == math.inf:
@@ -169,7 +169,7 @@ class Poller:
             self._deadlines = sorted((self._deadlines, deadline))
 
     def expect_no_more(self, deadline: float) -> None:
-        """The handle that times out at ``deadline`` has gone."""
+        """Note that the handle that times out at ``deadline`` has left."""
         if not isinstance(self._deadlines, list):
             self._deadlines = math.inf
             return
@@ -178,12 +178,12 @@ class Poller:
             self._deadlines = self._deadlines[0]
 
     def after_poll(self, call: Callable[[], None]) -> None:
-        """Have ``call`` made, once, when the next poll of the job has been answered, with or without use."""
+        """Have ``call`` called once, when the next poll of the job has been answered, usably or not."""
         if call not in self._on_poll:
             self._on_poll = (*self._on_poll, call)
 
     def _answered(self) -> None:
-        """Count a poll."""
+        """Count an answered poll, and call the callbacks that wait for it."""
         self.polls += 1
         if self._on_poll:
             on_poll, self._on_poll = self._on_poll, ()
@@ -192,25 +192,25 @@ class Poller:
 
     @property
     def status(self) -> JobStatus | None:
-        """What the last usable look saw."""
+        """The status that the last usable poll observed."""
         if (ending := self.ending) is not None:
             return ending.status
         return None if self.last is None else self.last.get()
 
     @property
     def word(self) -> str | None:
-        """The service's own, as the last usable look saw it."""
+        """The service's status word, as the last usable poll observed it."""
         return None if self.last is None else self.last.word
 
     @property
     def progress(self) -> float | None:
-        """The progress that the last usable look saw, 0 to 100."""
+        """The progress that the last usable poll observed, 0 to 100."""
         return None if self.last is None else self.last.progress
 
     def take(self, status: LazyStatus, sent_at: float) -> None:
-        """Keep the status that a look, sent at ``sent_at``, saw.
+        """Set the status that a poll, sent at ``sent_at``, observed.
 
-        The handles hear of it when word, progress or result's URL are new.
+        The handles are notified if the status word, the progress or the result's URL is new.
         """
         self._answered()
         self._case = None
@@ -224,9 +224,9 @@ class Poller:
             self._handles.changed()
 
     def listed(self, sent_at: float, *, ended: bool) -> None:
-        """A list without statuses, asked for at ``sent_at``, named the job as going on, or as ``ended``.
+        """Note that a list without statuses, asked for at ``sent_at``, named the job as going on or as ``ended``.
 
-        An end is not believed before a look at the job has confirmed it: until then nothing usable has come.
+        An end is not believed before a poll of the job has confirmed it; until then it is no usable answer.
         """
         self._answered()
         if not ended:
@@ -235,7 +235,7 @@ class Poller:
 
     @property
     def is_known(self) -> bool:
-        """True once the service has shown the job, to this client or to an earlier one that kept its status."""
+        """True once the service has shown the job, to this client or to an earlier one that stored its status."""
         return self.word is not None or self.polled_at is not None
 
     def fail(
@@ -249,7 +249,7 @@ class Poller:
         wave: Wave | None,
         in_company: bool,
     ) -> TopazStatusError | None:
-        """A look got no usable answer: the error that ends the watch, or ``None`` to go on."""
+        """Note a poll without a usable answer; return the error that ends the watch, or ``None`` to go on."""
         self._answered()
         return self.case.failed(
             error,
@@ -263,14 +263,14 @@ class Poller:
         )
 
     def ended(self, error: TopazStatusError | None, clock: Clock) -> Ending:
-        """Give the ending of a wait that ends now; the poller may go on for others.
+        """Return the ending of a wait that ends now; the poller may go on for other handles.
 
-        When there is nobody left to ask for the status, it is let go.
+        Without handles the status is released, because nothing can ask for it.
         """
         last = self.last if self.handles else None
         return Ending(last, error, clock.now(), clock.wall())
 
     def end(self, ending: Ending) -> None:
-        """Let the coroutine finish."""
+        """Set the ending, so that the coroutine finishes."""
         if not self.over.done():
             self.over.set_result(ending)

@@ -1,4 +1,4 @@
-"""Who is being watched: one poller a job, from its first handle to its end."""
+"""The registry of pollers: one for each watched job, from its first handle to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..durable.store_writer import StoredRow, StoreWriter
 
 WATCHES_AT_ONCE: Final = 500
-"""Watches that begin in one turn of the loop, or end when all of them do: no number of them blocks it for long."""
+"""Watches that begin, or end on closing, in one turn of the loop: no number of watches blocks the loop for long."""
 
 
 @attrs.define(eq=False)
@@ -34,17 +34,17 @@ class PollerRegistry:
     _clock: Clock
     _schedule: Schedule
     _store_writer: StoreWriter | None = None
-    """Who keeps the rows of durable watches."""
+    """Writes the rows of durable watches; ``None`` without a store."""
     kinds: tuple[JobKind, ...] = attrs.field(default=(), init=False)
-    """Those of which there are jobs."""
+    """Kinds of which jobs are watched."""
     _pollers: dict[JobKind, dict[str, Poller]] = attrs.field(init=False)
     _beginning: deque[Poller] = attrs.field(factory=deque, init=False)
-    """Those that have no coroutine yet; some have ended without one."""
+    """Pollers that have no coroutine yet; some have ended without one."""
     _ending: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
-    _guests: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _adopted: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
     _torn_down: Callable[[Poller], None] = attrs.field(init=False)
-    """One for all pollers, as is their context: each weighs 64 bytes."""
+    """One callback for all pollers, like the context below: each would weigh 64 bytes a poller."""
     _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -59,20 +59,20 @@ class PollerRegistry:
         return sum(map(len, self._pollers.values()))
 
     def count(self, kind: JobKind) -> int:
-        """Jobs of one kind."""
+        """Return the number of watched jobs of one kind."""
         return len(self._pollers[kind])
 
     def find(self, job: JobRef) -> Poller | None:
-        """The poller of a job."""
+        """Return the poller of a job; ``None`` for a job that is not watched."""
         pollers = self._pollers[job.kind]
         return pollers.get(job.id) or pollers.get(canonical_id(job))
 
     def is_watched(self, poller: Poller | None) -> TypeGuard[Poller]:
-        """True while a poller is at work: a look that was sent for an earlier one tells a later one nothing."""
+        """True while a poller is at work: a poll that was sent for an earlier poller says nothing to a later one."""
         return poller is not None and poller.is_at_work
 
     def listed_as(self, kind: JobKind) -> Callable[[str], Poller | None]:
-        """Find the poller of a job of a kind by its id, in the spelling by which it is known or in lower case."""
+        """Return a function that finds a job's poller by the job's id, in its known spelling or in lower case."""
         return self._pollers[kind].get
 
     def join(
@@ -87,10 +87,10 @@ class PollerRegistry:
         since: float = 0.0,
         kept: StoredRow | None = None,
     ) -> Poller:
-        """Give a handle the poller of its job: the one at work, or a new one with a fresh look.
+        """Give a handle the poller of its job: the one at work, or a new one, whose first poll is due.
 
-        The handle times out at ``deadline``. A new poller began ``since`` seconds ago; where it is ``kept``, its first
-        look waits until its row is on disk.
+        The handle times out at ``deadline``. A new poller began ``since`` seconds ago. If it has a stored row
+        (``kept``), its first poll waits until the row is on disk.
         """
         poller = self.find(job)
         if poller is None or poller.ending is not None:
@@ -105,7 +105,7 @@ class PollerRegistry:
         return poller
 
     def leave(self, poller: Poller, handle: Handle, deadline: float | None) -> None:
-        """A handle, which times out at ``deadline``, wants no more; the last one to leave ends the polling."""
+        """Remove a handle, which times out at ``deadline``; the last handle to leave ends the polling."""
         poller.remove(handle)
         if not poller.handles and poller.ending is None:
             self.end(poller, None)
@@ -114,7 +114,7 @@ class PollerRegistry:
             self._schedule.expect_by(poller.job, poller.deadline, self._clock.now())
 
     def end(self, poller: Poller, error: TopazStatusError | None) -> None:
-        """The way out for a poller: with its terminal status, with an error, or because nobody wants it any more."""
+        """End a poller: with its terminal status, with an error, or because its last handle has left."""
         self._forget(poller)
         if poller.task is not None and not poller.task.done():
             self._ending.add(poller.task)
@@ -124,25 +124,25 @@ class PollerRegistry:
             poller.settle()
 
     def adopt(self, task: asyncio.Task[None]) -> None:
-        """A task that feeds watches is to end with the client, too."""
-        self._guests.add(task)
-        task.add_done_callback(self._guests.discard)
+        """Have a task that feeds watches end with the client, too."""
+        self._adopted.add(task)
+        task.add_done_callback(self._adopted.discard)
 
     async def close(self) -> None:
-        """End every watch, and wait until their coroutines are gone."""
+        """End every watch, and wait until their coroutines have ended."""
         pollers = iter(list(self))
         try:
             while some := list(itertools.islice(pollers, WATCHES_AT_ONCE)):
-                self._turn_away(some)
+                self._end_for_closing(some)
                 await pause(0.0)
         finally:
-            self._turn_away(pollers)
-        for task in self._guests:
+            self._end_for_closing(pollers)
+        for task in self._adopted:
             task.cancel()
-        while pending := [*self._ending, *self._guests]:
+        while pending := [*self._ending, *self._adopted]:
             await asyncio.wait(pending)
 
-    def _turn_away(self, pollers: Iterable[Poller]) -> None:
+    def _end_for_closing(self, pollers: Iterable[Poller]) -> None:
         for poller in pollers:
             if self.is_watched(poller):
                 text = f"the client was closed while {poller.job} was watched"
@@ -168,19 +168,19 @@ class PollerRegistry:
         if type(poller) is Poller:
             self._plan(poller, now, age, remaining, unseen=age)
         else:
-            self._start_kept(cast("DurablePoller", poller), now, age, remaining)
+            self._start_durable(cast("DurablePoller", poller), now, age, remaining)
 
-    def _start_kept(self, poller: DurablePoller, now: float, age: float, remaining: float | None) -> None:
+    def _start_durable(self, poller: DurablePoller, now: float, age: float, remaining: float | None) -> None:
         if poller.kept.stored:
             self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
         else:
-            told = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
-            poller.store_writer.put(poller.kept, poller.kept.row, told)
+            written = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
+            poller.store_writer.put(poller.kept, poller.kept.row, written)
 
     def _begin(self, begun: Iterable[Poller] = ()) -> None:
-        """Give some pollers their coroutines, and the others in the next turn of the loop.
+        """Give some pollers their coroutines, and the others theirs in the next turn of the loop.
 
-        Those of the turn before have ``begun``, unless somebody canceled them before that.
+        Pollers of the turn before have ``begun``, unless their tasks were canceled before they ran.
         """
         for poller in begun:
             if poller.task is not None and poller.task.cancelled():
@@ -202,7 +202,7 @@ class PollerRegistry:
     def _on_disk(
         self, poller: Poller, began_at: float, age: float, remaining: float | None, error: StoreError | None
     ) -> None:
-        """A row is safe, and the first look at its job may go; or it is not, and the watch ends."""
+        """Have the job polled, now that its row is on disk; end the watch if the row could not be written."""
         if not self.is_watched(poller):
             return
         if error is not None:
@@ -213,12 +213,12 @@ class PollerRegistry:
         self._plan(poller, now, age + waited, None if remaining is None else remaining - waited, unseen=age + waited)
 
     def _plan(self, poller: Poller, now: float, age: float, remaining: float | None, *, unseen: float) -> None:
-        """Have the job polled; a service that foretells its end speaks for the ``unseen`` seconds before."""
+        """Have the job polled; the ``unseen`` seconds before do not count where the service foretells the job's end."""
         unseen = 0.0 if remaining is not None and remaining > 0.0 else unseen
         self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen, deadline=poller.deadline)
 
     def _on_torn_down(self, poller: Poller) -> None:
-        """Somebody canceled a poller's coroutine from outside: nobody is left waiting for it."""
+        """End a poller whose coroutine was canceled from outside: nothing waits for it any more."""
         if poller.ending is None:
             poller.over = self._clock.loop.create_future()
             text = f"the watch of {poller.job} was torn down"
