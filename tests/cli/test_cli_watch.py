@@ -118,4 +118,4 @@ def test_verbose_logs_changes_of_state_on_standard_error(cli: Cli, simulator: Si
     once = cli("watch", job, "-v")
     assert once.err == f"topaz-status: {job}: new -> completed (Completed)\n"
     assert len(once.lines) == 1
-    assert f"topaz-status: look at {job}: Completed" in cli("watch", job, "-vv").err
+    assert f"topaz-status: poll of {job}: Completed" in cli("watch", job, "-vv").err

@@ -170,7 +170,7 @@ async def test_no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     text = caplog.text + "".join(map(repr, shown)) + "".join(map(str, shown))
     assert TOPAZ_KEY not in text
     assert "X-Signature" not in text
-    assert "look at image:" in caplog.text
+    assert "poll of image:" in caplog.text
 
 
 @virtual

@@ -145,7 +145,7 @@ async def test_whatever_goes_wrong(fault: str, log: pytest.LogCaptureFixture, tm
     assert not leaks(*shown)
     assert all(ours(one) for one in shown if isinstance(one, BaseException))
     assert not [secret for secret in SECRETS if secret in log.text]
-    assert "look at image:" in log.text
+    assert "poll of image:" in log.text
 
 
 @virtual

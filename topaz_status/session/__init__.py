@@ -1,1 +1,1 @@
-"""The asyncio shell around the pure core: it sends, waits and hands out; it decides nothing by itself."""
+"""The asyncio shell around the pure core: it sends, waits and delivers; it decides nothing by itself."""

@@ -1,4 +1,4 @@
-"""The parts of an opened client, put together for the loop that runs."""
+"""The engine: the parts of an opened client, built on the running loop."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def _open_store_writer(clock: Clock, store: WatchStore, telemetry: Telemet
 
 @attrs.frozen(eq=False)
 class Engine:
-    """What works between opening and closing: the parts, for all who need one of them."""
+    """The parts of a client between opening and closing."""
 
     settings: Settings
     clock: Clock
@@ -72,7 +72,7 @@ class Engine:
         """Build everything on the running loop; ``plan`` makes the schedule.
 
         Raises:
-            StoreError: the store cannot be used; nothing is open then.
+            StoreError: the store cannot be used; nothing is left open.
         """
         clock, telemetry, jitter = Clock.of(asyncio.get_running_loop()), Telemetry(), Backoff()
         store_writer = None if store is None else await _open_store_writer(clock, store, telemetry)
@@ -105,9 +105,9 @@ class Engine:
         )
 
     async def close(self) -> None:
-        """End every watch, turn away every call, close every connection.
+        """End every watch, refuse every call, close every connection.
 
-        Whoever calls this while another does waits for the same end; after one that was canceled, the next finishes.
+        A second call at the same time waits for the same end. If a call was canceled, the next call finishes the work.
         """
         self.gate.close()
         self.calls.close()

@@ -1,4 +1,4 @@
-"""A key, kept where nothing shows it: no ``repr``, no log, no pickle, no debugger that prints a frame's variables."""
+"""A key that nothing shows: no ``repr``, no log, no pickle, no debugger that prints a frame's variables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 
 class Secret:
-    """Holds what only :meth:`reveal` gives out; functions pass it on like this, and reveal it where it is sent.
+    """Holds a value that only :meth:`reveal` returns. Functions pass the secret on, and reveal it where it is sent.
 
-    No attrs class: ``attrs.asdict`` of whatever holds it would open it.
+    This is no attrs class: ``attrs.asdict`` of an object that holds it would reveal the value.
     """
 
     __slots__ = ("_value",)
@@ -17,7 +17,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> Any:
-        """The value itself: to be used at once, and bound to no name."""
+        """Return the value itself; use it at once, and bind it to no name."""
         return self._value
 
     def __repr__(self) -> str:
@@ -28,5 +28,5 @@ class Secret:
 
 
 def secret(value: Any) -> Secret | None:
-    """Hide a value; ``None`` is nothing to hide."""
+    """Hide a value; ``None`` stays ``None``."""
     return None if value is None else Secret(value)

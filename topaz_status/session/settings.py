@@ -1,4 +1,4 @@
-"""What a client is told when it is made: keys, hosts, budget; checked at the door."""
+"""The settings of a client: keys, hosts, budget. They are checked when the client is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .secret import Secret, secret
 
 
 class Account(enum.StrEnum):
-    """Whose API key, and whose host."""
+    """The company whose API key and host a kind of job uses."""
 
     TOPAZ = "topaz"
     PIXELCUT = "pixelcut"
@@ -40,7 +40,7 @@ DEFAULT_SERVICE_RATES: Final[Mapping[JobKind, float | None]] = {JobKind.TRY_ON: 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """All that a client was told."""
+    """All settings of a client."""
 
     keys: Mapping[Account, Secret | None]
     urls: Mapping[Account, str]
@@ -53,10 +53,10 @@ class Settings:
     policy: PollPolicy
 
     def key(self, kind: JobKind) -> Secret:
-        """The API key for a kind of job.
+        """Return the API key for a kind of job.
 
         Raises:
-            ConfigurationError: there is none.
+            ConfigurationError: there is no key for it.
         """
         account = ACCOUNTS[kind]
         key = self.keys[account]
@@ -67,7 +67,7 @@ class Settings:
         return key
 
     def url(self, kind: JobKind) -> str:
-        """The base URL for a kind of job, without a slash at its end."""
+        """Return the base URL for a kind of job, without a slash at its end."""
         return self.urls[ACCOUNTS[kind]]
 
 
@@ -84,10 +84,10 @@ def make_settings(
     request_timeout: float,
     policy: PollPolicy,
 ) -> Settings:
-    """Check every argument, taking from the environment what was not given.
+    """Check every argument; the environment supplies what is missing.
 
     Raises:
-        ConfigurationError: naming the argument and what is wrong with it.
+        ConfigurationError: an argument is wrong; the message names it and the fault.
     """
     if not isinstance(policy, PollPolicy):
         raise ConfigurationError(f"policy is a PollPolicy, not {type(policy).__name__}")
@@ -105,19 +105,19 @@ def make_settings(
 
 
 def _key(account: Account, given: Secret | None) -> Secret | None:
-    """A key from the argument or the environment; blanks around it go, an empty one is none."""
+    """Return a key from the argument or the environment, without blanks around it; an empty one means no key."""
     source = f"{account.value}_api_key" if given is not None else KEY_VARIABLES[account]
     key = given if given is not None else secret(os.environ.get(KEY_VARIABLES[account]))
     if key is None:
         return None
-    complaint = _complaint(key.reveal())  # out there: an error keeps the variables of each function that it leaves
+    complaint = _complaint(key.reveal())  # a call: an error holds the variables of each function that it leaves
     if complaint is not None:
         raise ConfigurationError(f"{source} {complaint}")
     return secret(key.reveal().strip() or None)
 
 
 def _complaint(key: object) -> str | None:
-    """What is wrong with a key."""
+    """Return what is wrong with a key."""
     if not isinstance(key, str):
         return f"is a string, not {type(key).__name__}"
     if not all("!" <= character <= "~" for character in key.strip()):

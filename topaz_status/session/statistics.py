@@ -1,4 +1,4 @@
-"""What a client is doing, as frozen numbers."""
+"""Statistics: what a client is doing, as frozen numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Lag(PydanticSchema):
-    """Seconds from the sending of a look to the answer of the next, which told the end: at most so late was it known.
+    """Upper bounds of the detection lag: seconds from sending the last poll before an end to the answer with the end.
 
-    Over the last 10,000 ended jobs. A job that had ended before its first look counts for nothing.
+    The figures cover the last 10,000 ended jobs. A job that had ended before its first poll does not count.
     """
 
     count: int
@@ -32,7 +32,7 @@ class Lag(PydanticSchema):
 
     @classmethod
     def of(cls, lags: Iterable[float]) -> Self | None:
-        """Summarize; ``None`` for nothing."""
+        """Summarize lags; return ``None`` if there are no lags."""
         ordered = sorted(lags)
         if not ordered:
             return None
@@ -52,7 +52,7 @@ class Lag(PydanticSchema):
 
 @attrs.frozen(kw_only=True)
 class Stats(PydanticSchema):
-    """A moment of one client. Times are seconds, rates requests/s."""
+    """The numbers of one client at one time. Times are seconds, rates requests/s."""
 
     watches: Mapping[JobKind, int]
     """Jobs being watched."""
@@ -60,36 +60,36 @@ class Stats(PydanticSchema):
     """Requests on the wire now."""
     peak_in_flight: int
     requests: Mapping[JobKind, Mapping[str, int]]
-    """Exchanges by HTTP status (``"200"``); ``"none"`` where no usable answer came."""
+    """Requests by HTTP status (``"200"``); ``"none"`` counts those without a usable answer."""
     tokens: float
     """Tokens in the shared bucket."""
     rates: Mapping[JobKind, float]
-    """What each kind may send: its ceiling, or less while 429s are being digested."""
+    """Requests/s that each kind may send: its ceiling, or less for a while after 429s."""
     held: Mapping[JobKind, float]
-    """How much longer each kind is left alone because its service asked for it."""
+    """Seconds for which each kind sends nothing, because its service asked for a pause."""
     down: Mapping[JobKind, float]
-    """For how long each service has been found down and probed by single looks; 0 for one that is not."""
+    """Seconds for which each service has been down, and probed by single polls; 0 for a service that is up."""
     lag: Lag | None
     expected_lag: float | None
-    """How late the ends to come will be known on average at this load, the time an answer takes aside; ``None`` with
-    no watch. An estimate, from what is known of a sample of the jobs, the looks that will be planned for them and the
-    budget there is (:mod:`topaz_status.core.schedule.expected_lag`)."""
+    """Mean seconds by which future ends will be detected late at this load, without the time of an answer; ``None``
+    with no watch. The estimate uses a sample of the jobs, the polls that will be planned for them and the budget
+    (:mod:`topaz_status.core.schedule.expected_lag`)."""
     sweeps: Mapping[JobKind, int]
-    """Pages read, of the kinds that have a list."""
+    """List pages read, of the kinds that have a list."""
     swept_statuses: int
-    """Statuses of watched jobs that pages brought; each of them saved a request."""
+    """Statuses of watched jobs that list pages brought; each saved a request."""
     overdue: float
-    """By how much the longest allowed gap is exceeded where it is worst: above 0, the budget is too small for the
-    jobs. Services that are down do not count."""
+    """Most seconds by which a poll exceeds its longest allowed gap: above 0, the budget is too small for the jobs.
+    Services that are down do not count."""
 
     @property
     def total_requests(self) -> int:
-        """All exchanges so far."""
+        """All requests so far."""
         return sum(sum(answers.values()) for answers in self.requests.values())
 
 
 def explain_watch(engine: Engine, job: JobRef, *, ended: bool) -> Explanation:
-    """Tell why, and when, a job is looked at next."""
+    """Explain why, and when, a job is polled next."""
     now, budget = engine.clock.now(), engine.gate.budget
     tokens = budget.tokens(now)
     rates = {kind: budget.rate(kind, now) for kind in JobKind}
@@ -102,7 +102,7 @@ def explain_watch(engine: Engine, job: JobRef, *, ended: bool) -> Explanation:
 
 
 def take_stats(engine: Engine) -> Stats:
-    """Read the numbers."""
+    """Return the numbers of a client now."""
     now = engine.clock.now()
     gate, budget = engine.gate, engine.gate.budget
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}

@@ -1,4 +1,4 @@
-"""What is written to the log, and what is counted: logger ``topaz_status``, never a key, never a signed URL."""
+"""Log and counters. The logger is ``topaz_status``; the log never holds a key or a signed URL."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from ..models.status_words import WORDS, state_of
 
 logger: Final = logging.getLogger("topaz_status")
 ANSWER_WEIGHT: Final = 0.2
-"""The weight of the newest answer in how long answers take."""
+"""The weight of the newest answer in the mean answer time."""
 _MOST_CAUSES: Final = 1000
-_LAGS_KEPT: Final = 10_000
+_MOST_LAGS: Final = 10_000
 _LONGEST_WORD: Final = 40
 _LONGEST_TRACE: Final = 20_000
 
 
 def word_of(text: str) -> str:
-    """A service's word as the log shows it."""
+    """Return a service's status word as the log shows it."""
     return shown(text)[:_LONGEST_WORD]
 
 
 @attrs.define(eq=False)
 class Telemetry:
-    """Counts every answer and tells the log what a reader of it would want to know."""
+    """Counts every answer, and logs what a reader of the log wants to know."""
 
     requests: dict[tuple[JobKind, int | None], int] = attrs.field(factory=dict)
-    """By kind, and by HTTP status, ``None`` where no usable answer came."""
-    lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LAGS_KEPT))
-    """For each finished job, seconds from the sending of the look before to the answer that told its end."""
+    """Requests by kind and HTTP status; the status is ``None`` if no usable answer came."""
+    lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_LAGS))
+    """For each finished job, seconds from the sending of the last poll before its end to the answer with the end."""
     sweeps: Counter[JobKind] = attrs.field(factory=Counter)
-    """Pages read."""
+    """List pages read, by kind."""
     swept_statuses: int = 0
-    """Statuses of watched jobs that pages brought."""
+    """Statuses of watched jobs that list pages brought."""
     answer_times: dict[JobKind, float] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0.0))
-    """Seconds that usable answers to polls took of late; 0 before the first."""
+    """Mean seconds of recent usable answers to polls, by kind; 0 before the first."""
     _warned: set[str] = attrs.field(factory=set)
 
     def answered(self, kind: JobKind, status: int | None) -> None:
-        """Count one exchange."""
+        """Count one request; ``status`` is ``None`` if no usable answer came."""
         answer = kind, status
         self.requests[answer] = self.requests.get(answer, 0) + 1
 
@@ -57,13 +57,13 @@ class Telemetry:
         self.answer_times[kind] = known + ANSWER_WEIGHT * (seconds - known) if known else seconds
 
     def polled(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
-        """Note one look, by the service's word or by what went wrong."""
+        """Log one poll, with the service's status word or the error."""
         if logger.isEnabledFor(logging.DEBUG):
             said = word_of(answer) if isinstance(answer, str) else answer
-            logger.debug("look at %s: %s (%.0f ms)", what, said, 1000 * took)
+            logger.debug("poll of %s: %s (%.0f ms)", what, said, 1000 * took)
 
     def swept(self, poll: PagePoll, listed: int, watched: int, took: float) -> None:
-        """Note one page."""
+        """Count and log one list page."""
         self.sweeps[poll.kind] += 1
         self.swept_statuses += watched
         if logger.isEnabledFor(logging.DEBUG):
@@ -71,8 +71,8 @@ class Telemetry:
                 "page of %s jobs: %d listed, %d of them watched (%.0f ms)", poll.kind, listed, watched, 1000 * took
             )
 
-    def told(self, job: JobRef, before: str | None, word: str, state: JobState) -> None:
-        """Note a change of a job's state, told by a word that may be new, and a word that no document lists."""
+    def state_changed(self, job: JobRef, before: str | None, word: str, state: JobState) -> None:
+        """Log a change of a job's state, and warn of a status word that no document lists."""
         if before == word:
             return
         if state is JobState.UNKNOWN:
@@ -80,21 +80,21 @@ class Telemetry:
             self.warn_once(
                 f"word {job.kind} {said}",
                 f"{job.kind.value} service says {said!r}, a state nobody has documented; "
-                "such jobs are looked at until their timeout",
+                "such jobs are polled until their timeout",
             )
         old = None if before is None else state_of(before, WORDS[job.kind])
         if old is not state:
             logger.info("%s: %s -> %s (%s)", job, old.value if old else "new", state.value, word_of(word))
 
     def ended(self, job: JobRef, error: TopazStatusError | None, lag: float | None) -> None:
-        """Note how a watch ended."""
+        """Log a watch that ended with an error, and count the lag of its end."""
         if lag is not None:
             self.lags.append(lag)
         if error is not None:
             logger.info("%s: watch ended: %s", job, error)
 
     def refused(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Warn of a list that is not shown."""
+        """Warn of a list that the service refuses."""
         code = error.status_code if isinstance(error, ServiceError) else type(error).__name__
         self.warn_once(
             f"list {kind} {code}", f"the list of {kind.value} jobs is refused ({error}); jobs are asked for one by one"
@@ -106,7 +106,7 @@ class Telemetry:
         logger.warning("%s (%s): one poll at a time tests it until it answers", found, _brief(error))
 
     def back(self, kind: JobKind, was_down: float) -> None:
-        """Note the end of an outage."""
+        """Log the end of an outage."""
         logger.info("%s service is back after %.0f s", kind.value, was_down)
 
     def wave(self, kind: JobKind | None, count: int) -> None:
@@ -119,10 +119,10 @@ class Telemetry:
         )
 
     def bug(self, poll: Poll, error: Exception) -> None:
-        """Report what should not have happened, with its traceback; what it quotes of an answer may hold URLs."""
+        """Log a bug with its traceback, without URLs: the traceback may quote an answer that holds them."""
         trace = without_urls("".join(traceback.format_exception(error))[:_LONGEST_TRACE])
-        with contextlib.suppress(Exception):  # it may be the log itself that fails
-            logger.error("a look failed in a way that is a bug: %s\n%s", poll, trace)
+        with contextlib.suppress(Exception):  # the log itself may be what fails
+            logger.error("a poll failed in a way that is a bug: %s\n%s", poll, trace)
 
     def warn_once(self, cause: str, text: str, *, level: int = logging.WARNING) -> None:
         """Warn, once per cause; a bounded number of causes is remembered."""
@@ -132,12 +132,12 @@ class Telemetry:
 
 
 def _is_its_own(error: TopazStatusError) -> bool:
-    """Tell whether the service itself answered."""
+    """Return whether the service itself answered."""
     return not isinstance(error, TransportError | GatewayError)
 
 
 def _brief(error: TopazStatusError) -> str:
-    """What went wrong, about whichever job."""
+    """Return what went wrong, without the job that the error is about."""
     if isinstance(error, GatewayError):
         return f"something in front of it answers {error.status_code}: check any proxy, firewall or gateway on the way"
     return f"answers {error.status_code}" if isinstance(error, ServiceError) else str(error.args[0])

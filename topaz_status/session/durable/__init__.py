@@ -1,1 +1,1 @@
-"""Durable watches at work: the writer of stored rows, pollers whose ending waits for the disk, and receipts."""
+"""Durable watches: the writer of stored rows, pollers whose ending waits for the disk, and receipts."""

@@ -1,4 +1,4 @@
-"""A poller whose row is kept: its ending waits for the disk."""
+"""A poller with a stored row: its ending waits for the disk."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .store_writer import StoredRow, StoreWriter
 
 @attrs.define(eq=False)
 class DurablePoller(Poller):
-    """One stream of looks, and the row that outlives it."""
+    """One stream of polls, and the stored row that outlives it."""
 
     store_writer: StoreWriter = attrs.field(kw_only=True)
     kept: StoredRow = attrs.field(kw_only=True)
     _state: JobState | None = attrs.field(default=None, init=False)
     """The state in the store."""
-    _over: bool = attrs.field(default=False, init=False)
-    """True once a look has seen the job's end."""
+    _observed_end: bool = attrs.field(default=False, init=False)
+    """True once a poll has observed the job's end."""
     _final: Ending | None = attrs.field(default=None, init=False)
-    """What became of the job, from when it is known."""
+    """The job's final ending, once it is known."""
     _safe: bool = attrs.field(default=False, init=False)
-    """True once that is on disk, or is known not to get there."""
+    """True once the final ending is on disk, or could not be written."""
 
     @property
     def is_at_work(self) -> bool:
-        """True until its end is known, which is before it is on disk."""
+        """True until the ending is known, which is before the ending is on disk."""
         return self._final is None and not self.over.done()
 
     def take(self, status: LazyStatus, sent_at: float) -> None:
-        """Keep a status; a change of state goes to the store, for the client that takes the watch up again."""
+        """Set the status; a change of state goes to the store, for the client that resumes the watch."""
         before = self.word
         super().take(status, sent_at)
         if status.word != before:
@@ -43,13 +43,13 @@ class DurablePoller(Poller):
 
     def _note_state(self) -> None:
         status = self.status
-        self._over = status is not None and status.is_terminal
-        if status is not None and not self._over and status.state is not self._state:
+        self._observed_end = status is not None and status.is_terminal
+        if status is not None and not self._observed_end and status.state is not self._state:
             self._state = status.state
             self.store_writer.put(self.kept, attrs.evolve(self.kept.row, status=write_status(status)), flush=False)
 
     def end(self, ending: Ending) -> None:
-        """Let the coroutine finish: at once when only the wait is over, else once the outcome is on disk."""
+        """Let the coroutine finish: at once if only the wait is over, else once the outcome is on disk."""
         if self._final is not None:
             if self._safe:
                 super().end(self._final)
@@ -73,7 +73,7 @@ class DurablePoller(Poller):
     def _written(self, error: StoreError | None, ending: Ending) -> None:
         self._safe = True
         if error is not None:
-            self._final = attrs.evolve(ending, error=error)  # the row keeps its end, for the next write of it
+            self._final = attrs.evolve(ending, error=error)  # the row has its end, for the next write of it
         super().end(self._final or ending)
-        if self.task is None or self.task.done():  # it never began, or somebody canceled it
+        if self.task is None or self.task.done():  # the task never began, or was canceled
             self.settle()

@@ -1,4 +1,4 @@
-"""The receipt of an outcome that is kept: it notes that the outcome was handed out, and acknowledges it."""
+"""The receipt of a stored outcome: it records that the outcome was delivered, and acknowledges it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Receipt:
-    """Who was given an outcome says with it that it has been given, and later that it is no longer needed."""
+    """Records in the store that an outcome has been delivered, and later that its row is no longer needed."""
 
     _store_writer: StoreWriter
     kept: StoredRow
@@ -23,13 +23,13 @@ class Receipt:
 
     @property
     def is_given(self) -> bool:
-        """True once whoever holds it has been given the outcome."""
+        """True once the outcome's consumer has been given it, and the store has recorded that."""
         return self._given
 
     def give(self) -> asyncio.Future[None] | None:
-        """Note that the outcome is about to be handed out; to be awaited before it is.
+        """Record that the outcome is about to be delivered; the caller awaits the result before it delivers.
 
-        What is awaited raises :class:`StoreError` when that could not be written.
+        Awaiting raises :class:`StoreError` when the record could not be written. ``None`` means nothing to record.
         """
         end = self.kept.row.end
         if self._given or self.kept.gone or end is None:
@@ -43,7 +43,7 @@ class Receipt:
         self._given = not noted.cancelled() and noted.exception() is None
 
     def acknowledge(self) -> asyncio.Future[None]:
-        """Take the outcome's row out; it is never handed out again.
+        """Remove the outcome's row; the outcome is never delivered again.
 
         Raises:
             ConfigurationError: the client is closed, or runs on another loop.
@@ -57,4 +57,4 @@ class Receipt:
 
 
 def _nothing() -> None:
-    """Stands for a receipt where an outcome was pickled or copied: only the original can be acknowledged."""
+    """Replace a receipt by ``None`` in a pickled or copied outcome: only the original can be acknowledged."""

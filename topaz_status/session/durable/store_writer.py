@@ -1,8 +1,8 @@
-"""Durable watches: rows on their way to a store, many in one commit, on a thread of their own.
+"""The store writer: it writes rows of durable watches to a store, many in one commit, on a thread of its own.
 
-The loop never waits for a disk: what is to be kept is queued, and whoever depends on it is told once it is safe. While
-one commit is under way the queue grows, and all of it (up to :data:`MOST_AT_ONCE` rows) is the next one. What waits for
-a write that fails is told so with a :class:`~topaz_status.StoreError`; the next write is tried all the same.
+The loop never waits for a disk. Rows are queued, and a callback reports that a row is safe. While one commit is under
+way the queue grows; up to :data:`MOST_AT_ONCE` of its rows are the next commit. When a write fails, its callbacks get a
+:class:`~topaz_status.StoreError`; the next write is tried all the same.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from ..telemetry import Telemetry
 from ..timing.clock import Clock
 
 MOST_AT_ONCE: Final = 500
-"""Rows in one commit: few enough that telling whoever waits for them does not hold up the loop."""
+"""Most rows in one commit: few enough that their callbacks do not block the loop for long."""
 
-Told = Callable[[StoreError | None], None]
+OnWritten = Callable[[StoreError | None], None]
+"""Called with ``None`` once a row is safe, or with the error."""
 
 
 @attrs.define(eq=False)
@@ -34,21 +35,21 @@ class StoredRow:
 
     row: Row
     stored: bool = False
-    """True once it has been in the store."""
+    """True once the row has been written to the store."""
     gone: bool = False
-    """True once it has been acknowledged or forgotten."""
+    """True once the row has been acknowledged or forgotten."""
 
 
 @attrs.define(eq=False)
 class _Write:
-    kept: StoredRow
-    told: list[Told] = attrs.field(factory=list)
+    stored_row: StoredRow
+    callbacks: list[OnWritten] = attrs.field(factory=list)
     flush: bool = False
 
 
 @attrs.define(eq=False)
 class StoreWriter:
-    """The rows of one client. Made by :meth:`open`; at most one of the store's methods runs at a time."""
+    """Writes the rows of one client. :meth:`open` makes it; at most one of the store's methods runs at a time."""
 
     clock: Clock
     _store: WatchStore
@@ -66,7 +67,7 @@ class StoreWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="topaz_status store")
 
     def __repr__(self) -> str:
-        return f"<Keeper of {self._store!r}, {len(self._queue)} rows wait>"
+        return f"<StoreWriter of {self._store!r}, {len(self._queue)} rows wait>"
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -75,7 +76,7 @@ class StoreWriter:
         """Open the store.
 
         Raises:
-            StoreError: it cannot be used.
+            StoreError: the store cannot be used.
         """
         store_writer = cls(clock, store, telemetry)
         opening = clock.loop.run_in_executor(store_writer._thread, store.open, clock.wall())
@@ -83,9 +84,9 @@ class StoreWriter:
             found = await asyncio.shield(opening)
         except BaseException as error:
             opening.add_done_callback(_retrieve)
-            store_writer._let_go()
+            store_writer._close_store()
             if isinstance(error, Exception) and not isinstance(error, StoreError):
-                raise _strange(error) from error
+                raise _store_failure(error) from error
             raise
         store_writer._last_number = found.last_number
         if found.purged:
@@ -99,22 +100,22 @@ class StoreWriter:
         self._written = written
 
     async def close(self) -> None:
-        """Write what is queued, and let go of the store; once, however often this is called."""
+        """Write what is queued, and close the store; once, however often this is called."""
         try:
             while self._commit is not None:
                 await asyncio.wait([self._commit])
         finally:
             self.closed = True
-            self._closing = self._closing or self._let_go()
+            self._closing = self._closing or self._close_store()
             queue, self._queue = self._queue, {}
             for write in queue.values():
-                _tell(write, StoreError("the client was closed before this could be written"))
+                _report(write, StoreError("the client was closed before this could be written"))
         try:
             await asyncio.shield(self._closing)
-        except Exception as error:  # noqa: BLE001  # all is written; whatever closing says comes from the store
+        except Exception as error:  # noqa: BLE001  # all is written; the error comes from the store itself
             self._telemetry.warn_once("store", f"the store did not close as it should: {error}")
 
-    def _let_go(self) -> asyncio.Future[None]:
+    def _close_store(self) -> asyncio.Future[None]:
         closing = self.clock.loop.run_in_executor(self._thread, self._store.close)
         closing.add_done_callback(_retrieve)
         self._thread.shutdown(wait=False)
@@ -123,7 +124,7 @@ class StoreWriter:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def number(self) -> int:
-        """A number for a new row."""
+        """Return a number for a new row."""
         self._last_number += 1
         return self._last_number
 
@@ -132,30 +133,30 @@ class StoreWriter:
         """The highest number of any row so far."""
         return self._last_number
 
-    def put(self, kept: StoredRow, row: Row, told: Told | None = None, *, flush: bool = True) -> None:
-        """Bring a row up to date, and say when that is safe: with ``flush`` even from the power going.
+    def put(self, stored_row: StoredRow, row: Row, on_written: OnWritten | None = None, *, flush: bool = True) -> None:
+        """Update a row, and call ``on_written`` once it is safe: with ``flush`` safe even from a power failure.
 
-        Whoever acknowledged or forgot it meanwhile has the last word.
+        A row that was acknowledged or forgotten meanwhile stays removed.
         """
-        kept.row = row
-        self._known[row.number] = kept
-        self._enqueue(kept, told, flush=flush)
+        stored_row.row = row
+        self._known[row.number] = stored_row
+        self._enqueue(stored_row, on_written, flush=flush)
 
-    def drop(self, kept: StoredRow, told: Told | None = None) -> None:
-        """Take a row out."""
-        kept.gone = True
-        self._enqueue(kept, told, flush=False)
+    def drop(self, stored_row: StoredRow, on_written: OnWritten | None = None) -> None:
+        """Remove a row."""
+        stored_row.gone = True
+        self._enqueue(stored_row, on_written, flush=False)
 
-    def saved(self, kept: StoredRow, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
-        """Do as :meth:`put` does; what is given can be awaited, and need not be: it raises :class:`StoreError`."""
+    def saved(self, stored_row: StoredRow, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
+        """Do as :meth:`put` does; awaiting the result, which is optional, may raise :class:`StoreError`."""
         safe = self._promise()
-        self.put(kept, row, lambda error: _resolve(safe, error), flush=flush)
+        self.put(stored_row, row, lambda error: _resolve(safe, error), flush=flush)
         return safe
 
-    def dropped(self, kept: StoredRow) -> asyncio.Future[None]:
-        """Do as :meth:`drop` does; what is given is as for :meth:`saved`."""
+    def dropped(self, stored_row: StoredRow) -> asyncio.Future[None]:
+        """Do as :meth:`drop` does, with a result as of :meth:`saved`."""
         safe = self._promise()
-        self.drop(kept, lambda error: _resolve(safe, error))
+        self.drop(stored_row, lambda error: _resolve(safe, error))
         return safe
 
     def _promise(self) -> asyncio.Future[None]:
@@ -164,10 +165,10 @@ class StoreWriter:
         return promise
 
     async def rows(self, last_number: int) -> list[StoredRow]:
-        """Give all rows up to a number, as they are: those in the store, and those on their way there.
+        """Return all rows up to a number, as they are: those in the store, and those on their way there.
 
         Raises:
-            StoreError: they cannot be read.
+            StoreError: the rows cannot be read.
         """
         if self.closed:
             raise StoreError("the client is closed")
@@ -176,53 +177,57 @@ class StoreWriter:
         except StoreError:
             raise
         except Exception as error:
-            raise _strange(error) from error
-        rows = [self._adopt(row) for row in loaded]  # what goes meanwhile waits for the thread, and so is still known
-        known = {id(kept): kept for kept in (*rows, *self._known.values())}
-        found = [kept for kept in known.values() if kept.row.number <= last_number and not kept.gone]
-        return sorted(found, key=lambda kept: kept.row.number)
+            raise _store_failure(error) from error
+        rows = [self._adopt(row) for row in loaded]  # rows removed meanwhile wait for the thread: still known
+        known = {id(stored_row): stored_row for stored_row in (*rows, *self._known.values())}
+        found = [
+            stored_row for stored_row in known.values() if stored_row.row.number <= last_number and not stored_row.gone
+        ]
+        return sorted(found, key=lambda stored_row: stored_row.row.number)
 
     def _adopt(self, row: Row) -> StoredRow:
-        kept = self._known.get(row.number)
-        if kept is None:
-            kept = self._known[row.number] = StoredRow(row, stored=True)
-        return kept
+        stored_row = self._known.get(row.number)
+        if stored_row is None:
+            stored_row = self._known[row.number] = StoredRow(row, stored=True)
+        return stored_row
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def _enqueue(self, kept: StoredRow, told: Told | None, *, flush: bool) -> None:
+    def _enqueue(self, stored_row: StoredRow, on_written: OnWritten | None, *, flush: bool) -> None:
         if self.closed:
-            if told is not None:
-                told(StoreError("the client is closed"))
+            if on_written is not None:
+                on_written(StoreError("the client is closed"))
             return
-        write = self._queue.setdefault(kept.row.number, _Write(kept))
+        write = self._queue.setdefault(stored_row.row.number, _Write(stored_row))
         write.flush |= flush
-        if told is not None:
-            write.told.append(told)
+        if on_written is not None:
+            write.callbacks.append(on_written)
         if self._commit is None:
             self._begin()
 
     def _begin(self) -> None:
-        """Hand what is queued to the thread."""
+        """Pass queued rows to the thread."""
         if not self._queue or self.closed:
             return
         batch = [self._queue.pop(number) for number in list(itertools.islice(self._queue, MOST_AT_ONCE))]
-        rows = [write.kept.row for write in batch if not write.kept.gone]
-        gone = [write.kept.row.number for write in batch if write.kept.gone]
+        rows = [write.stored_row.row for write in batch if not write.stored_row.gone]
+        removed = [write.stored_row.row.number for write in batch if write.stored_row.gone]
         flush = any(write.flush for write in batch)
-        self._commit = self.clock.loop.run_in_executor(self._thread, lambda: self._store.write(rows, gone, flush=flush))
+        self._commit = self.clock.loop.run_in_executor(
+            self._thread, lambda: self._store.write(rows, removed, flush=flush)
+        )
         self._commit.add_done_callback(lambda commit: self._done(commit, batch))
 
     def _done(self, commit: asyncio.Future[None], batch: list[_Write]) -> None:
-        """Tell whoever waited, and go on."""
+        """Begin the next commit, and call the callbacks of this one."""
         error = _error_of(commit)
         if error is not None:
             self._telemetry.warn_once("store", f"durable watches could not be written: {error}")
         self._commit = None
         self._begin()
         for write in batch:
-            write.kept.stored |= error is None
-            _tell(write, error)
+            write.stored_row.stored |= error is None
+            _report(write, error)
         self._written()
 
 
@@ -230,16 +235,16 @@ def _error_of(commit: asyncio.Future[None]) -> StoreError | None:
     if commit.cancelled():
         return StoreError("the write was given up")
     error = commit.exception()
-    return error if error is None or isinstance(error, StoreError) else _strange(error)
+    return error if error is None or isinstance(error, StoreError) else _store_failure(error)
 
 
-def _strange(error: BaseException) -> StoreError:
+def _store_failure(error: BaseException) -> StoreError:
     return StoreError(f"the store failed: {error!r}")
 
 
-def _tell(write: _Write, error: StoreError | None) -> None:
-    for told in write.told:
-        told(error)
+def _report(write: _Write, error: StoreError | None) -> None:
+    for on_written in write.callbacks:
+        on_written(error)
 
 
 def _resolve(safe: asyncio.Future[None], error: StoreError | None) -> None:
@@ -252,6 +257,6 @@ def _resolve(safe: asyncio.Future[None], error: StoreError | None) -> None:
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Let nobody complain of an error that nobody needs to hear of."""
+    """Mark a future's exception as retrieved, so that asyncio does not report it."""
     if not future.cancelled():
         future.exception()

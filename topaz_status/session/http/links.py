@@ -30,7 +30,7 @@ class Links:
         ``idle`` waits for that long.
 
         A job that the service refuses with 404 or 409 may as well not have ended, or not exist. Its status decides,
-        and is asked for until it says that the job has completed.
+        and is asked for once.
 
         Raises:
             TopazStatusError: as for :meth:`.StatusClient.result`.

@@ -1,8 +1,8 @@
-"""How a client reaches the services and the storage: through which proxy, and trusting which certificates.
+"""How a client reaches the services and the storage: the proxy it uses and the certificates it trusts.
 
 Hosts of this machine's loopback are reached directly, whatever is set: a proxy's loopback is another one. A proxy sees
-an ``https://`` request as an encrypted tunnel (CONNECT, RFC 9110 §9.3.6), so that the key is safe from it; it reads an
-``http://`` request whole, as does everybody else on the way, which ``allow_plain_http`` accepts.
+an ``https://`` request as an encrypted tunnel (CONNECT, RFC 9110 §9.3.6), so it cannot read the key. It reads an
+``http://`` request whole, as does every other machine on the way; ``allow_plain_http`` accepts that.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ class Proxy:
     """One HTTP proxy."""
 
     url: Secret
-    """With the user name and password, if there are any."""
+    """The URL, with the user name and password, if there are any."""
     name: str
-    """Its host and port, for messages."""
+    """The proxy's host and port, for messages."""
 
     @property
     def address(self) -> tuple[str | None, int]:
-        """Its host, and its port or the one that is usual."""
+        """The proxy's host, and its port or the scheme's default port."""
         parts = urlsplit(f"//{self.name}")
         return parts.hostname, parts.port or _PORTS[urlsplit(self.url.reveal()).scheme]
 
 
 @attrs.frozen(kw_only=True)
 class Network:
-    """Settings of the connections of our own."""
+    """Settings of our own connections."""
 
     proxy: Proxy | None = None
     trust_env: bool = False
     ssl: ssl.SSLContext | None = None
 
     def proxy_for(self, url: str) -> Proxy | None:
-        """The proxy for a URL; ``None`` where its host is to be reached directly.
+        """Return the proxy for a URL; ``None`` if its host is reached directly.
 
         Raises:
             ConfigurationError: a variable of the environment names no proxy that can be used.
@@ -66,7 +66,7 @@ class Network:
 def make_network(
     *, proxy: Secret | None, trust_env: bool, context: ssl.SSLContext | None, has_session: bool, urls: Iterable[str]
 ) -> Network:
-    """Check the arguments, and the environment where it is to be trusted, for the services at ``urls``.
+    """Check the arguments, and the environment if it is trusted, for the services at ``urls``.
 
     Raises:
         ConfigurationError: naming the argument or variable, and what is wrong with it.
@@ -85,21 +85,21 @@ def make_network(
 
 
 def make_proxy(source: str, url: Secret | None) -> Proxy | None:
-    """Read a proxy's URL, which ``source`` gave; an empty one is none.
+    """Read a proxy's URL, which came from ``source``; an empty one means no proxy.
 
     Raises:
-        ConfigurationError: it cannot be used; it is not quoted, because it may hold a password.
+        ConfigurationError: the URL cannot be used. The message does not quote it, because it may hold a password.
     """
     if url is None or url.reveal() == "":
         return None
-    problem = _problem(url.reveal())  # out there: an error keeps the variables of each function that it leaves
+    problem = _problem(url.reveal())  # a call: an error holds the variables of each function that it leaves
     if problem is not None:
         raise ConfigurationError(f"{source} {problem}")
     return Proxy(url, urlsplit(url.reveal()).netloc.rpartition("@")[2])
 
 
 def _problem(url: object) -> str | None:
-    """What is wrong with a proxy's URL."""
+    """Return what is wrong with a proxy's URL."""
     if not isinstance(url, str):
         return f"is a URL such as http://host:3128, not {type(url).__name__}"
     if not all("!" <= character <= "~" for character in url) or "\\" in url:
@@ -132,7 +132,7 @@ def _has_good_port(parts: SplitResult) -> bool:
 
 
 def _problem_of_credentials(user: str, password: str) -> str | None:
-    """What Basic authentication (RFC 7617), as aiohttp encodes it, cannot carry."""
+    """Return what Basic authentication (RFC 7617), as aiohttp encodes it, cannot carry."""
     try:
         unquote(user + password).encode("latin-1")
     except UnicodeEncodeError:
@@ -141,7 +141,7 @@ def _problem_of_credentials(user: str, password: str) -> str | None:
 
 
 def _environment_proxy(scheme: str, host: str, port: int) -> Proxy | None:
-    """The proxy that the environment names for a host (on macOS and Windows also the system's settings)."""
+    """Return the proxy that the environment names for a host (on macOS and Windows also the system's settings)."""
     source, url = _environment_url(scheme)
     address = f"[{host}]" if ":" in host else host
     if url is None or any(proxy_bypass(one) for one in (host, f"{address}:{port}")):
@@ -150,7 +150,7 @@ def _environment_proxy(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def _environment_url(scheme: str) -> tuple[str, Secret | None]:
-    """The variable that counts, and the URL in it, to which ``http://`` is added where it begins with the host."""
+    """Return the variable that counts and its URL; ``http://`` is added to a URL that begins with the host."""
     proxies = getproxies()
     for name in (scheme, "all"):
         if url := proxies.get(name, "").strip():

@@ -18,7 +18,7 @@ class Stream:
     """The answer to :meth:`Transport.stream`: its status and headers, and the body piece by piece."""
 
     _answer: aiohttp.ClientResponse = attrs.field(repr=False)
-    """Not to be shown: it knows its URL."""
+    """Never shown: it holds its URL."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,12 +35,12 @@ class Stream:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, looked up in any case; several of one name are joined (RFC 9110 §5.3)."""
+        """The headers, by name in any case; several of one name are joined (RFC 9110 §5.3)."""
         headers = self._answer.headers
         return CIMultiDict({name: ", ".join(headers.getall(name)) for name in headers})
 
     async def read(self) -> bytes:
-        """The next piece; empty at the end.
+        """Return the next piece; it is empty at the end.
 
         Raises:
             TransportError: the body broke off.

@@ -1,7 +1,7 @@
-"""Every failure of aiohttp, the sockets and the codecs, as one of ours.
+"""Translation of every failure of aiohttp, the sockets and the codecs into an error of the library.
 
-aiohttp's own exceptions carry the request with its headers, and their tracebacks the variables of what sent it: so none
-is kept as a cause or context. What comes out of here is made here, and tells neither a key nor a signed URL.
+aiohttp's own exceptions carry the request with its headers, and their tracebacks carry the sender's variables. So they
+never become a cause or context. Every error that leaves this file is made here, without a key or a signed URL.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from .certificates import certificate_problem
 from .network import Proxy
 
 LONGEST_HEADER: Final = 1 << 16
-"""Bytes of one response header, or of the status line; aiohttp's own limit is 8,190."""
+"""Most bytes of one response header, or of the status line; aiohttp's own limit is 8,190."""
 
 
 class LostError(Exception):
-    """A connection dropped before an answer came; aiohttp must not know, or it would send again.
+    """A connection dropped before an answer came; aiohttp does not know this error, so it does not send again.
 
-    It never leaves the transport.
+    The error never leaves the transport.
     """
 
 
 def check_passed(status: int, proxy: Proxy | None) -> None:
-    """A 407 is no service's answer: it is that of a proxy on the way of a plain ``http://`` request (RFC 9110)."""
+    """Refuse a 407: it comes from a proxy on the way of a plain ``http://`` request, not from a service (RFC 9110)."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         raise TransportError(_refused_by(proxy, "407"))
 
 
 def _refused_by(proxy: Proxy | None, answer: str) -> str:
-    """What a proxy's refusal means."""
+    """Say what a proxy's refusal means."""
     name = "a proxy on the way" if proxy is None else f"the proxy {proxy.name}"
     if answer.startswith("407"):
         return f"{name} asks for credentials ({answer}): check user:password@ in its URL"
@@ -46,7 +46,7 @@ def _refused_by(proxy: Proxy | None, answer: str) -> str:
 
 
 def problem_of(error: Exception) -> str | None:
-    """What is wrong with a certificate, if an error of aiohttp's is about one."""
+    """Return what is wrong with a certificate, if an error of aiohttp's is about one."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error.__cause__
     return certificate_problem(cause) if isinstance(cause, ssl.SSLError) else None
 
@@ -54,7 +54,7 @@ def problem_of(error: Exception) -> str | None:
 def translate(
     error: Exception, job: JobRef | None, cleaned: Callable[[str], str] = str, proxy: Proxy | None = None
 ) -> TransportError:
-    """Whatever aiohttp, the sockets or the codecs raise, as one of ours; ``cleaned`` hides what it must not tell."""
+    """Translate any error of aiohttp, the sockets or the codecs; ``cleaned`` hides what no message may hold."""
     through = "" if proxy is None else f" through the proxy {proxy.name}"
     match error:
         case CertificateError():
@@ -79,7 +79,7 @@ def translate(
 
 
 def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None, proxy: Proxy | None) -> TransportError:
-    """No connection to a service or to a proxy; nothing was sent."""
+    """Translate a failed connection to a service or to a proxy; nothing was sent."""
     of_proxy = _is_of_proxy(error, proxy)
     if (problem := problem_of(error)) is not None:  # certificates are for hosts, not for ports
         what = "the proxy " if of_proxy else ""
@@ -94,7 +94,7 @@ def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None, prox
 
 
 def _is_of_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy | None) -> bool:
-    """Tell whether it is the proxy that cannot be connected to; behind one, names of services are not resolved here."""
+    """Return whether the proxy is what cannot be reached; behind a proxy, names of services are not resolved here."""
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return True
     if proxy is None:
@@ -108,7 +108,7 @@ def _address(error: aiohttp.ClientConnectorError) -> str:
 
 
 def _text(error: Exception) -> str:
-    """What an error says of itself, but for the URL that it is about."""
+    """Return an error's own text, without the URL that it is about."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return ""
     if isinstance(error, aiohttp.ClientResponseError):

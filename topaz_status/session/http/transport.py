@@ -1,4 +1,4 @@
-"""One request out, one bounded answer in, every failure translated.
+"""The transport: it sends one request, reads one bounded answer, and translates every failure.
 
 Redirects are not followed. No function that an error passes has a key, a signed URL or an answer's body in a variable.
 This file, :mod:`.connections`, :mod:`.stream` and :mod:`.translation` are the only ones that import aiohttp.
@@ -40,7 +40,7 @@ class Transport:
     def open(self, clock: Clock, answered: Callable[[JobKind, int | None], None]) -> None:
         """Make the pool; needs the running loop.
 
-        ``answered`` is told of each exchange: the kind of job, and the status, ``None`` where no usable answer came.
+        ``answered`` is called for each request with the kind of job and the status: ``None`` for no usable answer.
         """
         self._answered = answered
         self._deadlines = Deadlines(clock, self._settings.request_timeout)
@@ -56,11 +56,11 @@ class Transport:
         self._deadlines.close()
 
     def check_key(self, kind: JobKind) -> None:
-        """Raise ConfigurationError at the door where there is no key for a kind of job."""
+        """Raise ConfigurationError, before any request, if there is no key for a kind of job."""
         self._settings.key(kind)
 
     async def send(self, request: Request) -> Response:
-        """Make one exchange, ``request_timeout`` seconds at most.
+        """Send one request and read its answer, within ``request_timeout`` seconds.
 
         Raises:
             TransportError: no usable answer came.
@@ -69,7 +69,7 @@ class Transport:
         connections = self._connections
         door = connections.doors.get(ACCOUNTS[request.kind]) or connections.open_door(request.kind)
         if door.session.closed:
-            del door  # it knows the key
+            del door  # it holds the key
             raise ConfigurationError(CLOSED)
         answer = None
         try:
@@ -82,7 +82,7 @@ class Transport:
                 check_passed(answer.status, door.proxy)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
             failure = translate(error, request.job, door.cleaned, door.proxy)
-            del door, answer  # they know the key
+            del door, answer  # they hold the key
         else:
             self._answered(request.kind, answer.status)
             return Response(answer.status, answer.headers, door.without_key(body))
@@ -91,7 +91,7 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def stream(self, link: Download, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
-        """Fetch a result file. No key goes along; redirects between storage hosts are followed.
+        """Fetch a result file. No key is sent; redirects between storage hosts are followed.
 
         ``request_timeout`` bounds each silence, not the whole.
 
@@ -124,7 +124,7 @@ class Transport:
             yield stream
 
     async def _proxy_for(self, url: str) -> Proxy | None:
-        """The proxy for a storage host; in a thread where the system is asked, which may look up names."""
+        """Return the proxy for a storage host; a thread asks the system, which may resolve names."""
         network = self._connections.network
         if network.trust_env:
             return await asyncio.to_thread(network.proxy_for, url)
@@ -132,7 +132,7 @@ class Transport:
 
 
 def _whole(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body of an answer that is closed: all of it is there, or its stream raises what it was closed for."""
+    """Return the body of a closed answer: all of it is there, or its stream raises the reason of the close."""
     body = answer.content.read_nowait()
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
@@ -140,10 +140,10 @@ def _whole(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body, decompressed as it comes, never more than ``max_bytes`` of it.
+    """Read the body, decompressed as it comes, and refuse more than ``max_bytes``.
 
-    At its end the connection has gone back to the pool by itself, but for one that is said to be upgraded; before it,
-    there is no more use for it.
+    At the body's end the connection is back in the pool by itself, except an upgraded one. Before its end the
+    connection is of no more use, and is closed.
     """
     content = answer.content
     try:

@@ -1,4 +1,4 @@
-"""Which base URLs are accepted: no user names, no queries, no host that cannot be reached, no key in plain text."""
+"""Check of base URLs: no user names, no queries, no host that cannot be reached, no key in plain text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ...errors import ConfigurationError
 
 
 def checked_url(source: str, text: str, *, allow_plain_http: bool) -> str:
-    """Give a base URL without a slash at its end; ``source`` names where it comes from.
+    """Return a base URL without a slash at its end; ``source`` names where the URL comes from.
 
     Raises:
-        ConfigurationError: it is unusable.
+        ConfigurationError: the URL is unusable.
     """
     try:
         text = text.strip()
@@ -50,7 +50,7 @@ _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
 def is_host(host: str) -> bool:
-    """True for a name as RFC 1123 has it (with the underscores of local networks), or an address."""
+    """Return whether a host is an address or a name as in RFC 1123, with the underscores of local networks."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -59,7 +59,7 @@ def is_host(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """True for an address that never leaves the machine."""
+    """Return whether a host is this machine's loopback."""
     if host == "localhost":
         return True
     try:

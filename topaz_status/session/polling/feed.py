@@ -29,7 +29,7 @@ from .registry import PollerRegistry
 RESERVED_SHARE: Final = 8
 """One slot in this many is reserved for each other service that is watched."""
 LAST_ANSWER: Final = 2.0
-"""Fewest seconds that a watch waits, after its timeout, for the answer to its last poll."""
+"""Shortest time, in seconds, that a watch waits after its timeout for the answer to its last poll."""
 SLOW_ANSWER: Final = 3.0
 """The watch waits this many times the recent answer time, if that is longer than :data:`LAST_ANSWER`."""
 _EXCEEDED: Final = (

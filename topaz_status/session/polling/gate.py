@@ -28,7 +28,7 @@ EARLY: Final = 0.001
 
 
 PUMP_GRAIN: Final = 0.005
-"""Fewest seconds between two checks of what may be sent; polls due in between go together, from the burst."""
+"""Shortest time, in seconds, between two checks of what may go; polls due in between go together, from the burst."""
 
 
 class Polls(Protocol):

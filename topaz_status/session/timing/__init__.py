@@ -1,1 +1,1 @@
-"""The only folder that sleeps, rolls dice and reads clocks: timers, deadlines, cancel scopes and backoff delays."""
+"""The only folder that sleeps, draws random numbers and reads clocks: timers, deadlines, cancel scopes, backoff."""

@@ -1,4 +1,4 @@
-"""The two clocks: the loop's for every span, the wall's for times that people and services name."""
+"""The two clocks: the loop's for every duration, the wall clock for times that people and services name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Clock:
-    """``now()`` is monotonic seconds of the loop, ``wall()`` Unix seconds: the only place where either is read."""
+    """``now()`` gives monotonic seconds of the loop, ``wall()`` Unix seconds; nothing else reads either clock."""
 
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]
@@ -23,15 +23,15 @@ class Clock:
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Clock:
-        """The clocks of a loop; a loop of virtual time brings a ``wall_time`` of its own."""
+        """Return the clocks of a loop; a loop of virtual time has a ``wall_time`` of its own."""
         return cls(loop, loop.time, getattr(loop, "wall_time", time.time))
 
     def is_running_here(self) -> bool:
-        """True in code that runs on this loop."""
+        """Return whether the caller runs on this loop."""
         return _running_loop() is self.loop
 
     def soon(self, call: Callable[[T], object], about: T) -> None:
-        """Make a call on this loop: at once in code that runs there, else when it comes round."""
+        """Make a call on this loop: at once if the caller runs there, else in a later turn of the loop."""
         if self.is_running_here():
             call(about)
             return

@@ -1,4 +1,4 @@
-"""Time limits of one length, any number of them under one timer: the first to begin is the first to run out."""
+"""Deadlines of one length, any number under one loop timer: the first to begin is the first to run out."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .timers import TIMER_GRAIN
 
 @attrs.define(eq=False)
 class Deadlines:
-    """The limits that run, each ``seconds`` long. The timer is set for the first, and fires also when that is over."""
+    """All running deadlines, each ``seconds`` long. The timer is set for the first, and fires even if it has ended."""
 
     clock: Clock
     _seconds: float
     running: dict[Deadline, float] = attrs.field(factory=dict, init=False)
-    """When each of them runs out, in that order."""
+    """When each deadline runs out, in that order."""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def begin(self, deadline: Deadline) -> None:
-        """Ring it in ``seconds`` from now."""
+        """Have a deadline run out ``seconds`` from now."""
         clock = self.clock
         at = self.running[deadline] = clock.now() + self._seconds
         if self._timer is None:
             self._timer = clock.loop.call_at(at, self._fire)
 
     def close(self) -> None:
-        """Ring nothing any more."""
+        """Let no deadline run out any more."""
         self.running.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -44,7 +44,7 @@ class Deadlines:
         over = [deadline for deadline, _ in takewhile(lambda item: item[1] <= now, self.running.items())]
         for deadline in over:
             del self.running[deadline]
-            deadline.ring()
+            deadline.end()
         for at in self.running.values():
             self._timer = self.clock.loop.call_at(max(at, now + TIMER_GRAIN), self._fire)
             break
@@ -52,7 +52,7 @@ class Deadlines:
 
 @attrs.define(eq=False)
 class Deadline(CancelScope):
-    """``with Deadline(TimeoutError, deadlines):`` ends what is inside with ``TimeoutError()`` when its time is up."""
+    """``with Deadline(TimeoutError, deadlines):`` ends the enclosed work with ``TimeoutError()`` when time is up."""
 
     _deadlines: Deadlines
 
@@ -64,5 +64,5 @@ class Deadline(CancelScope):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._deadlines.running.pop(self, None)
-        if self._struck:
+        if self._ended:
             super().__exit__(kind, error, traceback)

@@ -1,4 +1,4 @@
-"""Timeouts by the hundred thousand under one timer of the loop."""
+"""Timers: hundreds of thousands of timeouts under one timer of the loop."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import attrs
 from .clock import Clock
 
 TIMER_GRAIN: Final = 0.01
-"""Seconds: alarms this close together ring together, and no timer spins on one that is a hair away."""
+"""Seconds: timers this close together fire together, and the loop's timer is never set for less than this."""
 _FEW: Final = 64
 
 
-class Sleeper(Protocol):
-    """Whom an alarm is for."""
+class TimerTarget(Protocol):
+    """The object that a timer calls."""
 
     def ring(self) -> None:
-        """The time has come."""
+        """Act on the timer's end."""
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class Timer:
-    """One timeout: rings for whom it is set at ``at``, unless that is nobody by then."""
+    """A timer: calls its target's ``ring()`` at ``at`` unless switched off."""
 
     at: float
-    sleeper: Sleeper | None
+    target: TimerTarget | None
 
     def __lt__(self, other: Timer) -> bool:
         return self.at < other.at
@@ -35,38 +35,38 @@ class Timer:
 
 @attrs.define(eq=False)
 class Timers:
-    """A heap of alarms. Those switched off are swept out once they are the majority."""
+    """A heap of timers. Timers that are switched off are removed once they are the majority."""
 
     _clock: Clock
     _heap: list[Timer] = attrs.field(factory=list, init=False)
     _off: int = attrs.field(default=0, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    def set(self, at: float, sleeper: Sleeper) -> Timer:
-        """Ring at ``at``, seconds of the loop's clock."""
-        timer = Timer(at, sleeper)
+    def set(self, at: float, target: TimerTarget) -> Timer:
+        """Set a timer for ``at``, in seconds of the loop's clock."""
+        timer = Timer(at, target)
         heapq.heappush(self._heap, timer)
         if self._heap[0] is timer:
             self._arm()
         return timer
 
-    def after(self, delay: float, sleeper: Sleeper) -> Timer:
-        """Ring in ``delay`` seconds."""
-        return self.set(self._clock.now() + delay, sleeper)
+    def after(self, delay: float, target: TimerTarget) -> Timer:
+        """Set a timer for ``delay`` seconds from now."""
+        return self.set(self._clock.now() + delay, target)
 
     def switch_off(self, timer: Timer) -> None:
-        """Let an alarm not ring; what it would have called is let go at once."""
-        if timer.sleeper is None:
+        """Switch a timer off; its target is released at once."""
+        if timer.target is None:
             return
-        timer.sleeper = None
+        timer.target = None
         self._off += 1
         if self._off > max(_FEW, len(self._heap) // 2):
-            self._heap = [timer for timer in self._heap if timer.sleeper is not None]
+            self._heap = [timer for timer in self._heap if timer.target is not None]
             heapq.heapify(self._heap)
             self._off = 0
 
     def close(self) -> None:
-        """Ring nothing any more."""
+        """Switch every timer off."""
         for timer in self._heap:
             self.switch_off(timer)
         self._heap.clear()
@@ -82,11 +82,11 @@ class Timers:
         now = self._clock.now()
         while self._heap and self._heap[0].at <= now:
             timer = heapq.heappop(self._heap)
-            sleeper, timer.sleeper = timer.sleeper, None
-            if sleeper is None:
+            target, timer.target = timer.target, None
+            if target is None:
                 self._off -= 1
             else:
-                sleeper.ring()
+                target.ring()
         self._arm()
 
     def _disarm(self) -> None:
