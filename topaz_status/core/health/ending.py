@@ -22,7 +22,7 @@ a second one ``GONE_TWICE_APART`` later  deleted, unless it is a wave        ``J
 own 404s of a wave (:mod:`.wave`)        an outage of the service            ``TransportError`` after ``give_up_after``
 own 401                                  perhaps a bad key                   ``AuthenticationError`` after
                                                                              ``give_up_after``
-own 401s of two jobs (:class:`KeyTrust`)  a bad key                          ``AuthenticationError`` at once, of all
+own 401s of two jobs                     a bad key (:class:`KeyTrust`)       ``AuthenticationError`` at once, of all
                                                                              watches with the key
 own 409, any other own 4xx               nothing about the job's end         that error after ``give_up_after``
 4xx that is not the service's own        a failure in transit                ``GatewayError`` after ``give_up_after``
