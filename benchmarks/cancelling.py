@@ -1,8 +1,9 @@
-"""What it costs to cancel thousands of watches in random order, beside canceling plain tasks that await futures.
+"""The cost of canceling thousands of watches in random order, compared with plain tasks that await futures.
 
-CPU of one cancel, from the first call until every task behind the watches is gone. Watches have been answered: by looks
-at each, or by pages of the list, whose groups they have to leave. Many and a few are canceled in turn, the few in as
-many batches as make up the many; what grows with the number of watches shows in the ratio.
+The figure is the CPU of one cancel, from the first call until every task behind the watches has ended. All watches
+have been answered before, by single polls or by pages of the list; then canceling removes them from the page's group.
+Large and small crowds are canceled in turn; several small batches make up the number of the large one.
+The ratio shows any cost that grows with the number of watches.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ FEW: Final = 1_000
 MANY: Final = 10_000
 UNLIMITED: Final = 1e6
 PAGES_A_SECOND: Final = 100.0
-"""Few enough requests that the jobs are read by pages: single looks at all would take minutes."""
+"""A rate low enough that the library reads pages: polling every job singly would take minutes."""
 TURNS: Final = 5
-"""Turns of the loop after which a canceled task is gone."""
+"""Turns of the loop after which a canceled task has ended."""
 CALM: Final = 0.1
 MINUTE: Final = 60.0
 KINDS: Final = ("tasks", "singles", "pages")
@@ -40,12 +41,12 @@ Cancel = Callable[[], object]
 
 @attrs.frozen
 class Cancels:
-    """CPU of one cancel, µs: medians over the rounds."""
+    """CPU of one cancel in µs: medians over the rounds."""
 
     few: float
     many: float
     growth: float
-    """How many times dearer one is among many: the median of the ratios within each round."""
+    """The cost of one cancel among many, divided by that among few: the median of the ratios within each round."""
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ async def _tasks(count: int) -> AsyncIterator[list[Cancel]]:
 
 
 def _policy(kind: str) -> PollPolicy:
-    """Nothing is looked at a second time while it is canceled."""
+    """Make a policy that polls no job a second time while the watches are canceled."""
     return PollPolicy(price=0.001, min_interval=MINUTE, max_interval=300.0, sweep=kind == "pages")
 
 
@@ -74,7 +75,7 @@ async def _watches(kind: str, url: str, count: int) -> AsyncIterator[list[Cancel
     ) as client:
         submitted_at = time.time() - MINUTE
         watches = [client.image.watch(job, submitted_at=submitted_at) for job in canned_ids(count)]
-        while any(watch.status is None for watch in watches) or client.stats().in_flight:  # noqa: ASYNC110  # nobody tells when all have been
+        while any(watch.status is None for watch in watches) or client.stats().in_flight:  # noqa: ASYNC110  # no event reports that all were answered
             await asyncio.sleep(CALM)
         assert statuses(client) >= count
         assert kind == "singles" or client.stats().swept_statuses >= count // 2
@@ -83,7 +84,7 @@ async def _watches(kind: str, url: str, count: int) -> AsyncIterator[list[Cancel
 
 
 async def _batches(kind: str, url: str, count: int, batches: int, dice: random.Random) -> float:
-    """CPU µs of one cancel, of ``count`` at a time."""
+    """Measure the CPU of one cancel in µs, with ``count`` watches at a time."""
     async with AsyncExitStack() as stack:
         held = [_tasks(count) if kind == "tasks" else _watches(kind, url, count) for _ in range(batches)]
         crowds = await asyncio.gather(*map(stack.enter_async_context, held))
@@ -101,7 +102,7 @@ async def _batches(kind: str, url: str, count: int, batches: int, dice: random.R
 
 
 async def measure_cancels(pipe: Connection, url: str, rounds: int, seed: int = 7) -> dict[str, Cancels]:
-    """Cancel everything, over and over. The parent gets a line of progress before each step."""
+    """Cancel each kind in each round. The parent receives a line of progress before each step."""
     dice = random.Random(seed)
     costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     for turn in range(rounds):

@@ -1,7 +1,8 @@
-"""A loopback server that costs next to nothing: every path is an image job at work, whose progress moves.
+"""A loopback server that costs almost nothing: every path is a running image job, whose progress changes.
 
-A path with a query is a page of the list, of the jobs that :func:`canned_ids` names. Below the prefix ``/cookies`` each
-answer also sets the two cookies with which a load balancer of AWS keeps a client at its server, new ones each time.
+A path with a query is a page of the list of the jobs that :func:`canned_ids` names. Below the prefix ``/cookies`` each
+answer also sets the two cookies with which an AWS load balancer binds a client to a server. Their values are new each
+time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ COOKIES: Final = "/cookies"
 """The prefix of a URL below which each answer sets cookies."""
 _COOKIES: Final = b"GET " + COOKIES.encode()
 _STICKY: Final = b"%0128x"
-"""As long as such a cookie is."""
+"""A value as long as such a cookie's."""
 _TWO_COOKIES: Final = b"%bSet-Cookie: AWSALB=%b%b\r\nSet-Cookie: AWSALBCORS=%b%b; SameSite=None\r\n"
 _BUFFER: Final = 1 << 16
 _HOUR: Final = 3600
@@ -29,12 +30,12 @@ _CURSOR: Final = re.compile(rb"[?&]cursor=(\d+)")
 
 
 def canned_ids(count: int) -> list[str]:
-    """The first jobs of the list, in its order."""
+    """Return the ids of the list's first jobs, in order."""
     return [_ID.format(number) for number in range(count)]
 
 
 def _bodies() -> list[tuple[bytes, bytes]]:
-    """What stands before and after the id, for each progress of two digits."""
+    """Return the body's parts before and after the id, for each progress of two digits."""
     now = int(time.time())
     body: dict[str, Any] = {
         "process_id": "#",
@@ -64,11 +65,11 @@ def _bodies() -> list[tuple[bytes, bytes]]:
 
 
 class Canned(asyncio.BufferedProtocol):
-    """One connection: a GET in, a status or a page of them out."""
+    """One connection: it answers each GET with a status or a page of statuses."""
 
     bodies: Final = _bodies()
     jobs = 0
-    """How many jobs the list has."""
+    """The number of jobs on the list."""
     _date = (0, b"", b"")
     _turn = 0
 
@@ -87,7 +88,7 @@ class Canned(asyncio.BufferedProtocol):
         return self._buffer[self._held :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Answer what has come in whole."""
+        """Answer the requests once they have arrived completely."""
         self._held += nbytes
         head = bytes(self._buffer[: self._held])
         if not head.endswith(b"\r\n\r\n"):
@@ -108,7 +109,7 @@ class Canned(asyncio.BufferedProtocol):
         return b"%b%b%b" % (before, job, after)
 
     def _page(self, target: bytes) -> bytes:
-        """The jobs from the cursor on, no two neighbors at the same progress."""
+        """Render the jobs from the cursor on; no two neighbors have the same progress."""
         limit, cursor = _LIMIT.search(target), _CURSOR.search(target)
         first = int(cursor[1]) if cursor else 0
         end = min(first + (int(limit[1]) if limit else 50), self.jobs)
@@ -120,7 +121,7 @@ class Canned(asyncio.BufferedProtocol):
 
     @classmethod
     def _head(cls, *, cookies: bool) -> bytes:
-        """All headers but the size, dated once a second."""
+        """Render all headers except the size; the date changes once a second."""
         now = int(time.time())
         if cls._date[0] != now:
             date, expires = formatdate(now, usegmt=True), formatdate(now + _WEEK, usegmt=True)
@@ -137,9 +138,9 @@ class Canned(asyncio.BufferedProtocol):
 
 
 async def serve_canned(pipe: Connection, jobs: int = 0) -> None:
-    """Tell the URL and serve until the parent lets go; ``jobs`` is how long the list is.
+    """Send the URL to the parent and serve until the parent closes the pipe; ``jobs`` is the length of the list.
 
-    The host has a name: aiohttp keeps no cookies of one that is a number.
+    The URL has a host name, because aiohttp stores no cookies of a host that is an IP address.
     """
     Canned.jobs = jobs
     loop = asyncio.get_running_loop()

@@ -1,10 +1,12 @@
-"""Everything that can go wrong, on real sockets: watches against a simulator in a process of its own.
+"""Watches under every fault, on real sockets, against a simulator in a process of its own.
 
-Each fault of the simulator befalls a share of the requests of a small fleet (images, videos, try-ons), then all of them
-together; then the service is out altogether, and at last its process is killed and comes back on the same port. A
-gateway's pages (404, 403, 502) befall a share of the requests, then all of them for 5 s; so do 404s of the service's
-own. What must hold each time: every watch ends once, as its job did, not before and not long after; nothing is given
-up on for faults that pass; no request exceeds the budget. The exit code is 1 if anything does not hold.
+Each run plays one fault on a share of the requests of a small fleet (images, videos, try-ons). Another run plays all
+faults together. Further runs take the service down; in one its process is killed and starts again on the same port.
+A gateway's pages (404, 403, 502) are played on a share of the requests, then on all of them for 5 s. The service's own
+404 is played on all requests for 5 s.
+
+In each run these promises must hold. Every watch ends once, in its job's state, not before the job and not long after.
+No watch gives up because of temporary faults. No request exceeds the budget. The exit code is 1 if a promise fails.
 
 Examples::
 
@@ -35,17 +37,17 @@ from topaz_status.testing import SimulatorProcess
 RATE: Final = 20.0
 BURST: Final = 20.0
 LANES: Final = 8
-"""Fleets at work at once, each with a simulator to itself."""
+"""Fleets that run at once, each with a simulator of its own."""
 EARLY: Final = 0.05
-"""Seconds by which two processes' clocks may seem to differ."""
+"""Seconds by which two processes' clocks may differ."""
 PAGES: Final = tuple((code, name) for code in (404, 403, 502) for name in ("html", "text"))
-"""What a gateway sends in the service's place."""
+"""The pages that a gateway sends in the service's place."""
 FOR_A_WHILE: Final = 5.0
-"""Seconds for which it does so to all requests."""
+"""Seconds for which a gateway answers all requests."""
 SOON_MISSED: Final = PollPolicy(not_found_grace=0.5)
-"""A short grace: each 404 after the first half second would count, if it were the service's word."""
+"""A policy with a short grace: after half a second each 404 from the service itself counts."""
 LATE: Final = 1.0
-"""Seconds that a busy machine may let pass between the grant of a token and the note of its request."""
+"""Most seconds, on a busy machine, between the grant of a token and the record of its request."""
 SINGLE: Final[dict[str, dict[str, Any]]] = {
     "reset": {}, "reset_body": {}, "truncated": {}, "slow": {"seconds": 20.0}, "hang": {"seconds": 20.0},
     "short_length": {}, "long_length": {}, "double_length": {}, "malformed": {}, "empty": {}, "html": {},
@@ -58,19 +60,19 @@ SINGLE: Final[dict[str, dict[str, Any]]] = {
 
 @attrs.frozen(kw_only=True)
 class Scene:
-    """What goes wrong in one run."""
+    """The faults of one run."""
 
     name: str
     faults: tuple[dict[str, Any], ...]
     killed: bool = False
     policy: PollPolicy = attrs.field(factory=PollPolicy)
     duration: float | None = None
-    """Seconds that a job takes, where it matters that all have been seen and few have ended."""
+    """Seconds that a job takes, for runs in which all jobs must be polled before most of them end."""
 
 
 @attrs.frozen(kw_only=True)
 class Size:
-    """How large and how long a run is; times are seconds."""
+    """The size and length of a run; times are in seconds."""
 
     jobs: int
     duration: float
@@ -79,7 +81,7 @@ class Size:
     latest: float
 
     def plans(self, elapsed: float = 0.0) -> list[dict[str, Any]]:
-        """The fleet, submitted ``elapsed`` seconds ago."""
+        """Return the plans of the fleet, submitted ``elapsed`` seconds ago."""
         shares = {"image": 0.5, "video": 0.25, "try-on": 0.25}
         law = {"lognormal": [self.duration, 0.5]}
         return [
@@ -99,7 +101,7 @@ QUICK: Final = Size(jobs=20, duration=2.0, request_timeout=1.0, outage=5.0, late
 
 
 def scenes(share: float, size: Size) -> list[Scene]:
-    """All runs, the long ones first."""
+    """Return all runs, the long ones first."""
     outage = {"since": size.duration / 2, "until": size.duration / 2 + size.outage}
     everything = tuple(_fault(name, fields, share / len(SINGLE)) for name, fields in SINGLE.items())
     return [
@@ -114,7 +116,7 @@ def scenes(share: float, size: Size) -> list[Scene]:
 
 
 def gateways(share: float, size: Size) -> list[Scene]:
-    """A gateway's pages for a share of the requests, then for all of them for a while; and the service's own 404s."""
+    """Return the runs with a gateway's pages, for a share of the requests and for all, and with the service's 404s."""
     while_ = {"since": size.duration / 2, "until": size.duration / 2 + FOR_A_WHILE}
     played = [(f"{code} {name}", {"name": name, "status": code}) for code, name in PAGES]
     own = {"name": "404", "since": FOR_A_WHILE, "until": 2 * FOR_A_WHILE}
@@ -134,7 +136,7 @@ def _fault(name: str, fields: dict[str, Any], probability: float) -> dict[str, A
 
 @attrs.define(eq=False)
 class Server:
-    """A simulator's process, which may be killed and started again on the port that it had."""
+    """A simulator's process, which can be killed and started again on the same port."""
 
     size: Size
     seed: int
@@ -143,11 +145,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The simulator's base URL."""
         return self._process.url
 
     def start(self, **options: Any) -> list[str]:
-        """Start, and submit the jobs as of the first start; gives their names."""
+        """Start the process, submit the jobs as of the first start, and return their names."""
         self._process = SimulatorProcess(seed=self.seed, **options)
         with shielded():
             self._process.start()
@@ -156,24 +158,24 @@ class Server:
         return self._process.add_jobs(self.size.plans(now - self.began_at))
 
     def put_in_force(self, faults: Sequence[dict[str, Any]]) -> None:
-        """From now on these things go wrong."""
+        """Add faults to the simulator."""
         self._process.add_faults(faults)
 
     def kill(self) -> str:
-        """End it as a crash would; gives its port."""
+        """End the process like a crash and return its port."""
         port = self.url.rpartition(":")[2]
-        child = self._process._process  # noqa: SLF001  # an orderly end is not what this is about
+        child = self._process._process  # noqa: SLF001  # the public method ends the process in order
         assert child is not None
         child.kill()
         self._process.stop()
         return port
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.stop()
 
     def seen(self) -> tuple[int, dict[JobRef, Truth]]:
-        """How many requests met a fault, and how the jobs ended."""
+        """Return the number of requests that met a fault, and how the jobs ended."""
         truths = {
             JobRef.parse(name): Truth(state=true["state"], ends_at=true["ends_unix"])
             for name, true in self._process.truths().items()
@@ -182,7 +184,7 @@ class Server:
 
 
 def traced(sends: list[float]) -> aiohttp.ClientSession:
-    """A session that notes when each request is sent."""
+    """Make a session that records when each request is sent."""
 
     async def note(*_: object) -> None:
         sends.append(time.monotonic())
@@ -226,7 +228,7 @@ async def play(scene: Scene, size: Size, seed: int) -> Tally:
 
 
 async def _kill(server: Server) -> None:
-    """Kill the server in the middle of it all, and start it again on the same port after a while."""
+    """Kill the server in the middle of the run, and start it again on the same port after the outage."""
     await asyncio.sleep(server.size.duration / 2)
     port = await asyncio.to_thread(server.kill)
     await asyncio.sleep(server.size.outage)
@@ -237,7 +239,7 @@ async def _kill(server: Server) -> None:
 
 
 async def play_all(todo: Sequence[Scene], size: Size, seed: int) -> dict[str, Tally]:
-    """Play all scenes, some at a time."""
+    """Play all scenes, several at a time."""
     tallies: dict[str, Tally] = {}
     lanes = asyncio.Semaphore(LANES)
 
@@ -255,7 +257,7 @@ async def play_all(todo: Sequence[Scene], size: Size, seed: int) -> dict[str, Ta
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    """A table in Markdown."""
+    """Format the tallies as a table in Markdown."""
     lines = [
         "| fault | requests under it | watches | wrong | lost | hung | over budget |",
         "|:--|--:|--:|--:|--:|--:|--:|",
@@ -267,11 +269,11 @@ def table(tallies: dict[str, Tally]) -> str:
 
 
 def main() -> None:
-    """Read the arguments, play, print."""
+    """Read the arguments, play the scenes and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small fleet of short jobs for each fault")
     parser.add_argument("--fault", nargs="+", metavar="NAME", help="only these rows of the table")
-    parser.add_argument("--share", type=float, default=0.2, help="of requests that meet a fault (default: 0.2)")
+    parser.add_argument("--share", type=float, default=0.2, help="share of requests that meet a fault (default: 0.2)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     logging.getLogger("topaz_status").setLevel(logging.ERROR)

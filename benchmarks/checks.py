@@ -1,4 +1,4 @@
-"""What the library's figures have to be, and whether they are."""
+"""The targets of the library's lag figures, and the check whether they are met."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRUGAL: Final = 0.5
 
 @attrs.frozen
 class Row:
-    """One policy on one trace: means over the seeds."""
+    """The figures of one policy on one trace: means over the seeds."""
 
     trace: str
     policy: str
@@ -36,12 +36,12 @@ class Row:
     worst: float
     per_job: float
     refused: int
-    """Requests answered 429, of all seeds."""
+    """Requests answered 429, summed over all seeds."""
 
 
 @attrs.frozen
 class Check:
-    """One claim and the figures it stands on."""
+    """One claim and the figures that decide it."""
 
     claim: str
     passed: bool
@@ -52,7 +52,7 @@ class Check:
 
 
 def check(rows: Sequence[Row], *, whole: bool) -> Iterator[Check]:
-    """Check all that the rows allow; goals hold for ``whole`` traces at their own rates only."""
+    """Check every claim that the rows can decide; goals hold for ``whole`` traces at their own rates alone."""
     table = {(row.trace, row.policy): row for row in rows}
     for row in rows:
         if row.policy != "library":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: work in processes of its own, memory and CPU of a process, quantiles, tables."""
+"""Helpers that the benchmarks share: child processes, a process's memory and CPU, quantiles, tables."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ INTERRUPTED: Final = 130
 
 
 class ChildFailedError(Exception):
-    """A child process ended with an exception, whose traceback this carries."""
+    """A child process ended with an exception; this error carries its traceback."""
 
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Processes started in here never see Ctrl-C, which ends their parent, and them with it."""
-    resource_tracker.ensure_running()  # it would start with the first child, and lift the mask
+    """Hide Ctrl-C from the processes started in this context: it ends their parent, and the parent ends them."""
+    resource_tracker.ensure_running()  # otherwise it starts with the first child and removes the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -50,7 +50,7 @@ def shielded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def simulator_at(simulator: SimulatorProcess) -> Iterator[str]:
-    """A simulator at work; gives its URL."""
+    """Run a simulator and give its URL."""
     with contextlib.ExitStack() as stack:
         with shielded():
             url = stack.enter_context(simulator)
@@ -59,25 +59,25 @@ def simulator_at(simulator: SimulatorProcess) -> Iterator[str]:
 
 @attrs.frozen
 class Failure:
-    """What a child that cannot go on says last."""
+    """The last message of a child that failed."""
 
     text: str
 
 
 @attrs.define(eq=False)
 class Child:
-    """An async function at work in a fresh interpreter: messages go both ways, and it ends with its parent.
+    """An async function that runs in a fresh interpreter. Messages go both ways; the child ends with its parent.
 
-    ``work`` is a function of a module, called with its end of the pipe and ``arguments``. Its result is the last
-    message that the parent receives.
+    ``work`` is a module-level function. The child calls it with its end of the pipe and ``arguments``.
+    Its result is the last message that the parent receives.
     """
 
     work: Callable[..., Coroutine[Any, Any, Any]]
     arguments: tuple[Any, ...] = ()
     core: int | None = None
-    """Which core it is bound to; ``None`` for any."""
+    """The core to which the child is bound; ``None`` for any."""
     uvloop: bool = False
-    """Whether its loop is uvloop's."""
+    """Whether the child's event loop is uvloop's."""
     _pipe: Connection = attrs.field(init=False)
     _process: Any = attrs.field(init=False)
 
@@ -104,26 +104,26 @@ class Child:
             self._process.join()
 
     def send(self, message: Any) -> None:
-        """Hand a message to the child.
+        """Send a message to the child.
 
         Raises:
-            ChildFailedError: it raised, or is gone.
+            ChildFailedError: the child raised or has ended.
         """
         try:
             self._pipe.send(message)
         except BrokenPipeError:
-            self.receive()  # what it said last
+            self.receive()  # the child's last message
             raise
 
     def poll(self, timeout: float) -> bool:
-        """True when :meth:`receive` gives something at once, waiting at most ``timeout`` seconds for it."""
+        """Wait at most ``timeout`` seconds; return True when :meth:`receive` has a message at once."""
         return self._pipe.poll(timeout)
 
     def receive(self) -> Any:
-        """The child's next message.
+        """Return the child's next message.
 
         Raises:
-            ChildFailedError: it raised, or is gone.
+            ChildFailedError: the child raised or has ended.
         """
         try:
             message = self._pipe.recv()
@@ -138,7 +138,7 @@ class Child:
 def in_child(
     work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, core: int | None = None, uvloop: bool = False
 ) -> Any:
-    """Run ``work`` in a process of its own and give back what it returns."""
+    """Run ``work`` in a process of its own and return its result."""
     with Child(work, arguments, core, uvloop) as child:
         return child.receive()
 
@@ -146,11 +146,11 @@ def in_child(
 def _run(
     pipe: Connection,
     core: int | None,
-    fast: bool,  # noqa: FBT001  # as the process is given it
+    fast: bool,  # noqa: FBT001  # the process passes its arguments by position
     work: Callable[..., Coroutine[Any, Any, Any]],
     arguments: tuple[Any, ...],
 ) -> None:
-    """The child's side. Warnings of too small a budget are no news here."""
+    """Run the child's side, without warnings: a budget that is too small is expected here."""
     logging.getLogger("topaz_status").addHandler(logging.NullHandler())
     if core is not None:
         os.sched_setaffinity(0, {core})
@@ -158,14 +158,14 @@ def _run(
     try:
         with asyncio.Runner(loop_factory=_uvloop() if fast else None) as runner:
             message = runner.run(work(pipe, *arguments))
-    except Exception:  # noqa: BLE001  # it goes to the parent
+    except Exception:  # noqa: BLE001  # the parent raises it
         message = Failure(traceback.format_exc())
     with contextlib.suppress(OSError):
         pipe.send(message)
 
 
 def has_uvloop() -> bool:
-    """True where uvloop is installed."""
+    """Return True where uvloop is installed."""
     return importlib.util.find_spec("uvloop") is not None
 
 
@@ -176,7 +176,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def two_cores() -> tuple[int | None, int | None]:
-    """A core for the server and another for the client, where the system lets a process choose and there are two."""
+    """Return a core for the server and another for the client; ``None`` twice without two cores to choose from."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     cores = sorted(os.sched_getaffinity(0))
@@ -184,7 +184,7 @@ def two_cores() -> tuple[int | None, int | None]:
 
 
 def run_main(main: Callable[[], None]) -> int:
-    """Run a benchmark; gives its exit code. Ctrl-C ends it with one line."""
+    """Run a benchmark and return its exit code. Ctrl-C ends it with one line of output."""
     try:
         main()
     except KeyboardInterrupt:
@@ -200,9 +200,9 @@ def run_main(main: Callable[[], None]) -> int:
 
 
 def peak_memory() -> int:
-    """Bytes of memory that this process held at most.
+    """Return the most bytes of memory that this process has held.
 
-    By ``VmHWM`` where there is one: ``ru_maxrss`` also counts the process that started this one.
+    The figure is ``VmHWM`` where the system has it: ``ru_maxrss`` also counts the process that started this one.
     """
     for line in _proc_lines("status"):
         if line.startswith("VmHWM:"):
@@ -212,7 +212,7 @@ def peak_memory() -> int:
 
 
 def resident_memory() -> int:
-    """Bytes of memory that this process holds now; the peak where the system does not tell."""
+    """Return the bytes of memory that this process holds now; the peak where the system does not report them."""
     for line in _proc_lines("statm"):
         return int(line.split()[1]) * resource.getpagesize()
     return peak_memory()
@@ -229,12 +229,12 @@ def _proc_lines(name: str) -> list[str]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value that ``share`` of a sorted sequence lies at or below."""
+    """Return the value at or below which ``share`` of a sorted sequence lies."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and quantiles, empty for no values."""
+    """Return mean, quantiles and maximum; an empty dict for no values."""
     ordered = sorted(values)
     if not ordered:
         return {}
@@ -247,12 +247,12 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle of an odd number of values, else the upper of the two."""
+    """Return the middle value; for an even number of values, the upper of the two in the middle."""
     return quantile(sorted(values), 0.5)
 
 
 def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain text: the first column to the left, figures to the right."""
+    """Format a table as plain text: the first column aligned left, figures aligned right."""
     lines = [list(title), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(title))]
     texts = [
@@ -266,7 +266,7 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A line on standard error that is written over, when that is a terminal; gives what writes it."""
+    """Give a function that overwrites one line on standard error; it does nothing where that is no terminal."""
     if not sys.stderr.isatty():
         yield lambda _text: None
         return
@@ -281,7 +281,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         show("")
 
 
-def single_looks(**settings: Any) -> PollPolicy:
-    """A policy under which each image is asked for by itself, also where the library could read lists instead."""
+def single_polls(**settings: Any) -> PollPolicy:
+    """Make a policy that polls each image by itself, even where the library could read lists instead."""
     alone = {"sweep": False} if "sweep" in attrs.fields_dict(PollPolicy) else {}
     return PollPolicy(**settings, **alone)

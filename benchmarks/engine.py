@@ -1,22 +1,27 @@
-"""What the library costs in CPU, against a bare aiohttp loop and the engine that people write by hand.
+"""The library's CPU cost, compared with a bare aiohttp loop and the engine that people write by hand.
 
-**Polls.** A loopback server that is many times faster than any client answers status requests from a core of its own.
+**Polls.** A loopback server on a core of its own answers status requests; it is many times faster than any client.
 The clients are processes on another core. They take turns of ``--slice`` seconds while all others stand still, so that
-other work of the machine hits all alike. Each keeps at most 32 requests on the wire, over the same 5,000 image jobs.
+other work of the machine affects all alike. Each has at most 32 requests in flight, over the same 5,000 image jobs.
 No job ends. A client is measured once it has polled every job:
 
 - bare:    32 loops of ``async with session.get(url) as response: await response.json()``, and nothing else;
-- naive:   a task a job, asyncio.Semaphore, aiolimiter, ``response.json()``, cattrs, ``asyncio.sleep``;
-- library: ``StatusClient`` with 5,000 watches, single polls, always more due than may go;
-- pages:   the same, reading the list: a poll is a status that came in, a page brings a hundred.
+- naive:   a task per job, asyncio.Semaphore, aiolimiter, ``response.json()``, cattrs, ``asyncio.sleep``;
+- library: ``StatusClient`` with 5,000 watches and single polls; more polls are always due than the limit permits;
+- pages:   the same, reading the list: each status received counts as a poll, a page brings a hundred.
 
-Four parts measure polls. ``flat-out``: as fast as each client can. ``paced``: at ``--rate`` requests a second, where a
-client meets each answer alone and pays for more turns of its loop (the bare loops pace themselves by
-``asyncio.sleep``). ``cookies``: with the two cookies that a load balancer of AWS sets on every answer, and that a
-session keeps and sends back by default. ``uvloop``: flat out on uvloop, where it is installed. CPU is the process's
-own, in µs a poll. Figures are medians over the rounds, ratios are medians of the ratios within each round. A part is
-measured ``--sittings`` times with fresh processes: where glibc puts asyncio's buffers of 256 KiB is luck, lasts for a
-process's life, and is worth 10 %.
+Four parts measure polls. CPU is the process's own, in µs per poll:
+
+- flat-out: as fast as each client can;
+- paced:    at ``--rate`` requests per second. A client handles each answer alone, which costs more turns of its loop
+            (the bare loops pace themselves with ``asyncio.sleep``);
+- cookies:  with the two cookies that an AWS load balancer sets on every answer; by default a session stores them and
+            sends them back;
+- uvloop:   flat out on uvloop, where it is installed.
+
+Figures are medians over the rounds, ratios are medians of the ratios within each round. Each part is measured
+``--sittings`` times with fresh processes. The reason: the address at which glibc puts asyncio's buffers of 256 KiB is
+random, stays for a process's life, and changes the cost by 10 %.
 
 **A crowd.** Parts ``crowd-asyncio`` and ``crowd-uvloop``: ``--watches`` in one process, see ``idle.py``.
 **Cancels.** Part ``cancels``: see ``cancelling.py``.
@@ -24,20 +29,21 @@ process's life, and is worth 10 %.
 Each part's table and targets are printed as soon as it is measured. ``--part`` measures one part alone, in less than a
 minute on a quiet machine.
 
-**Short and thorough.** The short form is made for five minutes on two cores that do nothing else; ``--thorough`` takes
-more than ten. What the short form leaves out, and what that costs in precision:
+**Short and thorough.** The short form takes five minutes on two cores that do nothing else; ``--thorough`` takes more
+than ten. The short form leaves out the following, at this cost in precision:
 
-- It has 4 sittings of 2 rounds, the long one 8 of 3. A process's luck outweighs what rounds add. On a busy machine the
-  ratios of one sitting lay within 5 % of each other, and those of different sittings scattered by 10 %. So a median
-  moves by about 6 % from run to run in the short form, and by about 4 % in the long one. Where a figure is nearer to
-  its target than that, one run does not decide: ask for more ``--sittings``, of that ``--part`` alone.
-- Clients that no target asks for: the naive engine in ``paced`` and ``uvloop``, the bare loops in ``cookies``.
-- The crowd on uvloop is 25,000 watches, not ``--watches``. Its start is four times easier, and a pause that grows with
-  the crowd shows on asyncio alone.
-- The crowd is idle for 4 s, not 5, and cancels have 2 rounds, not 5: of two figures the median is the larger one.
+- It has 4 sittings of 2 rounds, the long one 8 of 3. The differences between processes outweigh the gain of more
+  rounds. On a busy machine the ratios of one sitting were within 5 % of each other, and those of different sittings
+  scattered by 10 %. So a median varies by about 6 % from run to run in the short form, and by about 4 % in the long
+  one. Where a figure is nearer to its target than that, one run does not decide: use more ``--sittings``, of that
+  ``--part`` alone.
+- It leaves out clients without a target: the naive engine in ``paced`` and ``uvloop``, the bare loops in ``cookies``.
+- The crowd on uvloop is 25,000 watches, not ``--watches``. Its start is four times easier, and only asyncio shows a
+  pause that grows with the crowd.
+- The crowd is idle for 4 s, not 5. Cancels have 2 rounds, not 5: the median of two figures is the larger one.
 
-In both forms modes follow each other. Ratios within a mode are as exact as before; ``to_flat_out`` in the JSON compares
-turns that lie a minute apart.
+In both forms the modes follow each other. Ratios within a mode are exact all the same; ``to_flat_out`` in the JSON
+compares turns that are a minute apart.
 
 Example::
 
@@ -65,9 +71,9 @@ from polls import CLIENTS, FLAT_OUT, UVLOOP, measure_polls, profile
 from report import Found
 
 POLLS: Final = {"flat-out": FLAT_OUT, "paced": "paced", "cookies": "cookies", "uvloop": UVLOOP}
-"""The mode of the polls, by the part that measures it."""
+"""The mode of the polls, by part."""
 CROWDS: Final = {"crowd-asyncio": False, "crowd-uvloop": True}
-"""Whether the crowd's loop is uvloop's, by part."""
+"""Whether the crowd's event loop is uvloop's, by part."""
 CANCELS: Final = "cancels"
 PARTS: Final = (*POLLS, *CROWDS, CANCELS)
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"polls": tuple(POLLS), "crowd": tuple(CROWDS)}
@@ -77,7 +83,7 @@ FAILED: Final = 1
 
 @attrs.frozen
 class Form:
-    """How often and how long things are measured."""
+    """How often and how long each part is measured."""
 
     rounds: int
     sittings: int
@@ -92,13 +98,13 @@ THOROUGH: Final = Form(rounds=3, sittings=8, slice=0.5, idle=5.0, cancel_rounds=
 
 
 def chosen(asked: Sequence[str] | None, *, uvloop: bool) -> list[str]:
-    """The parts to measure, in their order. A group stands for its parts; uvloop's are left out where it is missing."""
+    """Return the parts to measure, in order. A group means its parts; without uvloop, its parts are left out."""
     wanted = {part for name in asked or PARTS for part in GROUPS.get(name, (name,))}
     return [part for part in PARTS if part in wanted and (uvloop or part not in NEED_UVLOOP)]
 
 
 def measure(arguments: argparse.Namespace, show: Callable[[str], None]) -> Iterator[tuple[str, Found]]:
-    """The figures of each part, as soon as it is measured."""
+    """Measure the parts and give each part's figures as soon as it is measured."""
     for part in chosen(arguments.part, uvloop=has_uvloop()):
         if part in POLLS:
             yield part, _measure_polls(POLLS[part], arguments, show)
@@ -159,7 +165,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--check", action="store_true", help="exit with 1 when a target is missed")
     add("--json", action="store_true", help="print one line of JSON instead of the tables")
-    add("--profile", metavar="FILE", help="profile a client instead, and keep the profile there")
+    add("--profile", metavar="FILE", help="profile a client instead, and write the profile there")
     add("--client", choices=CLIENTS, default="library", help="which one to profile (default: %(default)s)")
     arguments = parser.parse_args(words)
     for name, usual in attrs.asdict(THOROUGH if arguments.thorough else SHORT).items():
@@ -175,7 +181,7 @@ def show_profile(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Found:
-    """Measure all parts. Print each when it is measured, and a line about the time it took to standard error."""
+    """Measure all parts. Print each one's tables, and on standard error the time it took."""
     total, began = Found(), time.monotonic()
     with progress() as show:
         at = began
@@ -192,7 +198,7 @@ def run(arguments: argparse.Namespace) -> Found:
 
 
 def _report(part: str, seconds: float) -> None:
-    """Say how long a part took, and how busy the machine was: on a busy one figures scatter more."""
+    """Report how long a part took and how busy the machine was: on a busy one figures scatter more."""
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{part}: measured in {seconds:.0f} s{load}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The clients whose CPU is compared: the floor, the engine that people write by hand, and the library, in two ways."""
+"""The clients whose CPU is compared: the floor, the engine that people write by hand, and the library in two ways."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from turns import Order, at_work, take_turns
 from topaz_status import JobKind, JobRef, PollPolicy, StatusClient
 
 EAGER: Final = 0.25
-"""Seconds between two looks at a job, of the library and the naive engine: more than the rate allows is always due."""
+"""Seconds between two polls of a job by the library and the naive engine: more are always due than the rate allows."""
 EAGER_PAGE: Final = 0.02
-"""The same for a page, of which there are a hundred times fewer."""
+"""Seconds between two polls of a page; there are a hundred times fewer pages than jobs."""
 READINGS: Final = 3
-"""Statuses of each job before the pages are measured: the first reading of a list finds out who is on which page."""
+"""Statuses of each job before pages are measured: the first sweep of a list finds out which page each job is on."""
 
 
 def _jobs(count: int) -> list[JobRef]:
@@ -27,7 +27,7 @@ def _jobs(count: int) -> list[JobRef]:
 
 
 async def run_bare(pipe: Connection, order: Order) -> None:
-    """The floor."""
+    """Run the floor: bare request loops."""
     polls = 0
     urls = [order.url + PATHS[job.kind].format(job.id) for job in _jobs(order.jobs)]
     loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ async def run_bare(pipe: Connection, order: Order) -> None:
 
 @attrs.define
 class NaiveStatus:
-    """An image's status, as one writes it down from the documents."""
+    """An image's status, written down from the documents."""
 
     process_id: str
     filename: str
@@ -76,7 +76,7 @@ class NaiveStatus:
 
 
 async def run_naive(pipe: Connection, order: Order) -> None:
-    """The engine that people write by hand."""
+    """Run the engine that people write by hand."""
     async with plain_session() as session:
         client = PlainClient(
             session,
@@ -86,17 +86,17 @@ async def run_naive(pipe: Connection, order: Order) -> None:
             decode=lambda body: cattrs.structure(body, NaiveStatus),
         )
         async with at_work(*(client.wait(job) for job in _jobs(order.jobs))):
-            await take_turns(pipe, order, lambda: client.looks)
+            await take_turns(pipe, order, lambda: client.polls)
 
 
 async def run_library(pipe: Connection, order: Order) -> None:
-    """The library, asking for each job by itself."""
+    """Run the library with single polls of each job."""
     policy = PollPolicy(price=0.001, min_interval=EAGER, max_interval=EAGER, sweep=False)
     await _run_library(pipe, order, policy, order.jobs)
 
 
 async def run_pages(pipe: Connection, order: Order) -> None:
-    """The library, reading the list. A poll is a status that came in: a page brings a hundred."""
+    """Run the library with polls of list pages. Each status received counts as a poll: a page brings a hundred."""
     policy = PollPolicy(price=0.001, min_interval=EAGER_PAGE, max_interval=EAGER_PAGE)
     await _run_library(pipe, attrs.evolve(order, jobs=READINGS * order.jobs), policy, order.jobs)
 
@@ -112,6 +112,6 @@ async def _run_library(pipe: Connection, order: Order, policy: PollPolicy, jobs:
 
 
 def statuses(client: StatusClient) -> int:
-    """Statuses of watched jobs that have come in, by pages or one by one."""
+    """Return the number of statuses of watched jobs received, by pages or single polls."""
     stats = client.stats()
     return stats.total_requests - sum(stats.sweeps.values()) + stats.swept_statuses

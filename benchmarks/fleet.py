@@ -1,18 +1,18 @@
 """The same fleet of jobs awaited twice: by a plain hand-written client and by this library, with one request budget.
 
-Each client runs in a process of its own and has a simulator in another process to itself: a real loopback socket each,
-equal jobs (same seed: same ids, same durations), submitted the moment before the client begins. Both run side by side,
-so that both meet the same minutes of the machine (at 10 requests/s neither keeps it busy); with ``--in-turn``, one
-after the other. Jobs last a lognormal time (σ 0.6), 3 % of them fail, images tell an ``eta`` that is off by up to 30 %
-of what is left.
+Each client runs in a process of its own, with its own simulator in another process, over a real loopback socket.
+Both have equal jobs (same seed: same ids, same durations), submitted just before the client begins. Both run side by
+side, so that the machine is equally busy for both (at 10 requests/s neither client loads it). With ``--in-turn`` they
+run one after the other. Jobs last a lognormal time (σ 0.6), and 3 % of them fail. An image's ``eta`` is off by up to
+30 % of the time left.
 
-The plain client (``plain.py``) is one coroutine a job: look, ``asyncio.sleep(5)``, look again, below an
-``asyncio.Semaphore(32)`` and an ``AsyncLimiter`` with the same budget; for try-ons a second one at 5/s.
+The plain client (``plain.py``) is one coroutine per job: poll, ``asyncio.sleep(5)``, poll again. It has an
+``asyncio.Semaphore(32)``, an ``AsyncLimiter`` with the same budget, and for try-ons a second limiter at 5/s.
 
-Detection lag is the time from a job's end, as the simulator alone knows it, to the caller's own code having the result
-in hand; both by the system's monotonic clock. The server refuses (429) what exceeds the rate by more than 5 % or the
-burst by more than 100 %, so a 429 means that a client broke its budget. CPU and memory are the client process's own:
-CPU from the moment it is given its jobs, memory at its peak and above what it held at that moment.
+Detection lag is the time from a job's true end, which only the simulator knows, until the caller's own code has the
+result. Both times are of the system's monotonic clock. The server refuses (429) requests beyond the rate by more than
+5 %, or beyond the burst by more than 100 %. So a 429 means that a client exceeded its budget. CPU and memory are the
+client process's own: CPU from the moment when it receives its jobs, memory at its peak and above that moment's.
 
 Example::
 
@@ -44,14 +44,14 @@ FAILING: Final = 0.03
 ETA_ERROR: Final = 0.3
 RATE_HEADROOM: Final = 1.05
 BURST_HEADROOM: Final = 2.0
-TELL_INTERVAL: Final = 0.5
+REPORT_INTERVAL: Final = 0.5
 EARLIEST: Final = -0.01
-"""Seconds: no job is truly known to have ended before it has, clocks being what they are."""
+"""The least plausible lag in seconds: clocks differ a little, but no end is detected before it happens."""
 
 
 @attrs.frozen
 class Order:
-    """What a client is to do."""
+    """The work for a client."""
 
     url: str
     jobs: tuple[str, ...]
@@ -61,7 +61,7 @@ class Order:
 
 @attrs.frozen
 class Found:
-    """What it did: each job's last state, and when its caller had it (``time.monotonic()``)."""
+    """A client's result: each job's last state, and when the caller had it (``time.monotonic()``)."""
 
     ends: dict[str, tuple[str, float]]
     began_at: float
@@ -113,24 +113,24 @@ async def _await_with_library(order: Order) -> Ends:
 
 
 async def _carry_out(pipe: Connection, work: Callable[[Order], Ends]) -> None:
-    """Say that we are up, take the order, tell how far we are, and what came of it."""
+    """Report that the process is up, receive the order, then report progress and the result."""
     pipe.send("up")
     order: Order = pipe.recv()
     held = resident_memory()
     began, cpu = time.monotonic(), time.process_time()
     ends: dict[str, tuple[str, float]] = {}
-    teller = asyncio.create_task(_tell(pipe, ends))
+    reporter = asyncio.create_task(_report(pipe, ends))
     async for job, state in work(order):
         ends[str(job)] = state, time.monotonic()
-    teller.cancel()
+    reporter.cancel()
     peak = peak_memory()
     pipe.send(Found(ends, began, time.monotonic(), time.process_time() - cpu, peak, peak - held))
 
 
-async def _tell(pipe: Connection, ends: dict[str, tuple[str, float]]) -> None:
+async def _report(pipe: Connection, ends: dict[str, tuple[str, float]]) -> None:
     while True:
         pipe.send(len(ends))
-        await asyncio.sleep(TELL_INTERVAL)
+        await asyncio.sleep(REPORT_INTERVAL)
 
 
 CLIENTS: Final = {"plain client": run_plain, "topaz_status": run_library}
@@ -156,7 +156,7 @@ class Lane:
         self.child.send(Order(self.simulator.url, tuple(names), rate, burst))
 
     def listen(self) -> None:
-        """Take what the client has said."""
+        """Receive the messages that the client has sent."""
         while self.found is None and self.child.poll(0):
             message = self.child.receive()
             if isinstance(message, Found):
@@ -167,17 +167,17 @@ class Lane:
 
 
 def counts_of(arguments: argparse.Namespace) -> dict[JobKind, int]:
-    """How many of each kind: as told, the rest by their usual shares."""
+    """Return the number of jobs of each kind: the given numbers, or the usual shares of ``--jobs``."""
     counts = {kind: round(arguments.jobs * share) for kind, share in SHARES.items()}
     counts[JobKind.TRY_ON] = arguments.jobs - sum(counts.values())
-    told = {JobKind.IMAGE: arguments.images, JobKind.VIDEO: arguments.videos, JobKind.TRY_ON: arguments.try_ons}
-    if any(count is not None for count in told.values()):
-        counts = {kind: count or 0 for kind, count in told.items()}
+    given = {JobKind.IMAGE: arguments.images, JobKind.VIDEO: arguments.videos, JobKind.TRY_ON: arguments.try_ons}
+    if any(count is not None for count in given.values()):
+        counts = {kind: count or 0 for kind, count in given.items()}
     return counts
 
 
 def plans_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """The fleet, in the simulator's JSON."""
+    """Return the fleet's plans, in the simulator's JSON."""
     return [
         {
             "kind": kind.value,
@@ -193,7 +193,7 @@ def plans_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Run both clients; their figures by name."""
+    """Run both clients and return their figures by name."""
     names = [[name] for name in CLIENTS] if arguments.in_turn else [list(CLIENTS)]
     figures: dict[str, dict[str, Any]] = {}
     for together in names:
@@ -219,14 +219,14 @@ def _wait(lanes: Sequence[Lane], show: Callable[[str], None]) -> None:
     began = time.monotonic()
     while any(lane.found is None for lane in lanes):
         for lane in lanes:
-            lane.child.poll(TELL_INTERVAL / len(lanes))
+            lane.child.poll(REPORT_INTERVAL / len(lanes))
             lane.listen()
         done = ", ".join(f"{lane.name} {lane.done}" for lane in lanes)
         show(f"{time.monotonic() - began:4.0f} s, jobs done: {done}")
 
 
 def judge(lane: Lane) -> dict[str, Any]:
-    """Hold what a client found against what the simulator knows."""
+    """Check a client's result against the simulator's truths."""
     assert lane.found is not None
     found, truths, stats = lane.found, lane.simulator.truths(), lane.simulator.stats()
     lags: dict[str, list[float]] = {}
@@ -252,11 +252,11 @@ def judge(lane: Lane) -> dict[str, Any]:
     }
 
 
-# -- the front --------------------------------------------------------------------------------------------------------
+# -- command line -----------------------------------------------------------------------------------------------------
 
 
 def rows_of(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """The table: a line a figure, a column a client, and the second in parts of the first."""
+    """Return the table: a row per figure, a column per client, and the ratio of the second to the first."""
     plain, ours = figures.values()
     lines: list[tuple[str, Callable[[dict[str, Any]], float], str]] = [
         *((f"detection lag, {name}, s", _lag(name), "{:.2f}") for name in ("mean", "p50", "p95", "p99", "max")),
@@ -294,11 +294,11 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--jobs", type=int, default=1000, help="90%% images, 6%% videos, the rest try-ons (default: %(default)s)")
     for kind, plural in ((JobKind.IMAGE, "images"), (JobKind.VIDEO, "videos"), (JobKind.TRY_ON, "try-ons")):
-        add(f"--{plural}", type=int, metavar="N", help=f"{kind.value} jobs; with any of these, --jobs does not count")
+        add(f"--{plural}", type=int, metavar="N", help=f"{kind.value} jobs; any such option replaces --jobs")
     add("--median", type=float, default=12.0, help="median seconds of a job (default: %(default)s)")
     add("--rate", type=float, default=10.0, help="requests/s, each client's budget (default: %(default)s)")
     add("--burst", type=float, default=10.0, help="requests at once (default: %(default)s)")
-    add("--seed", type=int, default=7, help="of ids, durations and luck (default: %(default)s)")
+    add("--seed", type=int, default=7, help="seed of ids, durations and luck (default: %(default)s)")
     add("--in-turn", action="store_true", help="one client after the other, for rates that keep a core busy")
     add("--json", action="store_true", help="print one line of JSON instead of the table")
     return parser.parse_args()

@@ -1,8 +1,8 @@
-"""A hundred thousand watches in one process: what starting and holding them costs, and how long they block the loop.
+"""A hundred thousand watches in one process: the cost of starting and holding them, and how long they block the loop.
 
-Beside them, in a process of its own on the same core, as many tasks that sleep for the watches' gap, over and over:
-both are measured in the same seconds. All watches have been answered once and nothing is due; the README's advice on
-the collector of garbage is taken by both.
+A second process on the same core runs as many tasks, which sleep for the watches' gap again and again.
+Both processes are measured in the same seconds. By then all watches have been answered once and no poll is due.
+Both processes follow the README's advice on the garbage collector.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ from turns import at_work, message
 from topaz_status import PollPolicy, StatusClient
 
 GAP: Final = 300.0
-"""Seconds: the longest gap between two looks at a job, and so how long a watch is parked."""
+"""Seconds: the longest gap between two polls of a job, and so the time for which a watch is idle."""
 WORTHLESS: Final = 1e9
-"""A price that no look is worth: each waits for its longest gap."""
+"""A price above the worth of any poll: each poll waits for its longest gap."""
 HOUR: Final = 3600.0
 UNLIMITED: Final = 1e6
 
 
 @attrs.frozen
 class Held:
-    """What one process measured while it did nothing."""
+    """The figures of one process while it did nothing."""
 
     seconds: float
     cpu: float
     timers: int
-    """Set by the loop's ``call_at``."""
+    """Timers set with the loop's ``call_at``."""
 
     @property
     def share(self) -> float:
-        """Of a core."""
+        """The share of a core that the process used."""
         return self.cpu / self.seconds
 
 
 @attrs.frozen
 class Crowd:
-    """What a hundred thousand watches cost."""
+    """The cost of a hundred thousand watches."""
 
     watches: int
     start: float
-    """Seconds that starting them took."""
+    """Seconds that starting the watches took."""
     start_cpu: float
     bytes_per_watch: float
     answer_cpu: float
-    """CPU seconds for all of them to be answered once."""
+    """CPU seconds until every watch was answered once."""
     pauses: dict[str, Pause]
-    """The longest, by what the watches were doing."""
+    """The longest pauses, by what the watches were doing."""
     held: Held
     tasks: Held
 
 
 @attrs.define
 class _Timers:
-    """Counts the timers that are set on a loop."""
+    """Counts the timers set on a loop."""
 
     count: int = 0
 
@@ -79,11 +79,11 @@ class _Timers:
             self.count += 1
             return call_at(when, callback, *args, **context)
 
-        loop.call_at = counted  # type: ignore[method-assign,assignment]  # of this one loop
+        loop.call_at = counted  # type: ignore[method-assign,assignment]  # replaces the method of this one loop
 
 
 async def _hold(pipe: Connection) -> Held:
-    """Do nothing from one message to the next."""
+    """Do nothing from one message to the next, and return the figures."""
     timers = _Timers()
     timers.watch(asyncio.get_running_loop())
     pipe.send("ready")
@@ -96,11 +96,11 @@ async def _hold(pipe: Connection) -> Held:
 
 
 async def hold_tasks(pipe: Connection, count: int) -> Held:
-    """Tasks in a loop of sleeping, evenly spread over the gap."""
+    """Hold tasks that sleep in a loop, spread evenly over the gap."""
 
     async def sleep(first: float) -> None:
         await asyncio.sleep(first)
-        while True:  # noqa: ASYNC110  # it waits for nothing
+        while True:  # noqa: ASYNC110  # the task waits for no event
             await asyncio.sleep(GAP)
 
     async with at_work(*(sleep(GAP * number / count) for number in range(count))):
@@ -111,7 +111,7 @@ async def hold_tasks(pipe: Connection, count: int) -> Held:
 
 
 async def hold_watches(pipe: Connection, url: str, count: int) -> dict[str, Any]:
-    """Watches of jobs that are an hour old, looked at by themselves."""
+    """Hold watches of jobs that are an hour old, polled one by one."""
     ids, submitted_at = canned_ids(count), time.time() - HOUR
     policy = PollPolicy(price=WORTHLESS, min_interval=0.25, max_interval=GAP, sweep=False)
     client = StatusClient(
@@ -135,7 +135,7 @@ async def hold_watches(pipe: Connection, url: str, count: int) -> dict[str, Any]
             cpu = time.process_time()
             pulse.begin()
             pulse.pause()
-            while statuses(client) < count:  # noqa: ASYNC110  # nobody tells when all have been
+            while statuses(client) < count:  # noqa: ASYNC110  # no event reports that all were answered
                 await asyncio.sleep(0.05)
             pauses["being answered"] = pulse.pause()
             answer_cpu = time.process_time() - cpu
@@ -161,7 +161,7 @@ async def hold_watches(pipe: Connection, url: str, count: int) -> dict[str, Any]
 def measure_crowd(
     url: str, count: int, seconds: float, core: int | None, *, uvloop: bool, show: Callable[[str], None]
 ) -> Crowd:
-    """Start both, let them be for so many seconds, and end both."""
+    """Start both processes, let them idle for ``seconds``, and end both."""
     with ExitStack() as stack:
         show(f"{count:,} watches start, and are answered once")
         ours = stack.enter_context(Child(hold_watches, (url, count), core, uvloop))

@@ -1,4 +1,4 @@
-"""What must hold whatever goes wrong, judged from what a server saw and knows and from what a caller was handed."""
+"""The promises that must hold under every fault, checked against the server's truths and the caller's outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from topaz_status import JobRef, Outcome, WatchTimeoutError
 
 @attrs.frozen(kw_only=True)
 class Truth:
-    """How one job ended, and when, by the clock of ``Outcome.detected_at`` (Unix seconds)."""
+    """How and when one job ended, by the clock of ``Outcome.detected_at`` (Unix seconds)."""
 
     state: str
     ends_at: float
@@ -20,21 +20,21 @@ class Truth:
 
 @attrs.frozen(kw_only=True)
 class Tally:
-    """How often each promise was broken: all is well when all but the first two are 0."""
+    """How often each promise was broken: all promises hold when all counts but the first two are 0."""
 
     requests: int = 0
     """Requests that met the fault."""
     watches: int = 0
     wrong: int = 0
-    """Ended otherwise than the job, or before it, or given up on for faults that pass."""
+    """Watches that ended in another state than the job, or before it, or gave up because of temporary faults."""
     lost: int = 0
-    """Without an outcome, or with two."""
+    """Watches without an outcome, or with two."""
     hung: int = 0
-    """Ended by their timeout only, or long after the job."""
+    """Watches that ended by their timeout alone, or long after the job."""
     over: int = 0
     """Requests beyond the budget."""
     notes: tuple[str, ...] = ()
-    """What was wrong, for the reader."""
+    """What was wrong, in words."""
 
     def __add__(self, other: Tally) -> Tally:
         names = ("requests", "watches", "wrong", "lost", "hung", "over")
@@ -43,7 +43,7 @@ class Tally:
 
     @property
     def holds(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether every promise was fulfilled."""
         return not (self.wrong or self.lost or self.hung or self.over)
 
 
@@ -56,14 +56,14 @@ def judge(
     over: int,
     early: float = 0.01,
 ) -> Tally:
-    """Hold outcomes against the truth.
+    """Check outcomes against the truth.
 
     Args:
-        outcomes: all that the caller was handed.
-        truths: of every job that was watched.
-        latest: seconds after a job's end, or its watch's beginning, at which its outcome is to be there.
-        requests: how many requests met a fault.
-        over: how many exceeded the budget.
+        outcomes: all outcomes that the caller received.
+        truths: the truth of every watched job.
+        latest: most seconds from a job's end, or its watch's beginning if later, to its outcome.
+        requests: the number of requests that met a fault.
+        over: the number of requests that exceeded the budget.
         early: seconds by which two clocks may differ.
     """
     handed = Counter(outcome.job for outcome in outcomes)
@@ -89,7 +89,7 @@ def judge(
 
 
 def beyond_budget(sends: Iterable[float], rate: float, burst: float, *, slack: float = 1e-6) -> int:
-    """Count the requests, by the times at which they arrived, that ``burst + rate * t`` does not allow."""
+    """Count the requests, by their arrival times, that exceed ``burst + rate * t``."""
     level, before, over = burst, 0.0, 0
     for at in sorted(sends):
         level = min(burst, level + (at - before) * rate) - 1.0

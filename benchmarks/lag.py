@@ -1,21 +1,22 @@
-"""How late the end of a job is known: the library, the loops that people write, and those who know the future.
+"""Detection lag of a job's end: the library, the loops that people write, and clairvoyant bounds.
 
-All of it in virtual time, and so exactly repeatable. Every request takes 100 ms and the service looks in the middle of
-them; one bucket of R tokens, R a second, pays for all; lag is the time from a job's true end to its detection, also for
-a job that ends before anybody could look. The library is the real one, client and session layer, against the simulator
-over aiohttp in memory; its rivals run in a light model of the same simulator (tests hold the two together).
+Everything runs in virtual time and is exactly repeatable. Every request takes 100 ms; its answer shows the state in
+the middle of them. One bucket of R tokens, refilled at R per second, pays for all requests. Lag is the time from a
+job's true end to its detection, also for a job that ends before its first poll.
+The library is the real one, client and session layer, against the simulator over aiohttp in memory.
+Its rivals run in a light model of the same simulator; tests compare the two.
 
 Policies:
 
-- fixed:        a loop a job, a look every 5 s, first come first served;
-- backoff:      the same, each gap half as long again, 30 s at most;
-- eta:          the same, asleep until the end that the service foretells;
-- sweep:        all pages of the list every 5 s, and fixed loops for what no list holds;
-- library:      StatusClient as it comes;
+- fixed:        a loop per job, a poll every 5 s, first come first served;
+- backoff:      the same, with each gap 1.5 times the last, 30 s at most;
+- eta:          the same, with a sleep until the end that the service estimates;
+- sweep:        all pages of the list every 5 s, and fixed loops for jobs on no list;
+- library:      StatusClient with its defaults;
 - no-…:         StatusClient without one of its ideas (--ablations): pages, learned lifetimes, the ETA, all hints, the
-                guard, doubt of what repeats itself, the price of a page, the chance that a new job is over already;
-- bound-single: knows when each job ends, and looks at one at a time;
-- bound-pages:  knows that and every cursor, and reads the page with most news: a yardstick for means, not a proof.
+                guard, doubt of sources that repeat themselves, the price of a page, the chance that a new job is over;
+- bound-single: knows when each job ends, and polls one at a time;
+- bound-pages:  also knows every cursor, and reads the page with most ends: a reference for means, not a proof.
 
 Examples::
 
@@ -50,7 +51,7 @@ from traces import TRACES, Trace, burst
 MAIN: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-single", "bound-pages")
 ABLATIONS: Final = tuple(name for name in library.VARIANTS if name != "library")
 QUICK: Final = 0.1
-"""The share of a trace that is enough for a first look."""
+"""The share of a trace that is enough for a first impression."""
 RATES: Final = (2.0, 5.0, 10.0, 20.0, 50.0)
 COUNTS: Final = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 PLOTTED: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-pages")
@@ -67,7 +68,7 @@ class Task:
     rate: float | None = None
     """Requests a second; by default the trace's own."""
     count: int | None = None
-    """Images of a burst."""
+    """Number of images of a burst."""
 
     def made(self) -> Trace:
         """Draw the trace."""
@@ -78,7 +79,7 @@ class Task:
 
     @property
     def applies(self) -> bool:
-        """Whether the policy is another one on this trace: only images have a list that tells enough to sweep it."""
+        """Whether the policy makes a difference on this trace: only the image list is worth a sweep."""
         lists = self.trace not in {"video", "try-on"}
         return lists or self.policy not in {"sweep", "bound-pages", *({"no-pages"} if self.trace == "try-on" else ())}
 
@@ -93,7 +94,7 @@ def play(task: Task) -> Run:
 
 
 def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
-    """Run many tasks, the long ones first, and say on stderr how far that is."""
+    """Run many tasks, the long ones first, and report progress on stderr."""
     todo = sorted({task for task in tasks if task.applies}, key=_effort, reverse=True)
     done = {}
     with ProcessPoolExecutor(workers, initializer=_be_quiet) as pool:
@@ -107,7 +108,7 @@ def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
 
 
 def _be_quiet() -> None:
-    """Leave warnings out, in a process of the pool: their causes are what is measured."""
+    """Silence warnings in a process of the pool: the benchmark causes them on purpose."""
     logging.getLogger("topaz_status").setLevel(logging.ERROR)
 
 
@@ -117,11 +118,11 @@ def _effort(task: Task) -> tuple[bool, float, float]:
     return task.policy in library.VARIANTS, size + (task.count or 0) / 20_000, task.seed
 
 
-# -- what is printed --------------------------------------------------------------------------------------------------
+# -- output -----------------------------------------------------------------------------------------------------------
 
 
 def summarize(runs: Iterable[Run]) -> list[Row]:
-    """Average over the seeds, in the order of the runs."""
+    """Average the runs over the seeds, in the order of the runs."""
     groups: dict[tuple[str, str, float], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.trace, run.policy, run.rate].append(run)
@@ -139,7 +140,7 @@ def summarize(runs: Iterable[Run]) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A table in Markdown; the last column is how many times the best bound's mean lag it is."""
+    """Format a table in Markdown; the last column is the mean lag divided by that of the best bound."""
     best = {row.trace: row.mean for row in rows if row.policy.startswith("bound")}
     lines = [
         "| trace | R | policy | mean lag, s | p95, s | worst, s | requests a job | × bound |",
@@ -159,7 +160,7 @@ def _figure(seconds: float) -> str:
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """A run's figures; the lags as 101 quantiles."""
+    """Return a run's figures, with the lags as 101 quantiles."""
     fields = attrs.asdict(run, recurse=False) | {"mean": run.mean, "per_job": run.per_job}
     fields["lags"] = [round(run.quantile(percent / 100), 3) for percent in range(101)]
     return fields
@@ -201,7 +202,7 @@ def _positive(number: Callable[[str], float]) -> Callable[[str], Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, print, and give the exit code."""
+    """Run, print and return the exit code."""
     options = read_arguments(argv)
     policies = options.policy or [*MAIN, *(ABLATIONS if options.ablations else ())]
     scale = QUICK if options.quick else 1.0
@@ -230,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plot_tasks(scale: float) -> tuple[list[Task], list[Task]]:
-    """What is drawn beside the table's own runs: lag by budget, and by the number of jobs."""
+    """Return the further tasks for the plots: lag by budget, and lag by the number of jobs."""
     by_rate = [
         Task(trace, policy, 1, scale, rate) for trace in ("poisson", "mixed") for rate in RATES for policy in PLOTTED
     ]

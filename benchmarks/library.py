@@ -1,4 +1,4 @@
-"""The library itself, client and session layer, against the simulator in virtual time; and ablations of it."""
+"""The library itself, client and session layer, against the simulator in virtual time, and its ablations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topaz_status.testing import Simulator, run_virtual
 
 
 def play(trace: Trace, seed: int, name: str) -> Run:
-    """Wait for a trace's jobs with a client of the variant ``name``, and measure from outside."""
+    """Wait for a trace's jobs with the client variant ``name``, and measure the lags from outside."""
     return run_virtual(_play(trace, seed, name), epoch=EPOCH)
 
 
@@ -55,7 +55,7 @@ async def _play(trace: Trace, seed: int, name: str) -> Run:
 
 
 async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRef]) -> list[float]:
-    """Watch each job from its submit on, and give the lags of those that end, from their true ends."""
+    """Watch each job from its submission on, and return the lags of the jobs that end, from their true ends."""
     loop = asyncio.get_running_loop()
     watches = []
     for truth in sorted((simulator.truth(ref) for ref in refs), key=lambda truth: truth.submitted_at):
@@ -79,7 +79,7 @@ class Altered(StatusClient):
     """A client with a schedule of its own."""
 
     def __init__(self, plan: Callable[[PollPolicy], Schedule], **arguments: Any) -> None:
-        """Take what makes the schedule, and what any client takes."""
+        """Take the function that makes the schedule, and the arguments of any client."""
         super().__init__(**arguments)
         self._plan = plan
 
@@ -90,32 +90,32 @@ class Altered(StatusClient):
 
 
 class Blinkered(Schedule):
-    """A schedule that is not told some of what services say."""
+    """A schedule that does not see some of what services report."""
 
     hidden: ClassVar[Mapping[str, Any]] = {}
 
     def saw(
         self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
     ) -> None:
-        """As ever, with less."""
+        """Process an answer without the hidden fields."""
         less = [attrs.evolve(seen, **self.hidden) for seen in observations]
         super().saw(poll, now, less, next_cursor=next_cursor)
 
 
 class WithoutEta(Blinkered):
-    """No ETA: progress, estimates and lifetimes remain."""
+    """Hides the ETA: progress, estimates and lifetimes remain."""
 
     hidden: ClassVar = {"remaining": None}
 
 
 class WithoutHints(Blinkered):
-    """Neither ETA nor progress nor estimates: lifetimes alone remain."""
+    """Hides ETA, progress and estimates: lifetimes alone remain."""
 
     hidden: ClassVar = {"remaining": None, "progress": None, "estimate": None}
 
 
 class FrozenTable(LifeTable):
-    """A life table that stays with its first beliefs."""
+    """A life table that never changes its prior."""
 
     __slots__ = ()
 
@@ -127,7 +127,7 @@ class FrozenTable(LifeTable):
 
 
 class FrozenLifetimes(Lifetimes):
-    """Life tables that stay with their first beliefs."""
+    """Life tables that never change their priors."""
 
     __slots__ = ()
 
@@ -138,7 +138,7 @@ class FrozenLifetimes(Lifetimes):
 
 
 class Trusting(Lifetimes):
-    """Believes a source that repeats itself for ever."""
+    """Life tables that trust a source for ever, even one that repeats itself."""
 
     __slots__ = ()
 
@@ -146,12 +146,12 @@ class Trusting(Lifetimes):
 
 
 class Unhurried(Lifetimes):
-    """Holds no job to be over before its watch begins."""
+    """Life tables that expect no job to be over before its watch begins."""
 
     __slots__ = ()
 
     def over_at_first(self, kind: JobKind) -> float:  # noqa: ARG002
-        """Hardly a chance."""
+        """Return almost zero."""
         return 1e-9
 
 

@@ -1,18 +1,20 @@
-"""What a parked watch weighs, and twenty thousand of them at work.
+"""The memory of an idle watch, and twenty thousand watches at work.
 
-Bytes a watch, each figure from a fresh process, once by tracemalloc (what Python allocated, exact) and once by the
-growth of resident memory (what the system sees, nearest 4 KiB page):
+The first part measures bytes per watch. Each figure comes from a fresh process, measured in two ways: by tracemalloc
+(Python's own allocations, exact) and by the growth of resident memory (the system's view, in pages of 4 KiB).
+Each watch is in one of two states:
 
-- before its first answer: N watches are started at a server that accepts connections and says nothing;
-- with one answer: N watches, each of which has been answered "Processing" once, and the status is kept.
+- before its first answer: N watches are started at a server that accepts connections and never answers;
+- with one answer: each of N watches has been answered "Processing" once and holds that status.
 
-The library: ``client.image.watch(id)``; the handle, the job's reference and its entry in the schedule, its poller, its
-timeout and its last status are counted: the body, or, where the status was read, what was decoded from it. "Awaited"
-adds a task of the caller's on each (``create_task(watch.result())``). The plain loop (``plain.py``) is a task a job;
-its last status is the parsed JSON in its frame. Not counted: the caller's own ids and the lists of ids, handles and
-tasks.
+The library is ``client.image.watch(id)``. The figure includes the handle, the job's reference, its entry in the
+schedule, its poller, its timeout and its last status. The last status is the body or, where the status was read, the
+decoded value. "Awaited" adds one task of the caller per watch (``create_task(watch.result())``).
+The plain loop (``plain.py``) is a task per job; its last status is the parsed JSON in the task's frame.
+The figures exclude the caller's own ids and the lists of ids, handles and tasks.
 
-Then the same number of watches in one process, at a simulator in another, to their end: nothing may fail.
+The second part runs the same number of watches in one process to their end, with a simulator in another process.
+Nothing may fail.
 
 Example::
 
@@ -45,7 +47,7 @@ from common import (
     resident_memory,
     run_main,
     simulator_at,
-    single_looks,
+    single_polls,
     spread,
     table,
 )
@@ -63,10 +65,10 @@ MOST: Final = 100_000
 
 @attrs.frozen
 class Order:
-    """What to park, and how to weigh it."""
+    """The watches to start, and how to measure their memory."""
 
     url: str | None
-    """A server that answers; ``None`` for one that never does."""
+    """The URL of a server that answers; ``None`` for a server that never does."""
     watches: int
     traced: bool
 
@@ -77,7 +79,7 @@ def _ids(count: int) -> list[str]:
 
 @asynccontextmanager
 async def _target(order: Order) -> AsyncIterator[str]:
-    """The server's URL; a silent server is a socket on which nobody reads."""
+    """Give the server's URL; a server that never answers is a socket that is never read."""
     if order.url is not None:
         yield order.url
         return
@@ -86,7 +88,7 @@ async def _target(order: Order) -> AsyncIterator[str]:
 
 
 class Scales:
-    """Weighs what was allocated since it was made."""
+    """Measures the memory allocated since the object was made."""
 
     def __init__(self, *, traced: bool) -> None:
         gc.collect()
@@ -96,7 +98,7 @@ class Scales:
         self._before = self._read()
 
     def weigh(self) -> int:
-        """Bytes."""
+        """Return the bytes allocated."""
         gc.collect()
         return self._read() - self._before
 
@@ -114,32 +116,32 @@ async def _client(url: str, order: Order) -> AsyncIterator[StatusClient]:
         burst=UNLIMITED,
         max_in_flight=SLOTS,
         request_timeout=HOUR,
-        policy=single_looks(price=HOUR),
+        policy=single_polls(price=HOUR),
     ) as client:
-        if order.url is not None:  # fill the pool, which is not what a watch weighs
+        if order.url is not None:  # fill the pool, which is not part of a watch's memory
             await asyncio.gather(*(client.image.get(job) for job in _ids(2 * SLOTS)))
         yield client
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  # whoever knows tells nobody
+    while not true():  # noqa: ASYNC110  # no event reports it
         await asyncio.sleep(SETTLE)
     await asyncio.sleep(SETTLE)
 
 
-async def park_watches(_pipe: Connection, order: Order) -> float:
-    return await _park_library(order)
+async def weigh_watches(_pipe: Connection, order: Order) -> float:
+    return await _weigh_library(order)
 
 
-async def park_read(_pipe: Connection, order: Order) -> float:
-    return await _park_library(order, read=True)
+async def weigh_read(_pipe: Connection, order: Order) -> float:
+    return await _weigh_library(order, read=True)
 
 
-async def park_awaited(_pipe: Connection, order: Order) -> float:
-    return await _park_library(order, awaited=True)
+async def weigh_awaited(_pipe: Connection, order: Order) -> float:
+    return await _weigh_library(order, awaited=True)
 
 
-async def _park_library(order: Order, *, awaited: bool = False, read: bool = False) -> float:
+async def _weigh_library(order: Order, *, awaited: bool = False, read: bool = False) -> float:
     ids = _ids(order.watches)
     async with _target(order) as url, _client(url, order) as client:
         held: list[Any] = [None] * len(ids)
@@ -162,7 +164,7 @@ async def _park_library(order: Order, *, awaited: bool = False, read: bool = Fal
 
 
 def _pollers() -> int:
-    """Count the coroutines of watches: they begin a few hundred at a time."""
+    """Count the coroutines of watches; a few hundred begin at a time."""
     return sum(task.get_name() == "topaz_status poller" for task in asyncio.all_tasks())
 
 
@@ -170,19 +172,19 @@ def _statuses(watches: list[Any]) -> list[Any]:
     return [watch.status for watch in watches]
 
 
-async def park_plain(_pipe: Connection, order: Order) -> float:
+async def weigh_plain(_pipe: Connection, order: Order) -> float:
     jobs = [JobRef(JobKind.IMAGE, job) for job in _ids(order.watches)]
     async with _target(order) as url, plain_session() as session:
         client = PlainClient(session, url, limiter(UNLIMITED, UNLIMITED), interval=HOUR)
         if order.url is not None:
-            await asyncio.gather(*(client.look(url + PATHS[JobKind.IMAGE].format(job)) for job in _ids(2 * SLOTS)))
-        looks, tasks = client.looks, list[Any]([None] * len(jobs))
+            await asyncio.gather(*(client.poll(url + PATHS[JobKind.IMAGE].format(job)) for job in _ids(2 * SLOTS)))
+        polls, tasks = client.polls, list[Any]([None] * len(jobs))
         scales = Scales(traced=order.traced)
         for index, job in enumerate(jobs):
             tasks[index] = asyncio.create_task(client.wait(job))
         await asyncio.sleep(SETTLE)
         if order.url is not None:
-            await _until(lambda: client.looks - looks >= len(jobs))
+            await _until(lambda: client.polls - polls >= len(jobs))
         weight = scales.weigh() / len(jobs)
         tracemalloc.stop()
         for task in tasks:
@@ -192,15 +194,15 @@ async def park_plain(_pipe: Connection, order: Order) -> float:
 
 
 COVERED: Final = {
-    "library, a watch": park_watches,
-    "library, its status read": park_read,
-    "library, a watch awaited by a task": park_awaited,
-    "plain loop, a task a job": park_plain,
+    "library, a watch": weigh_watches,
+    "library, its status read": weigh_read,
+    "library, a watch awaited by a task": weigh_awaited,
+    "plain loop, a task a job": weigh_plain,
 }
 
 
 def weigh(watches: int, show: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Bytes a watch, by who holds it and by state and method."""
+    """Measure the bytes per watch, by client, by state and by method."""
     found: dict[str, dict[str, float]] = {name: {} for name in COVERED}
     with Child(serve_canned) as server:
         url = server.receive()
@@ -217,11 +219,11 @@ def weigh(watches: int, show: Callable[[str], None]) -> dict[str, dict[str, floa
 
 
 async def await_all(pipe: Connection, url: str, names: list[str], rate: float) -> dict[str, Any]:
-    """Watch all jobs to their end, and tell what it took."""
+    """Watch all jobs to their end and return the figures; meanwhile report progress to the parent."""
     held = resident_memory()
     errors: Counter[str] = Counter()
     ends: dict[str, float] = {}
-    began, cpu, told = time.monotonic(), time.process_time(), 0.0
+    began, cpu, reported_at = time.monotonic(), time.process_time(), 0.0
     async with StatusClient(
         topaz_api_key="sim", topaz_url=url, rate=rate, burst=rate / 10, max_in_flight=2 * SLOTS
     ) as client:
@@ -231,8 +233,8 @@ async def await_all(pipe: Connection, url: str, names: list[str], rate: float) -
             ends[str(outcome.job)] = time.monotonic()
             if outcome.error is not None:
                 errors[type(outcome.error).__name__] += 1
-            if time.monotonic() - told > SETTLE:
-                told = time.monotonic()
+            if time.monotonic() - reported_at > SETTLE:
+                reported_at = time.monotonic()
                 pipe.send(len(ends))
         stats = client.stats()
     wall = time.monotonic() - began
@@ -254,7 +256,7 @@ async def await_all(pipe: Connection, url: str, names: list[str], rate: float) -
 
 
 def endure(arguments: argparse.Namespace, show: Callable[[str], None]) -> dict[str, Any]:
-    """All watches at work; what it took, and how late their ends were known."""
+    """Run all watches to their end; return the cost and the lags with which the ends were detected."""
     simulator = SimulatorProcess(seed=arguments.seed, control_timeout=120.0)
     plan = {"kind": "image", "count": arguments.watches, "duration": {"lognormal": [arguments.median, SIGMA]}}
     with simulator_at(simulator) as url:
@@ -269,13 +271,13 @@ def endure(arguments: argparse.Namespace, show: Callable[[str], None]) -> dict[s
     return dict(found)
 
 
-# -- the front --------------------------------------------------------------------------------------------------------
+# -- command line -----------------------------------------------------------------------------------------------------
 
 
 def show_weights(weights: dict[str, dict[str, float]], watches: int) -> None:
     columns = ("unanswered_tracemalloc", "unanswered_rss", "answered_tracemalloc", "answered_rss")
     rows = [[name, *(f"{of[column]:,.0f}" for column in columns)] for name, of in weights.items()]
-    print(f"bytes a parked watch, of {watches:,}\n")
+    print(f"bytes per idle watch, of {watches:,}\n")
     print(table(["", "unanswered, traced", "RSS", "answered once, traced", "RSS"], rows))
 
 
@@ -308,11 +310,11 @@ def _count(text: str) -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--watches", type=_count, default=20_000, help=f"how many, up to {MOST:,} (default: %(default)s)")
-    add("--rate", type=float, default=2000.0, help="requests/s of those at work (default: %(default)s)")
+    add("--watches", type=_count, default=20_000, help=f"number of watches, up to {MOST:,} (default: %(default)s)")
+    add("--rate", type=float, default=2000.0, help="requests/s of the watches at work (default: %(default)s)")
     add("--median", type=float, default=12.0, help="median seconds of their jobs (default: %(default)s)")
-    add("--seed", type=int, default=7, help="of ids and durations (default: %(default)s)")
-    add("--only", choices=("weights", "work"), help="one half of it")
+    add("--seed", type=int, default=7, help="seed of ids and durations (default: %(default)s)")
+    add("--only", choices=("weights", "work"), help="run one of the two parts")
     add("--json", action="store_true", help="print one line of JSON instead of the tables")
     return parser.parse_args()
 

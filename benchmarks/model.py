@@ -1,8 +1,8 @@
-"""A light model of one client and its services, in discrete events: for rivals that need no HTTP to be understood.
+"""A light discrete-event model of one client and its services, for rival policies that need no HTTP.
 
-The services are the simulator's own: the same lives, drawn from the same seed, on the same lists. What is left out is
-aiohttp, JSON and asyncio. A request takes ``RTT`` seconds, the service looks in the middle of it, and one bucket holds
-as many tokens as come in a second.
+The services are the simulator's own: the same jobs, drawn from the same seed, on the same lists. The model leaves out
+aiohttp, JSON and asyncio. A request takes ``RTT`` seconds; its answer shows the job's state in the middle of them.
+One token bucket holds the tokens of one second.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from topaz_status.testing.simulator.job_life import Life
 
 RTT: Final = 0.1
 EPOCH: Final = 1_800_000_000.37
-"""Unix time at which a trace begins: not on a whole second, for the services tell whole ones."""
+"""Unix time at which a trace begins. It is not a whole second, because the services report whole seconds."""
 PAGE: Final = 100
 
 
 @attrs.frozen
 class Run:
-    """What came of one policy on one trace."""
+    """The result of one policy on one trace."""
 
     trace: str
     policy: str
     rate: float
     seed: int
     lags: tuple[float, ...]
-    """Seconds from each job's true end to its detection, in rising order. A job may end before its first look."""
+    """Seconds from each job's true end to its detection, in rising order. A job may end before its first poll."""
     requests: int
     pages: int
-    """The part of the requests that read a page of a list."""
+    """Requests that read a page of a list; they are counted in ``requests`` too."""
     jobs: int
-    """Jobs watched, stuck ones among them."""
+    """Jobs watched, stuck ones included."""
     refused: int = 0
-    """Requests answered 429: above zero, the budget was not kept."""
+    """Requests answered 429: above zero, the policy exceeded the budget."""
 
     @property
     def mean(self) -> float:
@@ -57,57 +57,57 @@ class Run:
         return self.requests / self.jobs
 
     def quantile(self, share: float) -> float:
-        """The lag that this share of the jobs stays below."""
+        """Return the lag below which this share of the jobs stays."""
         return self.lags[min(int(share * len(self.lags)), len(self.lags) - 1)]
 
 
 @attrs.frozen
-class Look:
-    """One request: for a job, for a page after a cursor, or for a page that is known to hold some jobs."""
+class Poll:
+    """One request: for a job, for the page after a cursor, or for a page known to contain certain jobs."""
 
     jobs: tuple[Life, ...] = ()
     cursor: str | None = None
 
     @property
     def is_page(self) -> bool:
-        """Whether it reads a list."""
+        """Whether the request reads a list."""
         return len(self.jobs) != 1
 
 
 @attrs.frozen
-class Seen:
-    """What an answer tells of one job."""
+class Observation:
+    """What an answer says of one job."""
 
     life: Life
     ended: bool
     remaining: float | None
-    """Seconds until the end, as the service has it; negative for a time that is past."""
+    """Seconds until the end, as the service estimates it; negative for a time in the past."""
 
 
 class Policy(Protocol):
-    """Decides which look to spend a token on."""
+    """Decides on which poll to spend a token."""
 
     def add(self, life: Life, now: float) -> None:
-        """A job is submitted, and waited for from now on."""
+        """Begin to wait for a job that was just submitted."""
 
     def next_at(self, now: float) -> float:
-        """When there is something to look at; infinite for never."""
+        """Return when the next poll is due; infinite for never."""
 
-    def pick(self, now: float) -> Look | None:
-        """The look for a token that is there now, or ``None``."""
+    def pick(self, now: float) -> Poll | None:
+        """Return the poll for a token that is available now, or ``None``."""
 
-    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:
-        """An answer has arrived."""
+    def saw(self, poll: Poll, seen: Sequence[Observation], cursor: str | None, now: float) -> None:
+        """Process an answer that has arrived."""
 
 
 @attrs.define
 class Stopwatch(SimulatedClock):
-    """The services' clock, set by hand."""
+    """The services' clock, which the model sets."""
 
     moment: float = 0.0
 
     def now(self) -> float:
-        """Seconds since the trace began."""
+        """Return the seconds since the trace began."""
         return self.moment
 
 
@@ -126,28 +126,28 @@ class Services:
         refs = account.add(trace.population)
         return cls(trace, account, [account.lives[ref.kind][ref.id] for ref in refs])
 
-    def answer(self, look: Look, now: float) -> tuple[list[Seen], str | None]:
-        """What the service says at ``now``, and the cursor of the next page."""
-        if look.jobs:
-            return [_seen(life, now) for life in look.jobs], None
+    def answer(self, poll: Poll, now: float) -> tuple[list[Observation], str | None]:
+        """Return the service's answer at ``now``, and the cursor of the next page."""
+        if poll.jobs:
+            return [_observe(life, now) for life in poll.jobs], None
         clock = self.account.clock
         assert isinstance(clock, Stopwatch)
         clock.moment = now
-        page = self.account.listing(JobKind.IMAGE).page(look.cursor, PAGE)
-        return [_seen(life, now) for life in page.lives if not life.plan.foreign], page.next_cursor
+        page = self.account.listing(JobKind.IMAGE).page(poll.cursor, PAGE)
+        return [_observe(life, now) for life in page.lives if not life.plan.foreign], page.next_cursor
 
 
-def _seen(life: Life, now: float) -> Seen:
-    """Progress, estimates and ETA as a caller would put them together; whole seconds as the service gives them."""
+def _observe(life: Life, now: float) -> Observation:
+    """Combine progress, estimates and ETA as a caller would; times are whole seconds, as the service gives them."""
     if now >= life.ends_at:
-        return Seen(life, ended=True, remaining=None)
+        return Observation(life, ended=True, remaining=None)
     remaining = None
     if life.ref.kind is JobKind.IMAGE:
         eta = life.eta(now, EPOCH + now)
         remaining = None if eta is None else int(eta) - (EPOCH + now)
     elif life.ref.kind is JobKind.VIDEO and life.state(now) is not JobState.QUEUED:
         remaining = sum(life.estimates()) / 2.0 * (1.0 - life.percent(now) / 100.0)
-    return Seen(life, ended=False, remaining=remaining)
+    return Observation(life, ended=False, remaining=remaining)
 
 
 def play(trace: Trace, seed: int, policy: Policy, services: Services, name: str) -> Run:
@@ -155,7 +155,7 @@ def play(trace: Trace, seed: int, policy: Policy, services: Services, name: str)
     bucket = TokenBucket(trace.rate, max(trace.rate, 1.0))
     submits = sorted(services.watched, key=lambda life: life.submitted_at)
     waiting = {life.ref for life in submits if life.ends_at < math.inf}
-    flights: list[tuple[float, int, Look, list[Seen], str | None]] = []
+    flights: list[tuple[float, int, Poll, list[Observation], str | None]] = []
     order = itertools.count()
     lags: list[float] = []
     now, submitted, requests, pages = 0.0, 0, 0, 0
@@ -164,21 +164,21 @@ def play(trace: Trace, seed: int, policy: Policy, services: Services, name: str)
             policy.add(submits[submitted], now)
             submitted += 1
         while flights and flights[0][0] <= now:
-            _, _, look, seen, cursor = heapq.heappop(flights)
-            policy.saw(look, seen, cursor, now)
+            _, _, poll, seen, cursor = heapq.heappop(flights)
+            policy.saw(poll, seen, cursor, now)
             lags += _detect(seen, waiting, now)
         if not waiting:
             break
-        while bucket.ready_at <= now and (next_look := policy.pick(now)) is not None:
+        while bucket.ready_at <= now and (next_poll := policy.pick(now)) is not None:
             bucket.take(now)
             requests += 1
-            pages += next_look.is_page
-            heapq.heappush(flights, (now + RTT, next(order), next_look, *services.answer(next_look, now + RTT / 2)))
+            pages += next_poll.is_page
+            heapq.heappush(flights, (now + RTT, next(order), next_poll, *services.answer(next_poll, now + RTT / 2)))
         now = max(now, _next_event(policy.next_at(now), bucket.ready_at, flights, submits, submitted))
     return Run(trace.name, name, trace.rate, seed, tuple(sorted(lags)), requests, pages, len(submits))
 
 
-def _detect(seen: Sequence[Seen], waiting: set[JobRef], now: float) -> list[float]:
+def _detect(seen: Sequence[Observation], waiting: set[JobRef], now: float) -> list[float]:
     ended = [one.life for one in seen if one.ended and one.life.ref in waiting]
     waiting.difference_update(life.ref for life in ended)
     return [now - life.ends_at for life in ended]
@@ -187,7 +187,7 @@ def _detect(seen: Sequence[Seen], waiting: set[JobRef], now: float) -> list[floa
 def _next_event(
     wanted_at: float,
     ready_at: float,
-    flights: Sequence[tuple[float, int, Look, list[Seen], str | None]],
+    flights: Sequence[tuple[float, int, Poll, list[Observation], str | None]],
     submits: Sequence[Life],
     submitted: int,
 ) -> float:

@@ -1,4 +1,4 @@
-"""Draws the lags: small SVG files that differ only where the figures do."""
+"""Plots of the lags: small SVG files that differ only where the figures differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOOKS: Final[dict[str, dict[str, Any]]] = {
+STYLES: Final[dict[str, dict[str, Any]]] = {
     "fixed": {"color": "#d55e00", "label": "fixed 5 s"},
     "backoff": {"color": "#e69f00", "label": "backoff to 30 s"},
     "eta": {"color": "#cc79a7", "label": "sleep until the ETA"},
@@ -34,11 +34,11 @@ TITLES: Final = {
 }
 POINTS: Final = 60
 WIDE: Final = 6.0
-"""Inches from which on the legend takes one line."""
+"""Width in inches above which the legend takes one line."""
 
 
 def draw_distributions(runs: Iterable[Run], folder: Path) -> None:
-    """Draw, for some traces, the share of jobs that are known to have ended later than so many seconds."""
+    """Draw, for some traces, the share of jobs whose end was detected later than a number of seconds."""
     found = {(run.trace, run.policy): run for run in runs if run.seed == 1}
     shown = [trace for trace in TITLES if any(trace == name for name, _ in found)]
     if not shown:
@@ -47,10 +47,10 @@ def draw_distributions(runs: Iterable[Run], folder: Path) -> None:
     rows = -(-len(shown) // columns)
     figure, axes = _figure(rows, columns)
     for axis, trace in zip(axes, shown, strict=False):
-        for policy, look in LOOKS.items():
+        for policy, style in STYLES.items():
             run = found.get((trace, policy))
             if run is not None and not (policy == "bound-single" and (trace, "bound-pages") in found):
-                axis.plot(*_tail(run), **look)
+                axis.plot(*_tail(run), **style)
         axis.set(xscale="log", yscale="log", ylim=(1e-3, 1.1), xlabel="lag, s")
         axis.minorticks_off()
         axis.set_title(TITLES[trace], fontsize=9)
@@ -77,7 +77,7 @@ def draw_by_rate(runs: Iterable[Run], folder: Path) -> None:
 
 
 def draw_by_count(runs: Sequence[Run], folder: Path) -> None:
-    """Draw the mean lag against the number of images that were submitted at once."""
+    """Draw the mean lag against the number of images submitted at once."""
     figure, (axis,) = _figure(1, 1)
     _lines(axis, runs, [run.jobs for run in runs])
     axis.set(xscale="log", yscale="log", xlabel="images at once", ylabel="mean lag, s")
@@ -91,17 +91,17 @@ def _rates(runs: Iterable[Run]) -> list[float]:
 
 
 def _lines(axis: Axes, runs: Iterable[Run], places: Iterable[float]) -> None:
-    """One line a policy through the means of its runs."""
+    """Draw one line per policy through the means of its runs."""
     lines: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for run, place in zip(runs, places, strict=True):
         lines[run.policy].append((place, run.mean))
-    for policy, look in LOOKS.items():
+    for policy, style in STYLES.items():
         if policy in lines:
-            axis.plot(*zip(*sorted(lines[policy]), strict=True), marker=".", **look)
+            axis.plot(*zip(*sorted(lines[policy]), strict=True), marker=".", **style)
 
 
 def _tail(run: Run) -> tuple[list[float], list[float]]:
-    """Lags in rising order and the share of jobs beyond them, evenly spaced on the logarithm of that share."""
+    """Return lags in rising order and the share of jobs beyond each, spaced evenly by the logarithm of that share."""
     count = len(run.lags)
     shares = sorted({round(count * 0.001 ** (step / POINTS)) for step in range(POINTS + 1)}, reverse=True)
     ranks = [count - beyond for beyond in shares if beyond > 0]
@@ -109,7 +109,7 @@ def _tail(run: Run) -> tuple[list[float], list[float]]:
 
 
 def _figure(rows: int, columns: int) -> tuple[Figure, list[Axes]]:
-    import matplotlib as mpl  # noqa: PLC0415  # only who wants plots needs it
+    import matplotlib as mpl  # noqa: PLC0415  # needed for plots alone
 
     mpl.use("svg")
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "lag", "font.size": 8, "lines.linewidth": 1.2}

@@ -1,4 +1,4 @@
-"""Polls of all clients in one mode, in turns within one run."""
+"""Measures the polls of all clients in one mode, in turns within one run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from targets import Ratios
 from turns import Cost, Order, ratio, take_rounds
 
 UNLIMITED: Final = 1e6
-"""Requests a second that nobody reaches."""
+"""Requests per second that no client reaches."""
 CLIENTS: Final = {"bare": run_bare, "naive": run_naive, "library": run_library, "pages": run_pages}
 FLAT_OUT: Final = "flat out"
 UVLOOP: Final = "on uvloop"
@@ -36,16 +36,16 @@ COMPARED: Final = (
     (f"pages, {UVLOOP}", f"library, {UVLOOP}"),
 )
 Costs = dict[tuple[str, str], list[Cost]]
-"""By client and mode."""
+"""Costs by client and mode."""
 
 
 def modes() -> list[str]:
-    """Those that can be measured here."""
+    """Return the modes that can be measured on this machine."""
     return [mode for mode in MODES if mode != UVLOOP or has_uvloop()]
 
 
 def clients_of(mode: str, *, thorough: bool) -> list[str]:
-    """The clients to measure in a mode: all of them, or those that a target compares. Flat out it is always all."""
+    """Return the clients to measure in a mode: those that a target compares, or all. Flat out, it is always all."""
     compared = {name for pair in COMPARED for name in pair}
     return [name for name in MODES[mode] if thorough or mode == FLAT_OUT or f"{name}, {mode}" in compared]
 
@@ -53,19 +53,19 @@ def clients_of(mode: str, *, thorough: bool) -> list[str]:
 def measure_polls(
     url: str, mode: str, arguments: argparse.Namespace, core: int | None, show: Callable[[str], None]
 ) -> Costs:
-    """All turns of all clients in one mode."""
+    """Measure all turns of all clients in one mode."""
     found: Costs = {}
     for sitting in range(arguments.sittings):
-        tell = partial(_tell, show, f"{mode}, sitting {sitting + 1} of {arguments.sittings}")
-        for key, costs in _sit(url, mode, arguments, core, tell).items():
+        report = partial(_report, show, f"{mode}, sitting {sitting + 1} of {arguments.sittings}")
+        for key, costs in _sit(url, mode, arguments, core, report).items():
             found.setdefault(key, []).extend(costs)
     return found
 
 
-def _sit(url: str, mode: str, arguments: argparse.Namespace, core: int | None, tell: Callable[[str], None]) -> Costs:
-    """All turns of one sitting: every client is a fresh process."""
+def _sit(url: str, mode: str, arguments: argparse.Namespace, core: int | None, report: Callable[[str], None]) -> Costs:
+    """Measure all turns of one sitting: every client is a fresh process."""
     with ExitStack() as stack:
-        tell("the clients start and warm up")
+        report("the clients start and warm up")
         clients = {
             (name, mode): stack.enter_context(
                 Child(CLIENTS[name], (_order(url, mode, arguments),), core, mode == UVLOOP)
@@ -74,10 +74,10 @@ def _sit(url: str, mode: str, arguments: argparse.Namespace, core: int | None, t
         }
         for client in clients.values():
             client.receive()
-        return take_rounds(clients, arguments.rounds, arguments.slice, tell)
+        return take_rounds(clients, arguments.rounds, arguments.slice, report)
 
 
-def _tell(show: Callable[[str], None], at: str, text: str) -> None:
+def _report(show: Callable[[str], None], at: str, text: str) -> None:
     show(f"{at}: {text}")
 
 
@@ -88,13 +88,13 @@ def _order(url: str, mode: str, arguments: argparse.Namespace) -> Order:
 
 
 def ratios(costs: Costs) -> Ratios:
-    """What is compared, as far as it was measured."""
+    """Return the ratios of the compared pairs that were measured."""
     by_name = {f"{name}, {mode}": found for (name, mode), found in costs.items()}
     return {(name, to): ratio(by_name[name], by_name[to]) for name, to in COMPARED if name in by_name and to in by_name}
 
 
 def poll_figures(costs: Costs) -> Iterator[dict[str, Any]]:
-    """A line for each client and mode. What was not measured beside it is ``None``."""
+    """Give the figures of each client and mode. A ratio to a client that was not measured is ``None``."""
     for (name, mode), found in costs.items():
         yield {
             "client": name,
@@ -116,7 +116,7 @@ def _ratio(costs: list[Cost], to: list[Cost] | None) -> float | None:
 
 
 def status_lines(costs: Costs) -> Iterator[str]:
-    """One line for each mode in which both were measured: CPU of a status by a single poll, and through pages."""
+    """Give a line for each mode with both figures: the CPU of a status by a single poll, and through pages."""
     for (name, mode), pages in costs.items():
         if name == "pages" and ("library", mode) in costs:
             single = _per_poll(costs["library", mode])
@@ -124,7 +124,7 @@ def status_lines(costs: Costs) -> Iterator[str]:
 
 
 def profile(url: str, arguments: argparse.Namespace, core: int | None) -> None:
-    """Where a client's time goes, by cProfile; its own cost is on top, and falls on small functions."""
+    """Profile a client with cProfile. The profiler's own cost is included and falls mostly on small functions."""
     order = Order(url, arguments.jobs, UNLIMITED, profile=arguments.profile)
     with Child(CLIENTS[arguments.client], (order,), core) as client:
         client.receive()

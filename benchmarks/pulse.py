@@ -1,4 +1,4 @@
-"""How long a loop is blocked, by whom: by the collector of garbage, or by everything else."""
+"""Measures how long an event loop is blocked: by the garbage collector, and by everything else."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ BEAT: Final = 0.001
 
 @attrs.frozen
 class Pause:
-    """The longest times for which nothing else could run: CPU seconds, so that a busy machine adds nothing."""
+    """The longest times for which nothing else could run, in CPU seconds, so that a busy machine adds nothing."""
 
     work: float = 0.0
-    """Without collections of garbage."""
+    """The longest time without the garbage collector's share."""
     collector: float = 0.0
     """The longest single collection."""
 
     @property
     def milliseconds(self) -> float:
-        """Of :attr:`work`."""
+        """The milliseconds of :attr:`work`."""
         return 1e3 * self.work
 
 
 @attrs.define(eq=False)
 class Pulse:
-    """A heartbeat each millisecond: what its thread spent from one beat to the next, the loop was blocked for."""
+    """A heartbeat each millisecond: the thread's CPU time between two beats is the time the loop was blocked."""
 
     _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
     _timer: asyncio.TimerHandle | None = None
     _last: float = 0.0
     _collecting_since: float = 0.0
     _collected: float = 0.0
-    """In collections since the last beat."""
+    """Seconds of garbage collection since the last beat."""
     _work: float = 0.0
     _collector: float = 0.0
 
@@ -55,11 +55,11 @@ class Pulse:
             self._timer.cancel()
 
     def begin(self) -> None:
-        """What happened since the last beat is somebody else's doing."""
+        """Ignore the time since the last beat: other work caused it."""
         self._last, self._collected = time.thread_time(), 0.0
 
     def pause(self) -> Pause:
-        """The worst since this was asked last."""
+        """Return the longest pauses since the last call."""
         self._note()
         worst = Pause(self._work, self._collector)
         self._work = self._collector = 0.0

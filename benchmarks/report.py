@@ -1,4 +1,4 @@
-"""The figures of the engine: as tables, as JSON, and against what they have to be."""
+"""The engine's figures as tables, as JSON and against their targets."""
 
 from __future__ import annotations
 
@@ -58,27 +58,27 @@ def show_cancels(found: Mapping[str, Cancels]) -> None:
 
 @attrs.define
 class Found:
-    """The figures of one part, or of several."""
+    """The figures of one part of the benchmark, or of several parts."""
 
     polls: Costs = attrs.field(factory=dict)
     crowds: dict[str, Crowd] = attrs.field(factory=dict)
     cancels: dict[str, Cancels] = attrs.field(factory=dict)
 
     def add(self, part: Found) -> None:
-        """Take in the figures of one more part."""
+        """Add the figures of another part."""
         self.polls |= part.polls
         self.crowds |= part.crowds
         self.cancels |= part.cancels
 
     def targets(self) -> list[Target]:
-        """The targets of all that was measured."""
+        """Return the targets of everything measured."""
         targets = [*poll_targets(ratios(self.polls)), *cancel_targets(self.cancels)]
         for loop, crowd in self.crowds.items():
             targets += crowd_targets(loop, crowd)
         return targets
 
     def show(self) -> None:
-        """Print the tables, and below them each target."""
+        """Print the tables and, below them, each target."""
         if self.polls:
             show_polls(self.polls)
         if self.crowds:
@@ -88,14 +88,14 @@ class Found:
         print(*self.targets(), "", sep="\n", flush=True)
 
     def summary(self) -> str:
-        """CPU of a status in each mode, how many targets are met, and the targets that are missed."""
+        """Format the CPU of a status in each mode, the number of targets met, and the targets missed."""
         targets = self.targets()
         missed = [target for target in targets if not target.passed]
         met = f"{len(targets) - len(missed)} of {len(targets)} targets met"
         return "\n".join([*status_lines(self.polls), met, *map(str, missed)])
 
     def to_json(self) -> dict[str, Any]:
-        """The figures and the targets."""
+        """Return the figures and the targets."""
         return {
             "clients": list(poll_figures(self.polls)),
             "crowds": {loop: attrs.asdict(crowd) for loop, crowd in self.crowds.items()},

@@ -1,4 +1,4 @@
-"""What people write instead, and what nobody could write: policies for :mod:`model`."""
+"""Policies for :mod:`model`: the loops that people write by hand, and clairvoyant bounds that nobody could write."""
 
 from __future__ import annotations
 
@@ -10,86 +10,86 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
-from model import PAGE, RTT, Look, Seen, Services
+from model import PAGE, RTT, Observation, Poll, Services
 
 from topaz_status import JobKind, JobRef
 from topaz_status.testing.simulator.job_life import Life
 
 INTERVAL: Final = 5.0
-"""Seconds: the fixed interval of the vendors' examples, and of most loops."""
+"""Seconds: the fixed interval of the vendors' examples and of most loops."""
 
 
 @attrs.define
 class Loop:
-    """A loop for each job: look, sleep, look again. Whoever has waited longest for a token gets it.
+    """A loop for each job: poll, sleep, poll again. The loop that has waited longest for a token gets it.
 
-    ``gap`` gives the seconds to sleep, from what was seen and the number of looks so far.
+    ``gap`` gives the seconds to sleep, from the observation and the number of polls so far.
     """
 
-    gap: Callable[[Seen, int], float]
+    gap: Callable[[Observation, int], float]
     _due: list[tuple[float, int, Life]] = attrs.field(factory=list)
     _order: itertools.count[int] = attrs.field(factory=itertools.count)
-    _looks: Counter[JobRef] = attrs.field(factory=Counter)
+    _polls: Counter[JobRef] = attrs.field(factory=Counter)
 
     def add(self, life: Life, now: float) -> None:
-        """See :class:`Policy`: the first look is at once."""
+        """See :class:`Policy`: the first poll is due at once."""
         heapq.heappush(self._due, (now, next(self._order), life))
 
     @property
     def first_at(self) -> float:
-        """Since when, or from when on, somebody wants a token."""
+        """When the first loop wants or wanted a token; infinite without loops."""
         return self._due[0][0] if self._due else math.inf
 
     def next_at(self, now: float) -> float:
         """See :class:`Policy`."""
         return max(self.first_at, now)
 
-    def pick(self, now: float) -> Look | None:
+    def pick(self, now: float) -> Poll | None:
         """See :class:`Policy`."""
         if not self._due or self._due[0][0] > now:
             return None
-        return Look((heapq.heappop(self._due)[2],))
+        return Poll((heapq.heappop(self._due)[2],))
 
-    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:  # noqa: ARG002
+    def saw(self, poll: Poll, seen: Sequence[Observation], cursor: str | None, now: float) -> None:  # noqa: ARG002
         """See :class:`Policy`."""
         for one in seen:
             if not one.ended:
-                self._looks[one.life.ref] += 1
-                gap = self.gap(one, self._looks[one.life.ref])
+                self._polls[one.life.ref] += 1
+                gap = self.gap(one, self._polls[one.life.ref])
                 heapq.heappush(self._due, (now + gap, next(self._order), one.life))
 
 
-def fixed(_seen: Seen, _looks: int) -> float:
+def fixed(_seen: Observation, _polls: int) -> float:
     """Sleep for 5 s."""
     return INTERVAL
 
 
-def backoff(_seen: Seen, looks: int) -> float:
-    """Sleep half as long again after each look, for 30 s at most."""
-    return min(1.5 ** min(looks, 20), 30.0)
+def backoff(_seen: Observation, polls: int) -> float:
+    """Sleep 1.5 times as long after each poll, for 30 s at most."""
+    return min(1.5 ** min(polls, 20), 30.0)
 
 
-def until_eta(seen: Seen, _looks: int) -> float:
-    """Sleep until the end that the service foretells, a second at least; for 5 s where it foretells none."""
+def until_eta(seen: Observation, _polls: int) -> float:
+    """Sleep until the end that the service estimates, at least a second; for 5 s without an estimate."""
     return INTERVAL if seen.remaining is None else max(seen.remaining, 1.0)
 
 
 @attrs.define
 class SweepAll:
-    """Every 5 s all pages of the list, one after the other, until each job was met; what no list holds by a loop.
+    """Reads the list's pages one after the other every 5 s, until each job was found; polls unlisted jobs in loops.
 
-    Where both want tokens, sweep and loops take turns.
+    When both want tokens, sweep and loops take turns.
     """
 
     _loop: Loop = attrs.field(factory=lambda: Loop(fixed))
     _listed: dict[JobRef, tuple[Life, float]] = attrs.field(factory=dict)
-    """Images that some page is to answer for, and since when."""
+    """Images expected on some page, and since when."""
     _missing: set[JobRef] = attrs.field(factory=set)
-    """Of these, those that the sweep under way has not met."""
+    """The expected images that the current sweep has not found yet."""
     _began_at: float = -math.inf
     _next_at: float = 0.0
     _cursor: str | None = None
-    _flying: bool = False
+    _in_flight: bool = False
     _swept_last: bool = False
 
     def add(self, life: Life, now: float) -> None:
@@ -101,27 +101,27 @@ class SweepAll:
 
     def next_at(self, now: float) -> float:
         """See :class:`Policy`."""
-        swept_at = max(self._next_at, now) if self._listed and not self._flying else math.inf
+        swept_at = max(self._next_at, now) if self._listed and not self._in_flight else math.inf
         return min(swept_at, self._loop.next_at(now))
 
-    def pick(self, now: float) -> Look | None:
+    def pick(self, now: float) -> Poll | None:
         """See :class:`Policy`."""
-        wanted = self._listed and not self._flying and now >= self._next_at
+        wanted = self._listed and not self._in_flight and now >= self._next_at
         if not wanted or (self._swept_last and self._loop.first_at <= now):
             self._swept_last = False
             return self._loop.pick(now)
         self._swept_last = True
         if self._cursor is None:
             self._began_at, self._missing = now, set(self._listed)
-        self._flying = True
-        return Look(cursor=self._cursor)
+        self._in_flight = True
+        return Poll(cursor=self._cursor)
 
-    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:
+    def saw(self, poll: Poll, seen: Sequence[Observation], cursor: str | None, now: float) -> None:
         """See :class:`Policy`."""
-        if look.jobs:
-            self._loop.saw(look, seen, cursor, now)
+        if poll.jobs:
+            self._loop.saw(poll, seen, cursor, now)
             return
-        self._flying = False
+        self._in_flight = False
         for one in seen:
             self._missing.discard(one.life.ref)
             if one.ended:
@@ -135,13 +135,13 @@ class SweepAll:
 
 @attrs.define
 class Clairvoyant:
-    """Knows when each job ends, and asks just in time for the answer to be that it has.
+    """Knows when each job ends, and polls it just in time for the answer to report the end.
 
-    With ``pages`` it also knows where on the list each image is, and has every cursor: it reads the page on which most
-    jobs have ended unseen. Without news it spends nothing.
+    With ``pages`` it also knows the page of each image and has every cursor: it reads the page with most undetected
+    ends. While no job has ended, it sends nothing.
 
-    Single looks in order of the ends have the least mean lag there is. Reading the fullest page first is greedy: hard
-    to beat in the mean, but no proof that nothing does, and its slowest jobs are late on purpose.
+    Single polls in order of the ends have the least possible mean lag. Reading the page with most ends first is greedy:
+    its mean is hard to beat, but it proves no bound, and its slowest jobs are late on purpose.
     """
 
     services: Services
@@ -171,7 +171,7 @@ class Clairvoyant:
             return now
         return max(self._ends[0][0], now) if self._ends else math.inf
 
-    def pick(self, now: float) -> Look | None:
+    def pick(self, now: float) -> Poll | None:
         """See :class:`Policy`."""
         while self._ends and self._ends[0][0] <= now:
             life = heapq.heappop(self._ends)[2]
@@ -186,10 +186,10 @@ class Clairvoyant:
             del self._ended[life.ref]
             if life.ref in self._page_of:
                 del self._on_page[self._page_of[life.ref]][life.ref]
-        return Look(jobs)
+        return Poll(jobs)
 
-    def saw(self, look: Look, seen: Sequence[Seen], cursor: str | None, now: float) -> None:
-        """See :class:`Policy`: nothing it did not know."""
+    def saw(self, poll: Poll, seen: Sequence[Observation], cursor: str | None, now: float) -> None:
+        """See :class:`Policy`: the answer adds nothing that was not known."""
 
 
 RIVALS: Final[Mapping[str, Callable[[Services], Loop | SweepAll | Clairvoyant]]] = {

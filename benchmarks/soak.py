@@ -1,9 +1,9 @@
-"""Watches that come and go for as long as told, through every kind of trouble: does anything grow?
+"""A soak test: watches begin and end for a given time, under every kind of fault. Does anything grow?
 
-A client on real sockets, its simulator in a process of its own. Every second a new lot of jobs is submitted and watched
-in every way there is: awaited, iterated, collected, let go half-way, timed out, canceled, asked for directly; one
-request in ten meets a fault. After a warm-up, and again after each round, everything is let come to rest, and counted:
-tasks, file handles, sockets, objects, memory. The exit code is 1 if there is more at the end than after the warm-up.
+The client uses real sockets; its simulator runs in a process of its own. Every second new jobs are submitted. They are
+watched in every way: awaited, iterated, collected, abandoned half-way, timed out, canceled, and got directly.
+One request in ten meets a fault. After a warm-up and after each round, the client comes to rest. Then the benchmark
+counts tasks, file handles, sockets, objects and memory. The exit code is 1 if the last count exceeds the first one.
 
 Examples::
 
@@ -33,33 +33,33 @@ from topaz_status import JobRef, PollPolicy, StatusClient, TopazStatusError
 from topaz_status.testing import SimulatorProcess
 
 ROUNDS: Final = 3
-"""Times at rest that are counted: one after the warm-up, the others after equal spans."""
+"""Counts at rest: one after the warm-up, the others after equal spans."""
 CONNECTIONS: Final = 32
-"""The pool may hold so many, more or fewer: growth within it is none."""
+"""Most connections in the pool; more open connections up to this number do not count as growth."""
 MEBIBYTE: Final = 1 << 20
 FAULTS: Final = ("503", "reset", "truncated", "malformed", "hang", "429", "html", "unknown_word", "slow", "empty_page")
 
 
 @attrs.frozen(kw_only=True)
 class Count:
-    """What there is at rest."""
+    """What the process holds at rest."""
 
     watches: int
-    """Begun so far."""
+    """Watches begun so far."""
     tasks: int
     handles: int
-    """Open files, sockets among them."""
+    """Open files, sockets included."""
     sockets: int
     objects: int
-    """That the garbage collector knows."""
+    """Objects that the garbage collector tracks."""
     allocated: int
-    """Bytes that Python objects take."""
+    """Bytes allocated by Python."""
     resident: int
-    """Bytes of the process."""
+    """Bytes of resident memory."""
 
     @classmethod
     def take(cls, watches: int) -> Count:
-        """Collect the garbage, and count."""
+        """Collect the garbage, then count."""
         gc.collect()
         names = _open_files()
         return cls(
@@ -74,7 +74,7 @@ class Count:
 
 
 def _open_files() -> list[str]:
-    """What this process has open; nothing where the system does not tell."""
+    """Return the names of this process's open files; an empty list where the system does not report them."""
     names = []
     with contextlib.suppress(OSError):
         for path in Path("/proc/self/fd").iterdir():
@@ -84,13 +84,13 @@ def _open_files() -> list[str]:
 
 
 LIMITS: Final = {"tasks": 0, "handles": CONNECTIONS, "sockets": CONNECTIONS, "objects": 2_000}
-"""How much more there may be of each, and be no growth."""
+"""The increase of each figure that does not count as growth."""
 SHARE: Final = 0.05
-"""Of the memory at the first count by which it may grow beyond one mebibyte: tables of bounded size fill up."""
+"""The share of the first count by which memory may grow beyond the fixed mebibytes: bounded tables fill up."""
 
 
 def grown(first: Count, last: Count) -> list[str]:
-    """Name what has grown, with its figures."""
+    """List the figures that have grown, with both values."""
     found = [name for name, most in LIMITS.items() if getattr(last, name) > getattr(first, name) + most]
     if last.allocated > first.allocated * (1.0 + SHARE) + MEBIBYTE:
         found.append("allocated")
@@ -99,12 +99,12 @@ def grown(first: Count, last: Count) -> list[str]:
     return [f"{name}: {getattr(first, name):,} -> {getattr(last, name):,}" for name in found]
 
 
-# -- watches that come and go -----------------------------------------------------------------------------------------
+# -- watches that begin and end ---------------------------------------------------------------------------------------
 
 
 @attrs.define(eq=False)
 class Crowd:
-    """Callers of every kind, each for a few seconds."""
+    """Callers of every kind, each active for a few seconds."""
 
     client: StatusClient
     begun: int = 0
@@ -115,7 +115,7 @@ class Crowd:
         self._ways = itertools.cycle([self._wait, self._read, self._collect, self._leave, self._hurry, self._ask])
 
     def add(self, jobs: Sequence[JobRef], lot: int = 5) -> None:
-        """Watch jobs, some together, in the next of the ways."""
+        """Watch jobs in lots, each lot in the next way."""
         self.begun += len(jobs)
         for start in range(0, len(jobs), lot):
             task = asyncio.create_task(self._survive(next(self._ways), jobs[start : start + lot]))
@@ -123,7 +123,7 @@ class Crowd:
             task.add_done_callback(self._callers.discard)
 
     async def rest(self) -> None:
-        """Wait until all have gone."""
+        """Wait until all callers have ended."""
         while self._callers:
             await asyncio.wait(self._callers)
 
@@ -162,7 +162,7 @@ class Crowd:
 
 
 async def soak(simulator: SimulatorProcess, seconds: float, per_minute: int) -> list[Count]:
-    """Let watches come and go; gives what there was after the warm-up, and after each round."""
+    """Begin and end watches; return the counts after the warm-up and after each round."""
     counts: list[Count] = []
     async with StatusClient(
         topaz_api_key="soak-key-1",
@@ -204,10 +204,10 @@ def _submit(simulator: SimulatorProcess, count: int) -> list[JobRef]:
 
 
 def main() -> None:
-    """Read the arguments, soak, print."""
+    """Read the arguments, run the soak test and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1.0, help="how long (default: 1)")
-    parser.add_argument("--watches", type=int, default=2_000, help="begun a minute (default: 2000)")
+    parser.add_argument("--watches", type=int, default=2_000, help="watches begun per minute (default: 2000)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     logging.getLogger("topaz_status").setLevel(logging.ERROR)

@@ -1,17 +1,18 @@
-"""What it costs to start: CPU of fresh interpreters, ours against ``import aiohttp``.
+"""The cost of starting: CPU of fresh interpreters, compared with ``import aiohttp``.
 
-Each case is a program of its own, run once a round, all cases in turn. CPU is what the system counts for the process,
-user and system; figures are medians over the rounds, a ratio is the median of the ratios within each round. Modules are
-compiled before (a round that does not count writes their ``.pyc`` files to a folder of its own); ``--uncompiled`` shows
-what a checkout costs whose modules are compiled anew by each process.
+Each case is a program of its own. Each round runs all cases once, in turn. CPU is the process's user and system time.
+Figures are medians over the rounds; a ratio is the median of the ratios within each round.
+Modules are compiled first: a round that does not count writes their ``.pyc`` files to a folder of its own.
+``--uncompiled`` shows the cost of a checkout whose modules each process compiles anew.
 
 - import:  ``from topaz_status import StatusClient``;
 - made:    the same, and ``StatusClient()``;
-- status:  the same, opened, one status of a loopback server read and decoded, closed; to the same by aiohttp alone;
+- status:  the same, then open the client, read and decode one status of a loopback server, close the client; compared
+           with the same done by aiohttp alone;
 - help:    ``python -m topaz_status --help``.
 
-Then the steps of "status" in milliseconds of CPU, which the event loop waits for from ``open()`` on, and the modules
-that are imported beyond aiohttp, by their own time (``-X importtime``).
+Two more tables follow. One has the steps of "status" in milliseconds of CPU; from ``open()`` on they block the event
+loop. The other has the modules imported beyond aiohttp, by their own time (``-X importtime``).
 
 Example::
 
@@ -78,22 +79,22 @@ print(json.dumps(steps))
 
 @attrs.frozen
 class Startup:
-    """What was found."""
+    """The figures measured."""
 
     cpu: Mapping[str, Sequence[float]]
-    """Seconds of each case, a figure a round."""
+    """CPU seconds of each case, one figure per round."""
     steps: Mapping[str, float]
-    """Milliseconds of each step up to the second status."""
+    """CPU milliseconds of each step up to the second status."""
     modules: Mapping[str, float]
-    """Milliseconds of each module beyond aiohttp, less what it imports itself."""
+    """Milliseconds of each module beyond aiohttp, without the modules that it imports."""
 
     def ratio(self, name: str, to: str) -> float:
-        """CPU of one case in that of another."""
+        """Return the CPU of one case divided by that of another."""
         return median([mine / other for mine, other in zip(self.cpu[name], self.cpu[to], strict=True)])
 
 
 def commands(url: str, job: str) -> dict[str, list[str]]:
-    """What each case runs."""
+    """Return the interpreter's arguments of each case."""
     made = f"{IMPORT}; StatusClient(topaz_api_key='key')"
     return {
         AIOHTTP: ["-c", AIOHTTP],
@@ -106,23 +107,23 @@ def commands(url: str, job: str) -> dict[str, list[str]]:
 
 
 def environment(folder: str, *, compiled: bool) -> dict[str, str]:
-    """The variables of a case: where its ``.pyc`` files are, or that it writes none and finds none."""
+    """Return a case's environment variables: with the folder of ``.pyc`` files, or without any such files."""
     ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**ours, "PYTHONPYCACHEPREFIX": folder} if compiled else {**ours, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """Seconds of CPU, and what it printed."""
+    """Run a command and return its seconds of CPU, and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *command], env=variables, capture_output=True, text=True, check=True)  # noqa: S603
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done
 
 
-def modules_beyond(first: str, told: str) -> Iterator[tuple[str, float]]:
-    """From what ``-X importtime`` writes: each module after ``first`` and its own milliseconds."""
+def modules_beyond(first: str, report: str) -> Iterator[tuple[str, float]]:
+    """Read the report of ``-X importtime``; give each module after ``first`` and its own milliseconds."""
     seen = False
-    for line in told.splitlines():
+    for line in report.splitlines():
         if not line.startswith("import time:") or "[us]" in line:
             continue
         own, _, name = (part.strip() for part in line.removeprefix("import time:").split("|"))
@@ -132,18 +133,18 @@ def modules_beyond(first: str, told: str) -> Iterator[tuple[str, float]]:
 
 
 def steps_of(marks: Mapping[str, float]) -> dict[str, float]:
-    """Milliseconds of each step, from the CPU that had been used at its end, in seconds."""
+    """Return the milliseconds of each step, from the CPU seconds used up to each step's end."""
     ends = list(marks.items())
     return {name: (end - before) * 1000.0 for (_, before), (name, end) in pairwise(ends)}
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return {name: median([figures[name] for figures in rounds]) for name in rounds[0]}
 
 
 def measure(url: str, arguments: argparse.Namespace, show: Callable[[str], None]) -> Startup:
-    """Run everything in turn, after a round that compiles and does not count."""
+    """Run all cases in turn, after a round that compiles the modules and does not count."""
     cases = commands(url, canned_ids(1)[0])
     cpu: dict[str, list[float]] = {name: [] for name in cases}
     steps: list[dict[str, float]] = []
@@ -185,7 +186,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--rounds", type=int, default=15, help="runs of each program (default: %(default)s)")
-    add("--uncompiled", action="store_true", help="without .pyc files of ours, where there are none")
+    add("--uncompiled", action="store_true", help="run without compiled modules (.pyc files) of this package")
     add("--check", action="store_true", help="exit with 1 when a target is missed")
     add("--json", action="store_true", help="print one line of JSON instead of the tables")
     return parser.parse_args()
@@ -198,8 +199,8 @@ def main() -> None:
     ratios = {(name, to): found.ratio(name, to) for name, to in COMPARED}
     targets = list(startup_targets(ratios))
     if arguments.json:
-        told = {f"{name} / {to}": ratio for (name, to), ratio in ratios.items()}
-        print(json.dumps({"settings": vars(arguments), "ratios": told, **attrs.asdict(found)}))
+        named = {f"{name} / {to}": ratio for (name, to), ratio in ratios.items()}
+        print(json.dumps({"settings": vars(arguments), "ratios": named, **attrs.asdict(found)}))
     else:
         show_found(found)
         print("\n" + "\n".join(map(str, targets)))

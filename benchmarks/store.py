@@ -1,10 +1,10 @@
-"""What durable watches cost: registering many, a row of a commit, and how long the loop is held up.
+"""The cost of durable watches: registering many of them, one row of a commit, and how long the loop is blocked.
 
     python benchmarks/store.py [--watches 20000]
 
-Nothing is asked of any service meanwhile. The collector's thresholds are those that the README advises for so many
-watches: with the defaults its pauses are the longest hold-ups by far. All figures are of this machine's disk and of the
-moment: the ratios between them, within one run, are what can be compared.
+No request goes to any service meanwhile. The garbage collector has the thresholds that the README advises for so many
+watches: with the defaults its pauses are by far the longest ones. All figures depend on this machine's disk and on the
+moment. Only ratios within one run can be compared.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from topaz_status.store.base import Row
 from topaz_status.testing import MEMORY_URL, Simulator
 
 SLICE: Final = 100
-"""Watches that are started in one step of the loop."""
+"""Watches started in one step of the loop."""
 UNBATCHED: Final = 300
-"""Rows that are committed one by one."""
+"""Rows committed one by one."""
 
 
 @attrs.frozen
 class Registration:
-    """Starting many watches, from the first call until the last row is safe."""
+    """The cost of starting many watches, from the first call until the last row is committed."""
 
     name: str
     seconds: float
     longest_hold: float
-    """Seconds between two turns of the loop, at most."""
+    """Most seconds between two turns of the loop."""
 
 
 @attrs.define
 class Turns:
-    """Watches the loop's turns for long ones."""
+    """Measures the longest of the loop's turns."""
 
     longest: float = 0.0
     _last: float = attrs.field(factory=time.perf_counter)
     _handle: asyncio.Handle | None = None
 
     def start(self) -> None:
-        """Take a turn, and another one as soon as the loop gives it."""
+        """Measure one turn of the loop, and schedule the next measurement."""
         now = time.perf_counter()
         self.longest = max(self.longest, now - self._last)
         self._last = now
         self._handle = asyncio.get_running_loop().call_soon(self.start)
 
     def stop(self) -> None:
-        """Take no more."""
+        """End the measurement."""
         assert self._handle is not None
         self._handle.cancel()
 
@@ -73,8 +73,8 @@ async def register(name: str, store: WatchStore | None, count: int) -> Registrat
                 for job in jobs[start : start + SLICE]:
                     client.watch(job, tag={"job": job.id})
                 await asyncio.sleep(0)
-            schedule = client._live().schedule  # noqa: SLF001  # it has a job once that may be asked for
-            while len(schedule) < count:  # noqa: ASYNC110  # no event tells of it
+            schedule = client._live().schedule  # noqa: SLF001  # the schedule has a job once it may be polled
+            while len(schedule) < count:  # noqa: ASYNC110  # no event reports it
                 await asyncio.sleep(0.001)
             seconds = time.perf_counter() - began
             turns.stop()
@@ -82,7 +82,7 @@ async def register(name: str, store: WatchStore | None, count: int) -> Registrat
 
 
 def commit(path: Path, count: int, at_once: int, *, flush: bool) -> float:
-    """Microseconds for each of ``count`` rows that are written ``at_once``."""
+    """Write ``count`` rows, ``at_once`` per commit, and return the microseconds per row."""
     store = SQLiteStore(path)
     store.open(0.0)
     rows = [Row(number=n, job=JobRef(JobKind.IMAGE, f"job-{n}"), started_at=0.0) for n in range(1, count + 1)]
@@ -96,18 +96,18 @@ def commit(path: Path, count: int, at_once: int, *, flush: bool) -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--watches", type=int, default=20_000, metavar="N", help="how many (default: 20,000)")
+    parser.add_argument("--watches", type=int, default=20_000, metavar="N", help="number of watches (default: 20,000)")
     count = parser.parse_args(argv).watches
     gc.set_threshold(50_000, 20, 20)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         stores = (("no store", None), ("memory", MemoryStore()), ("file", SQLiteStore(Path(folder) / "watches.db")))
-        told = [asyncio.run(register(name, store, count)) for name, store in stores]
+        found = [asyncio.run(register(name, store, count)) for name, store in stores]
         batched = commit(Path(folder) / "a.db", count, 500, flush=True)
         single = commit(Path(folder) / "b.db", UNBATCHED, 1, flush=True)
         mark = commit(Path(folder) / "c.db", UNBATCHED, 1, flush=False)
-    for one in told:
+    for one in found:
         print(
-            f"{count:,} watches, {one.name:<8}  {one.seconds:6.2f} s  ({one.seconds / told[0].seconds:4.1f} ×)  "
+            f"{count:,} watches, {one.name:<8}  {one.seconds:6.2f} s  ({one.seconds / found[0].seconds:4.1f} ×)  "
             f"longest hold-up of the loop {one.longest_hold * 1e3:6.1f} ms"
         )
     print(f"a row, 500 in a commit: {batched:9.1f} µs")

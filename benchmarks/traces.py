@@ -1,8 +1,8 @@
-"""Workloads: which jobs are submitted when, how long they last, and what their service says of them meanwhile.
+"""Workloads: when jobs are submitted, how long they last, and what their service reports meanwhile.
 
-A trace is data: plans for the simulator, in the order of their submits, drawn from one seed. Times are seconds from
-its beginning. ``scale`` below 1 makes a trace shorter, not thinner: as many jobs a second for a part of the time, or a
-part of the jobs where all come at once.
+A trace is data: plans for the simulator, in the order of submission, drawn from one seed. Times are seconds from the
+trace's beginning. ``scale`` below 1 makes a trace shorter, not thinner: as many jobs per second for a part of the time.
+Where all jobs come at once, ``scale`` is the share of the jobs.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from topaz_status import JobKind
 from topaz_status.testing import JobPlan
 
 SPAN: Final = 600.0
-"""Seconds for which a stream of jobs goes on."""
+"""Seconds that a stream of jobs lasts."""
 OLDER_EVERY: Final = 0.4
-"""Seconds between the submits of the items that are on the account's list from the start."""
+"""Seconds between the submissions of the items that are on the account's list from the start."""
 BAD_ETAS: Final[tuple[dict[str, Any], ...]] = (
     {"eta": "absent"},
     {"eta": "frozen"},
@@ -29,31 +29,31 @@ BAD_ETAS: Final[tuple[dict[str, Any], ...]] = (
     {"eta": "zero"},
 )
 BAD_PROGRESS: Final[tuple[dict[str, Any], ...]] = ({"progress": "stall"}, {"progress": "jump"})
-"""Hurries to 99 and sits there; 0, then 100 long before the end."""
+"""Progress that rises fast to 99 and stays there; progress that is 0, then 100 long before the end."""
 
 
 @attrs.frozen
 class Trace:
-    """A workload, and the budget it is measured under."""
+    """A workload and the request budget for it."""
 
     name: str
     rate: float
-    """Requests a second, and the burst."""
+    """Requests per second, and the burst."""
     plans: tuple[JobPlan, ...]
-    """In the order of their submits; some are foreign: on the same account, and nobody waits for them here."""
+    """Plans in the order of submission. Some are foreign: on the same account, but not watched here."""
     older: int = 0
-    """Items that are on the image account's list when it begins."""
+    """Items on the account's image list when the trace begins."""
     order: str = "newest"
-    """Of the image list."""
+    """The order of the image list."""
 
     @property
     def watched(self) -> tuple[JobPlan, ...]:
-        """The jobs somebody waits for."""
+        """The plans of the watched jobs."""
         return tuple(plan for plan in self.plans if not plan.foreign)
 
     @property
     def population(self) -> list[JobPlan]:
-        """All there is on the account, oldest first: what to give to a simulator at time 0."""
+        """All plans of the account, oldest first, to add to a simulator at time 0."""
         if not self.older:
             return list(self.plans)
         since = -OLDER_EVERY * self.older - 60.0
@@ -67,14 +67,14 @@ class Maker(Protocol):
     """Draws a trace."""
 
     def __call__(self, seed: int, scale: float = 1.0) -> Trace:
-        """The trace of a seed; ``scale`` is its length as a share of the full one."""
+        """Draw the trace of a seed; ``scale`` is its length as a share of the full one."""
 
 
 # -- one job ----------------------------------------------------------------------------------------------------------
 
 
 def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0, high: float = math.inf) -> float:
-    """Draw seconds; what falls outside of the bounds is drawn again."""
+    """Draw seconds; draw again if the value is outside the bounds."""
     while True:
         seconds = median * math.exp(dice.gauss(0.0, sigma))
         if low <= seconds <= high:
@@ -82,7 +82,7 @@ def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0
 
 
 def image(dice: random.Random, at: float, median: float = 20.0, sigma: float = 0.6, **fields: Any) -> JobPlan:
-    """Draw an image: its ETA errs by up to 30 % of what is left at first, and by 8 % near the end."""
+    """Draw an image: its ETA is off by up to 30 % of the time left at first, and by up to 8 % near the end."""
     drawn: dict[str, Any] = {
         "duration": lognormal(dice, median, sigma),
         "eta": "noisy",
@@ -94,7 +94,7 @@ def image(dice: random.Random, at: float, median: float = 20.0, sigma: float = 0
 
 
 def video(dice: random.Random, at: float, **fields: Any) -> JobPlan:
-    """Draw a video of a minute to six hours; its estimates err by up to 25 %, and its progress is not even."""
+    """Draw a video of a minute to six hours; its estimates are off by up to 25 %, and its progress is uneven."""
     drawn: dict[str, Any] = {
         "queue": lognormal(dice, 20.0, 1.0),
         "duration": lognormal(dice, 1200.0, 0.9, 60.0, 21_600.0),
@@ -105,7 +105,7 @@ def video(dice: random.Random, at: float, **fields: Any) -> JobPlan:
 
 
 def try_on(dice: random.Random, at: float, **fields: Any) -> JobPlan:
-    """Draw a try-on: nothing is told of it before its end."""
+    """Draw a try-on: the service gives no progress or estimate before its end."""
     drawn: dict[str, Any] = {"duration": lognormal(dice, 22.0, 0.45, 8.0, 90.0)}
     return JobPlan(kind=JobKind.TRY_ON, after=at, **(drawn | fields))
 
@@ -149,7 +149,7 @@ def burst_random(seed: int, scale: float = 1.0) -> Trace:
 
 
 def queue(seed: int, scale: float = 1.0, *, count: int = 10_000, workers: int = 60) -> Trace:
-    """10,000 images at once behind 60 workers who take them in order."""
+    """10,000 images at once behind 60 workers, which take them in order."""
     dice = random.Random(seed)
     free_at = [0.0] * workers
     plans = []
@@ -169,7 +169,7 @@ def poisson(seed: int, scale: float = 1.0) -> Trace:
 
 
 def foreign(seed: int, scale: float = 1.0, *, order: str = "newest") -> Trace:
-    """Images, 5 a second, among 9 foreign ones each; one in twenty is on no list."""
+    """Images, 5 a second, among 9 foreign ones each; one in twenty images is on no list."""
     dice = random.Random(seed)
     plans = []
     for at in arrivals(dice, 50.0, SPAN * scale):
@@ -179,7 +179,7 @@ def foreign(seed: int, scale: float = 1.0, *, order: str = "newest") -> Trace:
 
 
 def foreign_random(seed: int, scale: float = 1.0) -> Trace:
-    """The same, listed by their ids."""
+    """The trace "foreign", with the images listed by their ids."""
     return attrs.evolve(foreign(seed, scale, order="uuid"), name="foreign-random")
 
 
@@ -197,7 +197,7 @@ def try_ons(seed: int, scale: float = 1.0) -> Trace:
 
 
 def mixed(seed: int, scale: float = 1.0) -> Trace:
-    """4 jobs a second of all kinds, a few of which misbehave, and a foreign image for each."""
+    """4 jobs a second of all kinds, some of them misbehaving, and a foreign image for each."""
     dice = random.Random(seed)
     plans = []
     for at in arrivals(dice, 4.0, SPAN * scale):

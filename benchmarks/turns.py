@@ -1,4 +1,4 @@
-"""Clients that take turns: each a process of its own on the same core, all others standing still meanwhile."""
+"""Clients that take turns: each is a process of its own on the same core, and all others stand still meanwhile."""
 
 from __future__ import annotations
 
@@ -17,62 +17,62 @@ from common import Child, median
 K = TypeVar("K")
 
 SETTLING: Final = 0.25
-"""Seconds at the beginning of a turn that are not measured: while the others had theirs, whatever waits became due."""
+"""Seconds at a turn's beginning that are not measured: waiting polls became due during the other clients' turns."""
 SETTLING_PACED: Final = 1.0
-"""The same for clients that are paced: it takes them longer to get over it."""
+"""The same for paced clients, which need longer for it."""
 FIRST: Final = 2.0
-"""How many times longer a client settles in its first turn. That turn was up to a third dearer than the later ones."""
+"""Factor by which a client settles longer in its first turn. That turn cost up to a third more than later ones."""
 
 
 @attrs.frozen
 class Order:
-    """What a client is to do."""
+    """The work for a client."""
 
     url: str
     jobs: int
     rate: float
     paced: bool = False
     profile: str | None = None
-    """Where to keep a profile of the last turn."""
+    """The file for a profile of the last turn."""
 
 
 @attrs.frozen
 class Cost:
-    """What it measured in one turn."""
+    """A client's figures of one turn."""
 
     polls: int
-    """Statuses that came in."""
+    """Statuses received."""
     seconds: float
     cpu: float
 
     @property
     def per_poll(self) -> float:
-        """CPU, µs."""
+        """CPU of one poll, in µs."""
         return 1e6 * self.cpu / max(1, self.polls)
 
     @property
     def rate(self) -> float:
-        """Polls a second."""
+        """Polls per second."""
         return self.polls / self.seconds
 
 
 async def message(pipe: Connection) -> None:
-    """Wait until there is one, while all else goes on."""
+    """Wait until a message has arrived, without blocking the loop."""
     loop, there = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(pipe.fileno(), there.set)
     await there.wait()
     loop.remove_reader(pipe.fileno())
-    os.set_blocking(pipe.fileno(), True)  # uvloop leaves it otherwise
+    os.set_blocking(pipe.fileno(), True)  # uvloop leaves it non-blocking
 
 
 async def take_turns(pipe: Connection, order: Order, polls: Callable[[], int]) -> None:
-    """Warm up, then work while it is our turn: a message begins it, the next one ends it, ``None`` ends all."""
-    while polls() < order.jobs:  # noqa: ASYNC110  # clients of three makes, two of which tell nobody
+    """Warm up, then work in turns: one message begins a turn, the next one ends it, ``None`` ends all turns."""
+    while polls() < order.jobs:  # noqa: ASYNC110  # two of the three client types have no event for it
         await asyncio.sleep(0.05)
     pipe.send("warm")
     settling = SETTLING_PACED if order.paced else SETTLING
     times = FIRST
-    while pipe.recv() is not None:  # blocks the loop and all its clients: it is not our turn
+    while pipe.recv() is not None:  # blocks the loop and its clients during the other clients' turns
         await asyncio.sleep(times * settling)
         times = 1.0
         pipe.send("settled")
@@ -96,7 +96,7 @@ def _profiled(path: str | None) -> Iterator[None]:
 
 @asynccontextmanager
 async def at_work(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-    """Tasks that run while something else is done."""
+    """Run tasks during the context."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         yield
@@ -109,7 +109,7 @@ async def at_work(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
 def take_rounds(
     clients: Mapping[K, Child], rounds: int, seconds: float, show: Callable[[str], None]
 ) -> dict[K, list[Cost]]:
-    """Give each client a turn of so many seconds, ``rounds`` times over, and let all of them end."""
+    """Give each client a turn of ``seconds``, ``rounds`` times, then end all clients."""
     costs: dict[K, list[Cost]] = {name: [] for name in clients}
     for turn in range(rounds):
         show(f"round {turn + 1} of {rounds}")
@@ -125,5 +125,5 @@ def take_rounds(
 
 
 def ratio(costs: Sequence[Cost], to: Sequence[Cost]) -> float:
-    """How much CPU a poll costs in polls of another client: the median of the ratios within each round."""
+    """Return the CPU of a poll divided by that of another client: the median of the ratios within each round."""
     return median([one.per_poll / other.per_poll for one, other in zip(costs, to, strict=True)])
