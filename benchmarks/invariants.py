@@ -66,8 +66,8 @@ def judge(
         over: the number of requests that exceeded the budget.
         early: seconds by which two clocks may differ.
     """
-    handed = Counter(outcome.job for outcome in outcomes)
-    notes = [f"{job} has {handed[job]} outcomes" for job in truths if handed[job] != 1]
+    received = Counter(outcome.job for outcome in outcomes)
+    notes = [f"{job} has {received[job]} outcomes" for job in truths if received[job] != 1]
     lost, wrong, hung = len(notes), 0, 0
     for outcome in outcomes:
         truth = truths.get(outcome.job) if outcome.job else None

@@ -87,7 +87,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, object, 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    """Hand marked tests to pytest-asyncio, in its strict mode as well."""
+    """Give marked tests to pytest-asyncio, in its strict mode as well."""
     made = yield
     if _has_pytest_asyncio(collector.config):
         for node in made if isinstance(made, list) else [made]:
