@@ -62,17 +62,17 @@ def test_one_probe_at_a_time() -> None:
     """While the service is down, one probe goes at a time, none before its time, and failed probes are counted."""
     circuit = found_down()
     circuit.probe_at(5.0)
-    assert circuit.opens_at == 5.0
+    assert circuit.allows_at == 5.0
     circuit.sent(ONE, 5.0, -math.inf)
-    assert circuit.opens_at == math.inf
+    assert circuit.allows_at == math.inf
     circuit.failed(OTHER, sent_at=3.0, now=5.5)
-    assert circuit.opens_at == math.inf, "another poll than the probe came back"
+    assert circuit.allows_at == math.inf, "another poll than the probe came back"
     assert circuit.probes == 0
     circuit.failed(ONE, sent_at=5.0, now=6.0)
     circuit.probe_at(8.0)
-    assert (circuit.opens_at, circuit.probes) == (8.0, 1)
+    assert (circuit.allows_at, circuit.probes) == (8.0, 1)
     circuit.hurry()
-    assert circuit.opens_at == -math.inf
+    assert circuit.allows_at == -math.inf
 
 
 def test_a_probe_that_was_canceled_is_none() -> None:
@@ -81,7 +81,7 @@ def test_a_probe_that_was_canceled_is_none() -> None:
     circuit.probe_at(5.0)
     circuit.sent(ONE, 5.0, -math.inf)
     circuit.unsent(ONE)
-    assert circuit.opens_at == 5.0
+    assert circuit.allows_at == 5.0
 
 
 def test_a_job_that_alone_fails_holds_nobody_up() -> None:
@@ -89,16 +89,16 @@ def test_a_job_that_alone_fails_holds_nobody_up() -> None:
     circuit = found_down(poll=ONE)
     assert circuit.down_since == 0.0
     circuit.probe_at(20.0)
-    assert circuit.opens_at == -math.inf
+    assert circuit.allows_at == -math.inf
     fail(circuit, 6.0, OTHER)
-    assert circuit.opens_at == 20.0
+    assert circuit.allows_at == 20.0
 
 
 def test_it_is_back_with_the_first_answer() -> None:
     """The first answer resets all counts, and gives the length of the outage."""
     circuit = found_down()
     assert circuit.used(30.0) == 30.0
-    assert (circuit.opens_at, circuit.down_since, circuit.hopeless_at) == (-math.inf, None, -math.inf)
+    assert (circuit.allows_at, circuit.down_since, circuit.gives_up_before) == (-math.inf, None, -math.inf)
     assert circuit.used(31.0) is None
 
 
@@ -107,11 +107,11 @@ def test_who_waited_through_enough_trouble_is_hopeless() -> None:
     circuit = found_down(patience=100.0)
     for at in range(14, 95, 10):
         fail(circuit, float(at), (ONE, OTHER, THIRD)[at % 3])
-        assert circuit.hopeless_at == -math.inf
+        assert circuit.gives_up_before == -math.inf
     fail(circuit, 104.0, THIRD)
-    assert circuit.hopeless_at == 4.0
+    assert circuit.gives_up_before == 4.0
     fail(circuit, 124.0)
-    assert circuit.hopeless_at == 24.0
+    assert circuit.gives_up_before == 24.0
     assert circuit.trouble_since(24.0) == 100.0
     assert circuit.trouble_since(54.5) == 69.5
 
@@ -122,9 +122,9 @@ def test_trouble_that_passes_while_a_look_hangs_has_passed() -> None:
     for at in range(14, 95, 10):
         fail(circuit, float(at))
     fail(circuit, 99.0, took=30.0)
-    assert circuit.hopeless_at == -math.inf
+    assert circuit.gives_up_before == -math.inf
     fail(circuit, 130.0)
-    assert circuit.hopeless_at == 30.0
+    assert circuit.gives_up_before == 30.0
 
 
 def test_time_without_a_token_is_not_trouble() -> None:
@@ -140,7 +140,7 @@ def test_a_silence_that_nothing_explains_counts_for_little() -> None:
     circuit = found_down(patience=100.0)
     fail(circuit, 30_000.0)
     assert circuit.trouble_since(4.0) == LONGEST_SILENCE
-    assert circuit.hopeless_at == -math.inf
+    assert circuit.gives_up_before == -math.inf
 
 
 def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
@@ -148,7 +148,7 @@ def test_one_jobs_trouble_makes_nobody_else_hopeless() -> None:
     circuit = found_down(patience=100.0, poll=ONE)
     for at in range(5, 500, 5):
         fail(circuit, float(at))
-    assert circuit.hopeless_at == -math.inf
+    assert circuit.gives_up_before == -math.inf
     assert circuit.trouble_since(4.0) == 0.0
 
 
@@ -158,4 +158,4 @@ def test_the_memory_of_an_outage_is_bounded() -> None:
     for at in range(10, 100_000, 5):
         fail(circuit, float(at))
     assert len(circuit._marks) < 110
-    assert 98_900.0 < circuit.hopeless_at <= 99_000.0
+    assert 98_900.0 < circuit.gives_up_before <= 99_000.0

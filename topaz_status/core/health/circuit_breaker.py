@@ -74,14 +74,14 @@ class CircuitBreaker:
     """Send times of polls that met trouble, each with the seconds of trouble by then."""
 
     @property
-    def opens_at(self) -> float:
+    def allows_at(self) -> float:
         """Time from which a poll may go: minus infinity while none is blocked, infinity while a probe is in flight."""
         if self.down_since is None or not self._is_shared:
             return -math.inf
         return self._probe_at if self._probe is None else math.inf
 
     @property
-    def hopeless_at(self) -> float:
+    def gives_up_before(self) -> float:
         """Time from which on trouble reached ``patience``: give up watches whose unsent poll came due by then."""
         marks, limit = self._marks, self._trouble - self.patience
         if not self._is_shared or not marks or marks[0][1] > limit:

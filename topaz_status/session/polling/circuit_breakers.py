@@ -57,15 +57,15 @@ class CircuitBreakers:
 
     def pollable(self, kinds: Collection[JobKind], now: float) -> Collection[JobKind]:
         """Return those of ``kinds`` that may be polled now."""
-        return [kind for kind in kinds if self._circuits[kind].opens_at <= now]
+        return [kind for kind in kinds if self._circuits[kind].allows_at <= now]
 
     def pollable_at(self, kind: JobKind) -> float:
         """Return the time from which that kind may be polled."""
-        return self._circuits[kind].opens_at
+        return self._circuits[kind].allows_at
 
     def given_up_due_by(self, kind: JobKind) -> float:
         """Return the due time for giving up: a watch ends if its poll came due by then and was not sent since."""
-        return math.inf if kind in self._distrusted else self._circuits[kind].hopeless_at
+        return math.inf if kind in self._distrusted else self._circuits[kind].gives_up_before
 
     def trouble_since(self, kind: JobKind, at: float) -> float:
         """Return for how many seconds since ``at`` polls of that kind met nothing but trouble."""
@@ -152,7 +152,7 @@ class CircuitBreakers:
         circuit = self._circuits[known.job.kind]
         if circuit.down_since is None or known.due_in is None:
             return known
-        wait = circuit.opens_at - now
+        wait = circuit.allows_at - now
         probe = "one poll is on the wire to find out" if wait == math.inf else f"probed in {max(0.0, wait):.1f} s"
         reason = f"the {known.job.kind.value} service has been down for {now - circuit.down_since:.0f} s: {probe}"
         return attrs.evolve(known, reason=f"{reason}; {known.reason}")
