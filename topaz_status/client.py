@@ -63,7 +63,7 @@ class StatusClient:
         rate: requests/s that all endpoints share, retries included.
         burst: tokens saved while requests are few: at most ``burst + rate × t`` requests are sent in any ``t`` seconds.
         service_rates: ceilings per kind below ``rate``, requests/s, merged over ``{JobKind.TRY_ON: 5.0}``; ``None``
-            lifts one.
+            removes a ceiling.
         max_in_flight: requests to the services on the wire at once, without downloads. Direct calls hold at most three
             quarters of them, so that long answers, such as ``image.list_all``, delay no poll.
         max_downloads: result files that :meth:`save` fetches at once, over connections of their own; further ones
@@ -84,9 +84,9 @@ class StatusClient:
             ``SSL_CERT_FILE`` named when aiohttp was imported.
         store: where watches are stored, so that they outlive this client, such as ``SQLiteStore("watches.db")``. It is
             opened and closed together with the client.
-        session: the caller's own ``aiohttp.ClientSession``. It is never closed, and its cookies and ``Authorization``,
-            which are meant for others, are not sent. Its own proxy and TLS settings apply; ``proxy``, ``trust_env`` and
-            ``ssl`` are refused together with it.
+        session: the caller's own ``aiohttp.ClientSession``. The client never closes it, and does not send its
+            cookies and ``Authorization``, which are meant for others. Its own proxy and TLS settings apply; ``proxy``,
+            ``trust_env`` and ``ssl`` are refused together with it.
 
     Raises:
         ConfigurationError: an argument or an environment variable is unusable.
@@ -249,7 +249,7 @@ class StatusClient:
         """Take up all unfinished watches in the store and all unacknowledged outcomes, as of this call.
 
         Outcomes come as from :meth:`as_completed`, and are acknowledged in the same way. An outcome that was handed out
-        before has ``redelivered`` set. Its status has no link to a result; :meth:`result` asks for one. The jobs that
+        before has ``redelivered`` set. The status in it has no link to a result; :meth:`result` asks for one. Jobs that
         this client watches already are included.
 
         A resumed watch continues with its age and its deadline. If its deadline passed meanwhile, its job is polled
@@ -413,8 +413,8 @@ class StatusClient:
         The result may appear later than the status that says ``COMPLETED``. A link or file that is not there yet is
         asked for again for up to 30 s. An image service also answers 404 or 409 for a job that has not ended:
         :meth:`save` then asks for the status, once, and waits only if the job has completed. If the storage refuses a
-        link, for example because it has expired, a fresh link replaces it, once for each part of the file that it
-        brought.
+        link, for example because it has expired, a fresh link replaces it. If the storage refuses that one, too,
+        before any more of the file has come, :meth:`save` gives up.
 
         Args:
             job: a :class:`JobRef`, or its text.
@@ -422,8 +422,8 @@ class StatusClient:
             name: a plain file name; by default the job's kind and id with the file's own suffix.
             max_bytes: the largest size of the file, in bytes; by default there is no limit. If the storage sends the
                 file compressed (``gzip`` or ``deflate``), the decompressed bytes count.
-            progress: called in the loop's thread with the bytes that are there and the size of the whole file, which is
-                ``None`` until the storage has said it. The former fall back if the file must be fetched anew.
+            progress: called in the loop's thread with two numbers: the bytes fetched so far, and the size of the whole
+                file, which is ``None`` until the storage states it. The first falls if the file must be fetched anew.
 
         Raises:
             ConfigurationError: ``name`` could lead out of the folder, or ``max_bytes`` is no number of bytes.

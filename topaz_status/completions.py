@@ -43,7 +43,7 @@ class Batch:
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
     has_room: asyncio.Event = attrs.field(factory=asyncio.Event)
     handed_out: dict[asyncio.Task[Any] | None, Receipt] = attrs.field(factory=dict)
-    """Receipts to acknowledge once more is asked for, by the task that was handed the outcome."""
+    """The receipts of outcomes that were handed out, by the task that got them: asking for more acknowledges them."""
 
     def take(self, job: JobRef) -> None:
         """Watch a job, unless this batch has watched it before."""
@@ -155,7 +155,8 @@ class Batch:
     def acknowledge(self) -> asyncio.Future[None] | None:
         """Acknowledge the outcomes that were handed to the current task, or to tasks that have ended.
 
-        Called when more is asked for. Returns what to await for the last of the writes, ``None`` if there is none.
+        Called when the next outcome is asked for. Returns a future that is done after the last write; ``None`` if
+        there is no write.
         """
         current, written = asyncio.current_task(), None
         for task, receipt in list(self.handed_out.items()):
@@ -181,8 +182,8 @@ class Batch:
 class Completions:
     """Outcomes in the order in which the jobs end: an async iterator that can also be closed.
 
-    Closing it, or dropping the last reference to it, drops its own handles and no others. An ``async for`` over a
-    temporary one does so when it is left.
+    Closing the iterator, or dropping the last reference to it, drops only its own handles. Leaving an ``async for``
+    over a temporary iterator drops them, too.
     """
 
     _batch: Batch
@@ -244,7 +245,7 @@ def completions(
 ) -> Completions:
     """Watch all of ``jobs``, each distinct one once.
 
-    ``adopt`` is given the task that reads an async iterable, and ends it with the client.
+    A task reads ``jobs`` if it is an async iterable. ``adopt`` gets this task, and ends it with the client.
 
     Raises:
         ConfigurationError: an item of a plain iterable names no job; no job is watched then.
@@ -293,7 +294,7 @@ async def gather(
 
 
 async def _record_handed_out(outcomes: Iterable[Outcome]) -> None:
-    """Record that all these outcomes are handed out; the writes are started before the first is awaited."""
+    """Record that all these outcomes are handed out; all writes start before the first is awaited."""
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
     for written in [receipt.give() for receipt in receipts]:
         if written is not None:

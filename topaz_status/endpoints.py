@@ -57,7 +57,7 @@ UNSET: Final = Unset.UNSET
 
 @attrs.define
 class CursorGuard:
-    """Ends a sweep of a list whose cursors repeat or never end, by the cursors and jobs that it has met."""
+    """Remembers the cursors and jobs of a sweep, to end it if the cursors of the list repeat or never end."""
 
     _cursors: set[str | None] = attrs.field(factory=lambda: {None})
     _ids: set[str] = attrs.field(factory=set)
@@ -179,7 +179,7 @@ class ImageEndpoint(Endpoint[ImageStatus]):
                 return
 
     async def list_all(self) -> _List[ImageStatus]:
-        """Return all jobs of the account from one unpaginated answer, which "may be slow or fail": prefer :meth:`list`.
+        """Return all jobs of the account in one answer without pages. It "may be slow or fail": prefer :meth:`list`.
 
         Raises:
             TopazStatusError: as for :meth:`get`.

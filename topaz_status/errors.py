@@ -196,7 +196,7 @@ def is_about_proxy(error: TransportError) -> bool:
 class CertificateError(TransportError):
     """The certificate of a service or a proxy cannot be trusted, or it refuses ours; waiting does not help.
 
-    A direct call raises this at once. A watch ends with it once polls of that service have met nothing else for some
+    A direct call raises this at once. A watch ends with it only once all polls of that service have met it for some
     seconds. The error says nothing of the job, which can be watched again once the cause is removed.
     """
 

@@ -35,7 +35,7 @@ class TopazStatusError(Exception):
 
 
 def bare(error: TopazStatusError) -> TopazStatusError:
-    """Strip an error of its traceback and causes: their frames hold the answer, with its URLs, in variables."""
+    """Remove an error's traceback and causes: variables in their frames hold the answer, with its URLs."""
     error.__cause__ = error.__context__ = error.__traceback__ = None
     return error
 

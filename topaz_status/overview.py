@@ -102,10 +102,10 @@ def _expected_end(engine: Engine, job: JobRef) -> float | None:
 
 @attrs.define(eq=False)
 class Fleet:
-    """The jobs that a client watches, and what changes among them from one :meth:`changes` to the next.
+    """The jobs that a client watches, and the changes among them since the last call of :meth:`changes`.
 
-    A fleet has no handles, so it extends no watch. It follows at most ``limit`` jobs at a time: those that have been
-    watched for longest.
+    A fleet has no handles, so no watch lasts longer because of it. It follows at most ``limit`` jobs at
+    a time: those that have been watched for longest.
     """
 
     _engine: Engine

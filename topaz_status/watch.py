@@ -167,7 +167,7 @@ class Watch(Generic[S]):
     # -- ending this handle -------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """End this handle; the job is no longer polled once its last handle has ended. After the end it does nothing.
+        """End this handle; the job is no longer polled once its last handle has ended. A later call does nothing.
 
         If this was the job's last handle, a store also deletes the job's row: ``resume()`` will not take it up.
         """

@@ -100,7 +100,7 @@ class Transfer:
         Raises:
             OSError: the folder cannot be written to.
         """
-        if self._file is None:  # not made in a thread: after a cancellation it would make a file that nobody removes
+        if self._file is None:  # not in a thread: it could make the file after a cancellation, for nobody to remove
             self._file = PartialFile.make(self.request.folder)
         return self._file
 
@@ -233,7 +233,7 @@ class Transfer:
 async def save(transport: Transport, links: Links, request: DownloadRequest, idle: Pause = pause) -> Path:
     """Fetch a job's result and return the path of its file.
 
-    ``idle`` is the wait for a late result that has no file yet.
+    ``idle`` waits while the result is late and has no file yet.
 
     Raises:
         ConfigurationError: the link is no URL.
@@ -290,7 +290,7 @@ async def _attempt(transport: Transport, link: Download, transfer: Transfer) -> 
 
 
 def _check_page(link: Download, stream: Stream) -> None:
-    """Refuse a web page in place of the result: that of a captive portal, a login or a maintenance.
+    """Refuse a web page that came in place of the result: a captive portal, a login page or a maintenance page.
 
     An empty file passes: the storage says that the result has no bytes, and nothing contradicts it.
 

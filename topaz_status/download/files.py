@@ -1,4 +1,4 @@
-"""Names of result files, which never lead out of their folder, and writing them, so that no partial file is seen."""
+"""Names result files so that they stay in their folder, and writes them so that nobody sees a partial file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEADS_OUT: Final = re.compile(r'[/\\:<>"|?*]')
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE
 )
-"""Names that mean a device, not a file, on Windows, also with a suffix."""
+"""Names that mean a device on Windows, even with a suffix."""
 
 
 def file_name(name: str) -> str:
@@ -106,7 +106,7 @@ class PartialFile:
         """Remove the file; quick enough to run even during a cancellation."""
         try:
             self._file.close()
-        finally:  # closing flushes, which a full disk refuses
+        finally:  # closing flushes, which fails on a full disk
             self.path.unlink(missing_ok=True)
 
 

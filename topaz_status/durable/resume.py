@@ -29,7 +29,7 @@ from ..store.json_codec import read_error, read_status, read_tag, write_tag
 from ..watch import S, Watch
 
 ROWS_AT_ONCE: Final = 100
-"""At most so many rows are resumed before other tasks of the loop batch."""
+"""At most so many rows are resumed before other tasks of the loop run."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -108,7 +108,7 @@ class Durable:
         age: float,
         remaining: float | None,
     ) -> DurableWatch[Any]:
-        """Start to watch a job, or join the watch that it has; ``new`` is its row without number, tag and deadline.
+        """Start to watch a job, or join its watch if it has one; ``new`` is its row without number, tag and deadline.
 
         Raises:
             ConfigurationError: ``tag`` is no JSON.

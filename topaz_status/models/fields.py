@@ -1,8 +1,8 @@
 """The base of all models: the names and units of fields on the wire, and what ``repr`` may show.
 
-Each field of a model has a :class:`Wire` in its metadata. By it the decoder reads a body, and
-:meth:`ServiceObject.to_dict` writes the body back. By it ``repr`` hides what could be a signed URL, which is as good as
-a key.
+Each field of a model has a :class:`Wire` in its metadata. The decoder uses it to read a body, and
+:meth:`ServiceObject.to_dict` to write the body back. ``repr`` uses it to hide what could be a signed URL, because such
+a URL is as good as a key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .redact import MOST_READ, MOST_SHOWN, shortened, shown, without_urls
 
 WIRE: Final = "topaz_status.wire"
 ABSENT: Final = ...
-"""Marks, among the values as they were sent, a field that was not sent at all. It pickles as itself."""
+"""Stands for a field that was not sent, where the values are stored as sent. Unpickled, it is the same object."""
 
 
 class Unit(enum.Enum):
@@ -144,7 +144,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Any], Any]]] = {
 
 
 def _shown(field: attrs.Attribute[Any], value: Any) -> str | None:
-    """Write a field for ``repr``: ``None`` if it is not set, no URL, of ``extra`` only the names."""
+    """Return a field as ``repr`` shows it: no URL, and of ``extra`` only the names; ``None`` if it is not set."""
     wire: Wire | None = field.metadata.get(WIRE)
     if field.name == "_as_sent" or value is None or value in ((), {}):
         return None

@@ -1,7 +1,7 @@
 """Redaction of text from a service: no signed URLs, and no characters that move a terminal or forge a log line.
 
-Anyone who has a signed URL has the file, so such a URL is as secret as a key. It is recognised by its scheme, also if
-JSON in JSON has escaped its slashes, or by a query that names a signature.
+Anyone who has a signed URL has the file, so such a URL is as secret as a key. It is recognised by its scheme, even if
+nested JSON has escaped its slashes, or by a query that names a signature.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 MOST_SHOWN: Final = 500
 """Most characters of one text in an error, a log line or a ``repr``."""
 MOST_READ: Final = 4 * MOST_SHOWN
-"""Most characters that are read for it: URLs are longer than their replacements."""
+"""Most characters that are read to make such a text: URLs are longer than their replacements."""
 _DEEPEST: Final = 50
 """Levels of nesting down to which JSON is redacted."""
 

@@ -64,7 +64,7 @@ def read_status(job: JobRef, text: str | None) -> JobStatus | None:
 
 
 def write_error(error: TopazStatusError | None) -> str | None:
-    """Return as JSON an error that the status does not state: a lost job, or the service's answer; else ``None``."""
+    """Return an error as JSON if the status does not state it (a lost job, the service's answer); else ``None``."""
     if isinstance(error, JobLostError):
         return orjson.dumps({"type": type(error).__name__}).decode()
     if isinstance(error, ServiceError):
