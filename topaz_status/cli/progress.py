@@ -22,7 +22,7 @@ _WINDOW: Final = 5.0
 """Seconds over which the pace of requests is measured."""
 _MOST_NAMED: Final = 10
 LOST: Final = "lost"
-"""The word, among the states, for a job whose end could not be found out."""
+"""The word in place of a state for a job whose end could not be found out."""
 
 
 @attrs.define(eq=False)

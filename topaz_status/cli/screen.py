@@ -191,7 +191,7 @@ class LogHandler(logging.Handler):
 
 @contextlib.contextmanager
 def logged(screen: Screen, verbose: int) -> Iterator[None]:
-    """Show the log: warnings, with ``verbose`` 1 changes of state, with 2 every poll."""
+    """Show the log: warnings; from ``verbose`` 1 on also changes of state; from 2 on also every poll."""
     logger = logging.getLogger("topaz_status")
     handler = LogHandler(screen)
     before = logger.level

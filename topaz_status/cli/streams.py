@@ -47,7 +47,7 @@ def guarded(work: Callable[[], int]) -> int:
         except BrokenPipeError:
             _discard_unwritten()
             return BROKEN_PIPE
-        except OSError as problem:  # from the flushing: the work handles its own errors
+        except OSError as problem:  # raised by the flush: the work handles its own errors
             _discard_unwritten()
             return code if code != OK else _report_unwritable(problem)
         return code

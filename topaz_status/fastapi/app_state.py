@@ -23,7 +23,7 @@ class AppState:
     client: StatusClient
     _ends: dict[object, Callable[[], None]] = attrs.field(factory=dict, init=False)
     broadcasters: dict[int, OverviewBroadcaster] = attrs.field(factory=dict, init=False)
-    """Broadcasters of the overview, by the most jobs each shows."""
+    """Broadcasters of the overview; the key is the most jobs that each one shows."""
     operator: Operator = attrs.field(factory=Operator, init=False)
     closing: bool = attrs.field(default=False, init=False)
     """True once the server is going away."""
@@ -35,7 +35,7 @@ class AppState:
 
     @contextlib.contextmanager
     def wait(self, end: Callable[[], None], *, most: int | None = None) -> Iterator[None]:
-        """Count as a waiting request while inside; there are at most ``most``.
+        """Count one more waiting request while inside; at most ``most`` may wait.
 
         ``end`` is called when the server goes away, or at once if it is going away already.
 

@@ -38,8 +38,8 @@ def status_lifespan(
     """Make a lifespan that opens one client for the app: ``FastAPI(lifespan=status_lifespan(rate=20))``.
 
     The client opens before the app's own lifespan begins and closes after it has ended. On SIGTERM or SIGINT, streams
-    and long polls end by themselves. So the server's wait for its connections is over at once, with or without a limit
-    of its own. A server that is stopped in another way must call :func:`end_streams` first. Examples are a server that
+    and long polls end by themselves. So the server need not wait for its connections, even if it sets no limit to that
+    wait. A server that is stopped in another way must call :func:`end_streams` first. Examples are a server that
     runs in a thread other than the main one, and one that is stopped by a flag.
 
     Args:

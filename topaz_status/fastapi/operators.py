@@ -97,7 +97,7 @@ def _log_text_of_answer(error: ServiceError) -> str | None:
 
 
 def _passes(error: TopazStatusError) -> bool:
-    """Return whether the error may pass by itself, as a timeout or a lost connection does: nobody need act."""
+    """Return whether the error may pass by itself, as a timeout or a lost connection does: nobody needs to act."""
     if not isinstance(error, TransportError) or isinstance(error, CertificateError):
         return False
     return error.maybe_sent and not is_about_proxy(error)
@@ -127,7 +127,7 @@ def log_for_operator(connection: HTTPConnection, error: Exception) -> None:
 async def report(connection: HTTPConnection) -> AsyncIterator[None]:
     """Log the errors of requests that use the app's client: a dependency of the dependencies that return the client.
 
-    It sees errors that a handler, a WebSocket, a stream's body or a background task raises, handled later or not.
+    It sees errors that a handler, a WebSocket, a stream's body or a background task raises, even if handled later.
     """
     try:
         yield

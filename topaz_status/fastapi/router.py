@@ -15,7 +15,7 @@
 A browser's ``EventSource`` cannot send an ``Authorization`` header: let ``authorize`` take a cookie, or use ``fetch``.
 """
 
-# No postponed annotations in this module: they hold the limits of each router.
+# Annotations are not postponed in this module: they hold the limits of each router.
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Annotated, Any, Final

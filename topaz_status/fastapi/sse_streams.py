@@ -133,7 +133,7 @@ async def _follow_all(watches: Iterable[Watch[Any]], queue: ConflatingQueue[View
 
 async def _follow(watch: Watch[Any], queue: ConflatingQueue[View], operator: Operator) -> None:
     """Put each change and the outcome into the queue; a closed client is no end of the job."""
-    with contextlib.suppress(TopazStatusError):  # the outcome holds it
+    with contextlib.suppress(TopazStatusError):  # the outcome holds the error
         async for status in watch.updates():
             if not status.is_terminal:
                 queue.put(watch.job, View.of_watch(watch))

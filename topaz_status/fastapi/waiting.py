@@ -1,6 +1,6 @@
 """Waiting in a handler, until the client disconnects or the server goes away.
 
-Nothing interrupts a handler that awaits when either happens. So the functions here listen for both during the wait.
+Neither of the two interrupts a handler that awaits. So the functions here listen for both during the wait.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ async def attend(
     """Do some work for ``timeout`` seconds at most, while its client is connected and the server stays.
 
     Args:
-        request: its client wants the work.
+        request: the request whose client wants the work.
         app_state: the state of the app that serves the request.
         work: makes the coroutine that does the work.
         timeout: seconds; ``None`` for no limit.

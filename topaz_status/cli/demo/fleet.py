@@ -31,7 +31,7 @@ def burst_of(rate: float) -> float:
 
 
 def simulator_options(rate: float, seed: int) -> dict[str, float]:
-    """Return the simulator's options: it answers 429 beyond 5 % above the rate and twice the burst."""
+    """Return the simulator's options: it answers 429 above 1.05 times the rate and twice the burst."""
     return {"rate": rate * _HEADROOM, "burst": 2.0 * burst_of(rate), "seed": seed, "delay": _ANSWER_TIME}
 
 

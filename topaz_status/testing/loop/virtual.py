@@ -92,7 +92,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._last_chance(poll)
 
     def _jump(self, when: float) -> None:
-        """Move the clock. Its resolution is one float step, so that exactly the timers due by now fire, at any time."""
+        """Move the clock. Its resolution is one float step, so exactly the timers that are due fire, at any time."""
         self._now = max(self._now, when)
         self._clock_resolution = math.ulp(self._now)
 

@@ -19,7 +19,7 @@ def _not_negative(_instance: object, attribute: attrs.Attribute[Any], value: flo
 
 @attrs.frozen
 class Durations:
-    """A distribution of durations in seconds; the caller brings the random generator. Class methods make it.
+    """A distribution of durations in seconds; the caller brings the random generator. Its class methods make one.
 
     Args:
         law: ``"constant"``, ``"exponential"``, ``"lognormal"`` or ``"explicit"``.

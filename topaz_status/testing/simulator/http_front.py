@@ -1,4 +1,4 @@
-"""The HTTP front of a simulator: from an aiohttp request to a response, past faults, API keys and rate limits."""
+"""The HTTP front of a simulator: turns an aiohttp request into a response, after faults, API keys and rate limits."""
 
 from __future__ import annotations
 

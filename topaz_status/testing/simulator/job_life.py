@@ -20,14 +20,14 @@ from .job_plan import JobPlan
 
 VIDEO_QUEUE: Final = ((0.1, "requested"), (1.0, "accepted"))
 VIDEO_WORK: Final = ((0.03, "initializing"), (0.08, "preprocessing"), (0.95, "processing"), (1.0, "postprocessing"))
-"""A video's status words; each holds up to a share of the queueing time, or of the work."""
+"""A video's status words; each lasts until this share of the queueing time, or of the work, is over."""
 
 CANCELING_TIME: Final = 2.0
 """Seconds that a video takes from ``canceling`` to ``canceled``."""
 
 _STUCK_AT: Final = 0.999
 _LAST_STEP: Final = 1e-4
-"""The last share of the work, which the progress shows only once the job ends: a video's progress has this step."""
+"""The last share of the work: the progress shows it only once the job ends. A video's progress has such steps."""
 _STALL_AT: Final = 0.4
 _BACK_AT: Final = 0.6
 

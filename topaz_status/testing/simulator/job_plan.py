@@ -59,7 +59,7 @@ class JobPlan:
             ``"scaled"`` (the time left × ``eta_error``); ``"frozen"`` (a noisy one from the start, never corrected);
             ``"absent"``; ``"zero"``; ``"past"`` (an hour ago); ``"absurd"`` (ten thousand years ahead).
         eta_error: see ``eta``.
-        eta_error_late: the value that ``eta_error`` reaches at the end, linearly; by default it does not change.
+        eta_error_late: the value to which ``eta_error`` changes linearly by the end; by default it does not change.
             Only a noisy ETA uses it.
         progress: the curve: ``"linear"`` (to the power ``gamma``); ``"stall"`` (rises fast to 99 and stays there);
             ``"jump"`` (0, then 100 before the end); ``"backwards"`` (falls back to half on the way).

@@ -61,7 +61,7 @@ class Services:
         return self.problem(call, 403) if life.plan.forbidden else life
 
     def status(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """Answer one job's status."""
+        """Answer with one job's status."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -69,7 +69,7 @@ class Services:
         return Answer(200, wire.status(life, at))
 
     def image_list(self, call: Call, query: Query, at: Moment) -> Answer:
-        """Answer all images, as an array or in pages."""
+        """Answer with all images, as an array or in pages."""
         listing = self.account.listing(JobKind.IMAGE)
         paginated = query.get("paginated", "false").lower()
         if paginated not in {"true", "1"}:
@@ -101,7 +101,7 @@ class Services:
         return Answer(200, {"deleted_count": self.account.remove_images()})
 
     def image_download(self, call: Call, _query: Query, at: Moment) -> Answer:
-        """Answer links to an image's result: 409 while there is no result."""
+        """Answer with links to an image's result: 409 while there is no result."""
         life = self._life(call)
         if isinstance(life, Answer):
             return life
@@ -130,7 +130,7 @@ class Services:
         return Answer(200, {"message": "Canceling the request"})
 
     def video_history(self, call: Call, query: Query, at: Moment) -> Answer:
-        """Answer the videos that have been accepted, newest first."""
+        """Answer with the videos that have been accepted, newest first."""
         listing = self.account.listing(JobKind.VIDEO)
         if not self.history_paged:
             return Answer(200, {"result": _rendered(listing, wire.video_record, at)})
@@ -141,7 +141,7 @@ class Services:
         return Answer(200, {"result": _rendered(page.lives, wire.video_record, at), "nextCursor": page.next_cursor})
 
     def video_system(self, _call: Call, _query: Query, _at: Moment) -> Answer:
-        """Answer the state of the video service as a whole, not of a job."""
+        """Answer with the state of the video service as a whole, not of a job."""
         return Answer(200, {"isAvailable": True, "supportedModels": ["apo-8", "prob-4", "sl-1"]})
 
 

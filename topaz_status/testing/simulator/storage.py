@@ -24,7 +24,7 @@ def result_bytes(ref: JobRef, size: int) -> bytes:
 
 
 def signature(ref: JobRef, expires: int, method: str) -> str:
-    """Compute a link's signature. It protects nothing; it only no longer fits once the link is changed."""
+    """Compute a link's signature. It protects nothing; it only shows whether the link was changed."""
     text = f"{ref}|{expires}|{method}"
     return hashlib.blake2s(text.encode(), digest_size=_DIGEST).hexdigest()
 
@@ -58,7 +58,7 @@ def check_link(ref: JobRef, method: str, query: Mapping[str, str], unix: float) 
 
 
 def serve_file(ref: JobRef, size: int, method: str, headers: Mapping[str, str], *, modified: str = "") -> Answer:
-    """Answer the file, or the part that a ``Range`` header asks for; ``modified`` is the file's ``Last-Modified``."""
+    """Answer with the file, or the part that a ``Range`` asks for; ``modified`` is the file's ``Last-Modified``."""
     data = result_bytes(ref, size)
     etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
     answered = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Type": _TYPES[ref.kind]}
