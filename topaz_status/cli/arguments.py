@@ -47,7 +47,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = make_parser()
     arguments, others = parser.parse_known_args(argv)
-    for other in others:  # argparse accepts jobs in one place only; people write them in several places
+    for other in others:  # argparse accepts jobs in one place only, but people write them in several
         if (other.startswith("-") and other != STDIN) or not hasattr(arguments, "jobs"):
             parser.error(f"unrecognized argument: {other}")
         try:

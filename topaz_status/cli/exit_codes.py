@@ -49,7 +49,7 @@ class CommandError(Exception):
 
 
 def code_of(error: Exception | None) -> int:
-    """Return one job's exit code: 0 without an error, 1 if the service answered on the job, else 3 (not found out)."""
+    """Return one job's exit code: 0 without an error, 1 if the error is about the job, 3 if its end is not known."""
     if error is None:
         return OK
     return FAILED if isinstance(error, _ABOUT_THE_JOB) else UNKNOWN

@@ -150,7 +150,7 @@ class Transfer:
         return decoder
 
     async def _handle_416(self, headers: Mapping[str, str]) -> None:
-        """Handle a 416: no bytes follow, so the file is complete, or the bytes are of another version."""
+        """Handle a 416, which means that the file is complete, or that our bytes are of another version."""
         part = Part(self.at, None, ends_at(headers), version_of(headers))
         if self.at and part.total == self.at and part.continues(self.at, self.total, self.version):
             self._complete()

@@ -113,7 +113,7 @@ def _variable(variables: Mapping[Account, str], job: JobRef | None) -> str:
 
 
 def is_leaving(connection: HTTPConnection) -> bool:
-    """Return whether the app that serves this is going away; then a closed client is no fault."""
+    """Return whether the app that serves this is going away: a closed client is then no error."""
     app_state = _app_state(connection)
     return app_state is not None and app_state.closing
 

@@ -65,7 +65,7 @@ def status_router(
             ``job`` of the query. :data:`PUBLIC` lets everybody in. Each request for a status may cost a request of
             the budget, and statuses hold links to results.
         max_jobs: jobs on one stream; more are a 422.
-        max_fleet: jobs on the stream of everything: those that have been watched longest.
+        max_fleet: jobs on the stream of all watched jobs: those that have been watched longest.
         max_waiting: streams, long polls and requests for a status at once, in the whole app; more are a 503.
         max_wait: seconds of a long poll; a longer one is a 422. A request for a status that takes longer is a 504.
         max_stream: seconds after which a stream ends; browsers connect again by themselves.

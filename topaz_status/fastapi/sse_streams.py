@@ -32,7 +32,7 @@ class StreamLimits:
     jobs: int
     """Jobs on one stream."""
     fleet: int
-    """Jobs on the stream of everything."""
+    """Jobs on the stream of all watched jobs."""
     waiting: int
     """Streams and long polls at once, in the whole app."""
     wait: float
@@ -132,7 +132,7 @@ async def _follow_all(watches: Iterable[Watch[Any]], queue: ConflatingQueue[View
 
 
 async def _follow(watch: Watch[Any], queue: ConflatingQueue[View], operator: Operator) -> None:
-    """Put each change and the outcome into the queue; a closed client is no end of the job."""
+    """Put each change and the outcome into the queue; a closed client does not mean that the job has ended."""
     with contextlib.suppress(TopazStatusError):  # the outcome holds the error
         async for status in watch.updates():
             if not status.is_terminal:

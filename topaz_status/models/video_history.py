@@ -40,7 +40,7 @@ class VideoFile(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoBackend(ServiceObject):
-    """The generative pipeline's own note."""
+    """A note of the generative pipeline."""
 
     last_updated_at: float | None = sent(Unit.MILLISECONDS, "lastUpdated")
     """Unix seconds of its last report."""

@@ -58,7 +58,7 @@ class Life:
 
     @property
     def due_at(self) -> float:
-        """When the service expects the job to end: a stuck job is overdue from then on."""
+        """When the service expects the job to end. A stuck job does not end then."""
         return self.submitted_at + self.queue + self.nominal
 
     @property

@@ -115,7 +115,7 @@ def _items(body: Any) -> list[dict[str, Any]]:
 
 
 def _each(change: Callable[[dict[str, Any]], None]) -> Callable[[Any], Any]:
-    """Make a function that spoils every status in a body, in place: each body serves one answer only."""
+    """Make a function that spoils every status in a body, in place: no other answer uses that body."""
 
     def spoiled(body: Any) -> Any:
         for item in _items(body):

@@ -1,7 +1,7 @@
 """The rules that choose a fault for a request, with seeded random generators. Pure.
 
 A :class:`Fault` states what goes wrong and for which requests. Rules are tried in the order in which they were added.
-The delays of matching rules add up, until the first matching rule of another kind: that fault is played.
+The delays of matching rules add up. The first matching rule that is no delay is played, and no later rule is tried.
 """
 
 from __future__ import annotations
