@@ -17,7 +17,7 @@ FIRST_LONGEST_GAP: Final = 15.0
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return True for a finite number, one that is also finite as a float."""
+    """Return True for a number that is finite, also as a float."""
     try:
         return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:
@@ -57,7 +57,7 @@ class PollPolicy:
     """When to poll again. All times are seconds.
 
     Raises:
-        ConfigurationError: a value is no finite number in its range, or ``min_interval`` exceeds ``max_interval``.
+        ConfigurationError: a value is not a finite number in its range, or ``min_interval`` exceeds ``max_interval``.
     """
 
     price: float = attrs.field(default=0.1, validator=_span())

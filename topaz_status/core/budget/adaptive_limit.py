@@ -54,7 +54,7 @@ class SendRate:
 
 @attrs.define
 class AdaptiveLimit:
-    """The bucket of one kind, below the shared one: ``ceiling`` requests/s at most, less while 429s demand it."""
+    """The bucket of one kind, below the shared one. It allows ``ceiling`` requests/s, or less after 429s."""
 
     ceiling: float
     burst: float
@@ -79,7 +79,7 @@ class AdaptiveLimit:
         return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
 
     def take(self, now: float) -> float:
-        """Spend one token, then let the rate recover: the token was there at the rate that held before.
+        """Spend one token at the rate that held before, and only then let the rate recover.
 
         Return the time from which the next token is there.
         """

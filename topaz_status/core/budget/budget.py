@@ -32,7 +32,7 @@ class Budget(Protocol):
         """Return the kinds of which a request may go now."""
 
     def idle_at(self, kind: JobKind, now: float) -> float:
-        """Return when a request of that kind starts to cost the others nothing; infinite while its limit is learned."""
+        """Return the time from which tokens of a kind are idle; infinite while 429s hold its rate down."""
 
     def slack(self, kind: JobKind) -> float:
         """Return how many seconds late a request may be sent without lowering the rate: the burst makes up for it."""

@@ -1,9 +1,9 @@
 """How much of a rate is used: while it is less than half, tokens are *idle*, and one more request costs nothing.
 
-The load is stored as a leaky bucket (ITU-T I.371). Each request pours one token in, and half the rate runs out. Tokens
-are idle while the bucket holds no more than half a burst. So a client that sends little may send a few at once, and one
-that sends more than half of what it may soon counts as busy. As in :mod:`.token_bucket` the level is stored as one
-time: when the bucket is empty.
+The load is stored as a leaky bucket (ITU-T I.371). Each request pours one token in, and the bucket leaks at half the
+rate. Tokens are idle while the bucket holds no more than half a burst. So a client that sends little may send a few
+requests at once. A client that sends more than half of its rate soon counts as busy. As in :mod:`.token_bucket` the
+level is stored as one time: when the bucket is empty.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 SHARE: Final = 0.5
 """The share of a rate, and of a burst, up to which tokens are idle."""
 MEMORY: Final = 5.0
-"""Seconds without any request after which tokens are idle again, at most, however busy the client was before."""
+"""Tokens are idle again after at most this many seconds without a request, however busy the client was before."""
 
 
 @attrs.define

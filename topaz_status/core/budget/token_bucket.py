@@ -2,8 +2,8 @@
 
 The bucket is stored as one time, ``full_at``: when it would be full again if no token were taken. That is the
 "theoretical arrival time" of the generic cell rate algorithm (ITU-T I.371). A token is there from ``full_at - (burst -
-1) / rate`` on, and :meth:`TokenBucket.take` checks that very number. A caller that waits until the time it named
-therefore gets a token, and no float residue ever causes a wait of 1e-14 s.
+1) / rate`` on, and :meth:`TokenBucket.take` checks that very number. So a caller that waits until that time gets a
+token, and no float residue ever causes a wait of 1e-14 s.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TokenBucket:
         self._set_full_at(self._full_at - self._interval)
 
     def hold(self, until: float) -> None:
-        """Give nothing before ``until``, and then one token rather than a burst saved up meanwhile."""
+        """Give nothing before ``until``. One token is there then, and no burst has been saved up meanwhile."""
         self.held_until = max(self.held_until, until)
         self._set_full_at(max(self._full_at, until + self._saved))
 

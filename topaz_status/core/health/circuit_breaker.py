@@ -1,4 +1,4 @@
-"""The circuit breaker of one service: while the service is down, polls are blocked but for one spaced probe at a time.
+"""The circuit breaker of one service: while the service is down, it blocks all polls except one spaced probe at a time.
 
 A poll fails here when it meets a transport error, a 3xx, 408, 425, 5xx, an undecodable 200, or a 4xx that is not the
 service's own (:mod:`.ending`). Any other answer is a sign of life. So is a 429, which the budget deals with.
@@ -11,11 +11,12 @@ service's own (:mod:`.ending`). Any other answer is a sign of life. So is a 429,
 
 The first sign of life closes the breaker.
 
-A watch whose poll is due but blocked must not wait for ever, nor must one whose service answers only 429s. So the
-failures of other polls stand for its own. *Trouble* is the time for which polls met nothing but failures and 429s. It
-runs from the sending of the first such poll to the sending of the latest, so a poll that hangs adds nothing by itself.
-Time without a token (a hold, a starved budget) does not count. Of a silence that nothing explains (a computer asleep)
-at most ``LONGEST_SILENCE`` counts. A watch is given up once its poll has been due for ``patience`` seconds of trouble.
+A watch must not wait for ever while its poll is due but blocked, or while its service answers only 429s. So the
+failures of other polls count for this watch too. *Trouble* is the time for which polls met nothing but failures and
+429s. It runs from the sending of the first such poll to the sending of the latest, so a poll that hangs adds nothing by
+itself. Time without a token (a hold, a starved budget) does not count. A silence that nothing explains (a computer
+asleep) counts for at most ``LONGEST_SILENCE`` seconds. A watch is given up once its poll has been due for ``patience``
+seconds of trouble.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class CircuitBreaker:
 
     @property
     def gives_up_before(self) -> float:
-        """Time from which on trouble reached ``patience``: give up watches whose unsent poll came due by then."""
+        """Trouble since this time adds up to ``patience``: a watch whose unsent poll was due by then is given up."""
         marks, limit = self._marks, self._trouble - self.patience
         if not self._is_shared or not marks or marks[0][1] > limit:
             return -math.inf

@@ -4,8 +4,8 @@ An answer is evidence about a job or a key only if it is recognisably *the servi
 its body is a JSON object with the documented fields, and its ``Content-Type``, if there is one, is JSON. The fields
 are, as :mod:`..wire.responses` reads them: ``message``, perhaps ``code`` (Topaz Image); ``message``, perhaps
 ``errorCode`` (Topaz Video); ``error`` and ``error_code`` (Pixelcut). Any other 4xx comes from something in front of the
-service, and is transient. The documents have no 4xx of a status or list without a body, so an empty one is transient
-as well. Waiting longer costs little; a watch that is ended wrongly loses a job.
+service, and is transient. Every 4xx that the documents show for a status or list has a body, so an empty 4xx is
+transient as well. Waiting longer costs little; a watch that is ended wrongly loses a job.
 
 =======================================  ==================================  ========================================
 what a poll of the job brings            what it means                       what ends the watch, and when
@@ -32,7 +32,7 @@ nothing: it could not be sent            nothing                             not
 =======================================  ==================================  ========================================
 
 ``give_up_after`` counts the seconds of failed polls without a usable answer. Time in which no poll could be sent does
-not count. Only an end that the service itself states of the job is final (:func:`is_final`). Any other end leaves a
+not count. An end is final only if the service itself states it of the job (:func:`is_final`). Any other end leaves a
 durable watch open, and it can be resumed.
 """
 
@@ -99,9 +99,9 @@ _FAILURES: Final = {
 def is_final(status: JobStatus | None, error: TopazStatusError | None) -> bool:
     """Return True for an end that says what became of the job, False for an end of the wait alone.
 
-    A watch with an end of the wait can be resumed. Such ends are: timeouts, a refused key, the client's closing, a
-    service without a usable answer for too long. So is anything that went on for too long: a redirect, a gateway's
-    page, a wave of 404s.
+    A watch with an end of the wait can be resumed. Such ends are timeouts, a refused key, the client's closing, and a
+    service without a usable answer for too long. A redirect, a gateway's page or a wave of 404s that goes on for too
+    long also ends only the wait.
     """
     if isinstance(error, ServiceError):
         return isinstance(error, NotFoundError) or never_heals(error)
@@ -132,7 +132,7 @@ class FailureRecord:
     error: TopazStatusError | None = None
     """The error of the latest failed poll."""
     misses: int = 0
-    """404s in a row, each ``GONE_TWICE_APART`` or more after the last one that counts, without a usable answer."""
+    """404s in a row without a usable answer: each ``GONE_TWICE_APART`` or more after the one counted before."""
 
     def failed(
         self,
@@ -154,8 +154,8 @@ class FailureRecord:
             last: the last status, or ``None``.
             sent_at: when the poll was sent.
             now: when the poll failed.
-            withheld: seconds, of those since the poll was due, in which other polls met nothing but trouble.
-            wave: the missing jobs of the kind and of all kinds; for a refusal of a job that was seen, the refused jobs.
+            withheld: seconds since the poll was due in which other polls met nothing but trouble.
+            wave: the missing jobs, of the kind and of all kinds. If a job that was seen is refused: the refused jobs.
             in_company: True if the job was seen before, and enough others are watched to confirm that it was deleted.
         """
         self.error = bare(error)
@@ -183,7 +183,7 @@ class FailureRecord:
         ``withheld`` seconds of that wait count all the same.
 
         Returns:
-            The outage when the poll was sent: while a poll hangs, the trouble may already be over.
+            The outage as of the sending of the poll: the trouble may be over already while the poll hangs.
         """
         if self.failures:
             self.outage += max(0.0, min(self.retry_at, sent_at) - self._failed_at)
@@ -203,7 +203,7 @@ class FailureRecord:
         return self.misses > 1
 
     def _is_believed(self, wave: Wave, now: float, *, in_company: bool) -> bool:
-        """Return True if other jobs confirm the 404s or, where too few are watched, do not speak against them."""
+        """Return True if other jobs confirm the 404s; where too few are watched, if no other job contradicts them."""
         since = self._refused_since
         return wave.believes(self.misses, since, now) if in_company else wave.is_calm(since, now)
 
@@ -229,7 +229,7 @@ class KeyTrust:
 
         If no other job is watched with the key (``alone``), a second poll of the same job confirms it,
         ``GONE_TWICE_APART`` later. Another job's 401 confirms a suspicion that is at most ``LONGEST_SUSPICION`` seconds
-        old; an older one it replaces.
+        old, and replaces an older one.
         """
         since = now - self._since
         if self.suspect == job:

@@ -9,8 +9,8 @@ Where ``MANY`` jobs of the kind are watched, two 404s of a job are believed if a
 - ``ENOUGH`` answers in a row agree: the job's own 404s, and answers that show other jobs. The count starts when the
   latest job went missing. At least ``OTHERS`` of the answers show other jobs.
 - No missing job of the kind has come back within ``LONG_MINUTE``. If one has, 404s are wrong at the moment.
-- There was no wave since the job went missing; or it went missing ``LONG_MINUTE`` ago, and ``OTHERS`` answers show
-  other jobs, so this is no outage.
+- There was no wave since the job went missing. Or the job has been missing for ``LONG_MINUTE``, and ``OTHERS`` answers
+  show other jobs, so this is no outage.
 
 The first rule does not apply if fewer jobs are watched, or if the job was never seen: its 404 then proves nothing of
 other jobs.
@@ -20,9 +20,9 @@ all jobs of the client, by the same rules. The wider wave must be calm as well. 
 are watched, the agreeing answers are those of the wider wave. It covers all accounts, because one gateway or base URL
 may stand before both services. It is not consulted while the kind is well, because services fail separately.
 
-A wave goes on while at least ``MANY`` jobs are missing that are a fifth or more of all jobs reported since it began. It
-also goes on while ``CROWD`` jobs are missing, whatever their share. In doubt a job waits longer: that costs seconds,
-while a job that is ended wrongly is lost. Every step takes constant time.
+A wave goes on while at least ``MANY`` jobs are missing, and they are a fifth or more of all jobs reported since it
+began. It also goes on while ``CROWD`` jobs are missing, whatever their share. In doubt a job waits longer: that costs
+seconds, while a job that is ended wrongly is lost. Every step takes constant time.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from ...models.job import JobRef
 MANY: Final = 3
 """Jobs missing at once that may be a wave."""
 SHOWN_PER_MISSING: Final = 4
-"""Above this many other jobs seen for each missing one there is no wave: less than a fifth is missing."""
+"""There is no wave if more than this many other jobs are seen per missing job: less than a fifth is missing."""
 CROWD: Final = 10
 """Jobs missing at once that are a wave in any case."""
 ENOUGH: Final = 10
 """Answers in a row that must agree."""
 OTHERS: Final = 3
-"""How many of these must show other jobs."""
+"""How many of these answers must show other jobs."""
 LONG_MINUTE: Final = 60.0
 """Seconds."""
 
@@ -59,7 +59,7 @@ class Wave:
     missing: dict[JobRef, float] = attrs.field(factory=dict, init=False)
     """When each missing job was last answered 404, oldest first."""
     _shown: set[JobRef] = attrs.field(factory=set, init=False)
-    """Jobs seen since the latest of the first ``MANY`` missing jobs went missing."""
+    """Jobs seen since job number ``MANY`` went missing; while fewer are missing, since the latest did."""
     agreeing: int = attrs.field(default=0, init=False)
     """Answers that showed other jobs since the latest job went missing."""
     _returned_at: float = attrs.field(default=-math.inf, init=False)
@@ -74,7 +74,7 @@ class Wave:
 
     @property
     def extent(self) -> int:
-        """How many missing jobs speak against a 404: of the kind in its own wave, else the larger of both counts."""
+        """How many missing jobs speak against a 404: the kind's own during its wave, else the larger of both counts."""
         wider = self._consulted
         return len(self.missing) if self._is_on or wider is None else max(len(self.missing), len(wider.missing))
 

@@ -1,18 +1,18 @@
 """How long jobs last: life tables that learn from every poll, whether the job has ended or not.
 
 A life table divides time into bins of a quarter octave. For each bin it stores the deaths ``d`` and the exposure ``e``:
-how many jobs lived through it, where part of a bin counts as that part. ``d / e`` is the maximum likelihood estimate of
-the hazard spent in the bin. The sum over bins is the cumulative hazard ``H``, so a job alive at ``x0`` is still alive
-at ``x`` with probability ``exp(H(x0) - H(x))``.
+how many jobs lived through it; a job that lived through part of a bin counts as that part. ``d / e`` is the maximum
+likelihood estimate of the hazard spent in the bin. The sum over bins is the cumulative hazard ``H``, so a job alive at
+``x0`` is still alive at ``x`` with probability ``exp(H(x0) - H(x))``.
 
 Jobs that are still running count with what they have lived so far: right censoring, the insight of Kaplan & Meier (JASA
 1958), in the actuarial form that goes back to Halley. Without them the early finishers of a burst would make every job
 seem short.
 
-The axis of a table is the age of a job in seconds. Where the end was predicted, it is the time since the prediction as
-a multiple of what was predicted; then the table learns how far that source of prediction can be trusted.
-Before any observation, a few pseudo-jobs per bin supply the law; real jobs soon outweigh them. Old observations fade,
-so a table follows a service that changes its pace.
+The axis of a table is the age of a job in seconds. Where the end was predicted, the axis is the time since the
+prediction, divided by the predicted time. Such a table learns how far its source of predictions can be trusted. Before
+any observation, a few pseudo-jobs per bin supply the law; real jobs soon outweigh them. Old observations fade, so a
+table follows a service that changes its pace.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ OVER_AT_FIRST: Final = 0.8, 4.0
 FIRST_POLLS: Final = 200.0
 """First polls that are remembered."""
 DOUBT: Final = 8.0
-"""How many times as long as it predicts a source may repeat "about so much longer"; after that it is not believed."""
+"""A source may repeat "about so much longer" for this many times the predicted span; after that it is not believed."""
 
 
 def bin_of(x: float) -> int:
@@ -193,7 +193,7 @@ class Lifetimes:
     __slots__ = ("_over", "_tables")
 
     doubt: ClassVar[float] = DOUBT
-    """How many times a source may repeat itself (see :data:`DOUBT`)."""
+    """How long a source may repeat itself, in predicted spans (see :data:`DOUBT`)."""
     table_type: ClassVar[type[LifeTable]] = LifeTable
 
     def __init__(self) -> None:

@@ -65,7 +65,7 @@ def size_class(remaining: float) -> int:
 
 
 def class_bounds(size: int) -> tuple[float, float]:
-    """Return the bounds of a size class in seconds: the shortest prediction in it, and the limit all are below."""
+    """Return the bounds of a size class in seconds: its shortest prediction, and the limit that all stay below."""
     return max(math.pow(CLASS, size), SOONEST), min(math.pow(CLASS, size + 1), FARTHEST)
 
 

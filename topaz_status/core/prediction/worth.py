@@ -13,10 +13,10 @@ of the poll. With ``spent = h gap``, the hazard spent since the last poll::
 
     worth = gap * ((exp(spent) - 1) / spent - 1)        about gap * spent / 2 while little is spent
 
-The same form is used for any law, with the hazard spent according to the life table: the law's mean hazard over the gap
-stands for its future. (The hazard of the moment is truer to the theory. But it is noisy: measured, it gained nothing
+The same form is used for any law: the life table gives ``spent``, and the mean hazard over the gap stands for the
+hazard to come. (The hazard of the moment is truer to the theory. But it is noisy: in measurements it gained nothing
 under a loose budget and did harm under a tight one.) ``spent`` counts to ``ln 10`` at most. Otherwise one job that is
-almost certainly over would outbid a page of sixty that probably are.
+almost certainly over would outbid a page of sixty jobs that are probably over.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def gap_worth(wanted: float, curve: Curve, start: float, before: float, unit: fl
     """Return the gap at which a poll becomes worth ``wanted``, or ``most`` if it is worth less even then.
 
     The job was at ``start`` on the axis of ``curve`` with ``before`` hazard behind it, and moves by one in ``unit``
-    seconds. The worth only grows with the gap, so bisection finds the bin. Within a bin the root of the worth is nearly
-    straight.
+    seconds. The worth only grows with the gap, so bisection finds the bin. Within a bin the square root of the worth
+    grows almost linearly.
     """
     end = start + most / unit
     high = bin_of(end)

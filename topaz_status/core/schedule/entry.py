@@ -44,7 +44,7 @@ class Entry:
         raise NotImplementedError
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """Return about the time, after ``now`` and finite, at which a poll will have that worth."""
+        """Return about the time at which a poll will have that worth: finite, and after ``now``."""
         raise NotImplementedError
 
 

@@ -1,16 +1,18 @@
 """How late an end will be known at the present load, by the polls that are planned.
 
-A job was alive ``gap`` seconds before its next poll. With ``over(t)`` the probability that it is over ``t`` seconds
-after the last poll, the gap costs the integral of ``over`` in seconds of waiting. Per end it is::
+A job was alive at its last poll, ``gap`` seconds before its next one. Let ``over(t)`` be the probability that it is
+over ``t`` seconds after the last poll. The gap then costs the integral of ``over``, in seconds of waiting. Per end that
+is::
 
     lag = integral of over(t) from 0 to gap / over(gap)
 
 The lag is half the gap where a job is equally likely to end at any time. It is less where the poll comes right after
-the likely time.
+the likely time of the end.
 
-A gap is the planned gap and the wait for the budget. The wait lasts until the poll is worth what polls have lately been
-worth when they were sent. By Little's law (1961) it is no longer than the number of due polls over the rate at which
-they are served. A page counts once for all jobs that it should show. The time that an answer takes is not included.
+A gap is the planned gap plus the wait for the budget. The wait lasts until the worth of the poll reaches the average
+worth of polls sent lately. By Little's law (1961) it is no longer than the number of due polls divided by the rate at
+which they are served. A page counts once for all jobs that it should show. The time that an answer takes is not
+included.
 
 An end is detected late by the gap in which it comes. That is rarely the present gap, because polls grow dense towards
 the predicted time. So the lag of a job is the mean over the gaps ahead of it, weighted by the chance that the job ends
@@ -18,9 +20,9 @@ in each. Each gap is computed as the schedule would plan it if the job were stil
 assumed to count down, and each poll to predict it anew. Gaps are alike while neither the remaining time nor the age
 changes by half; such gaps are computed as one.
 
-The lag of many jobs is the mean over the ends that come in a second. At any moment long jobs are more numerous than
-short ones, in proportion to how long each lasts, so each job counts by one over that. Jobs that never end cannot
-be distinguished from long ones; once little else remains, the estimate is too high.
+The lag of many jobs is the mean over the ends that come in a second. At any moment long jobs outnumber short ones in
+proportion to how long they last. So each job has the weight 1 / lifetime. Jobs that never end cannot be distinguished
+from long ones; once little else remains, the estimate is too high.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ NEWEST_WEIGHT: Final = 1.0 / 32.0
 MOST_GAPS: Final = 16
 """Gaps computed, at most: enough to halve nine hours down to half a second."""
 LEAST_ALIVE: Final = 0.05
-"""The least chance of being alive with which another gap is computed; the rest ends as in the last gap."""
+"""Another gap is computed while the chance of being alive is at least this; the rest ends as in the last gap."""
 ALIKE: Final = 0.5
 """The share of the remaining time, or of the age, within which gaps are alike."""
 

@@ -40,7 +40,7 @@ class Explanation:
     tokens: float
     """Tokens left in the bucket that all polls share."""
     expected_lag: float | None
-    """How late its end will be known on average, should it come before the next poll (see :mod:`.expected_lag`)."""
+    """How late its end will be known on average, if it comes before the next poll (see :mod:`.expected_lag`)."""
 
     @classmethod
     def of_none(cls, job: JobRef, tokens: float, reason: str) -> Explanation:

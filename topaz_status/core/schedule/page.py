@@ -1,7 +1,7 @@
 """Pages of a list: one request that answers for a hundred jobs, as an entry that competes with polls of single jobs.
 
-A page is worth as much as polls of its watched, pending members together, less what it costs beyond one such poll. So
-whether to list or to get needs no rule: two jobs are polled singly, two thousand by pages.
+The worth of a page is the worth of polls of all its watched, pending members, less its cost beyond one such poll. So no
+rule has to choose between list and single polls: two jobs are polled singly, two thousand by pages.
 
 Two groups of jobs belong to a page. The *known* jobs were on it when it was last read. The *expected* jobs should be on
 it: new jobs are expected on the first page, and a job missing from a page is expected on the page after it. Expected
@@ -32,15 +32,15 @@ polls as it has pending jobs; the rest of its cost, times the price, is subtract
 CHANCE: Final = 0.8
 """The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
-"""The share of known jobs from which a page has no room for expected ones."""
+"""From this share of known jobs on, a page has no room for expected ones."""
 LIKELY: Final = 0.5
-"""The chance to find a job on a page from which the page is polled in the job's place."""
+"""If the chance to find a job on a page is at least this, the page is polled in the job's place."""
 LEAST_EXPECTED: Final = 0.5
 """The least number of expected jobs that a page should show to be worth polling."""
 SHORTEST_PAGE_GAP: Final = 0.05
 LEAST_WORTH: Final = 1e-9
 NEARLY: Final = 2.0
-"""A worth up to so many times the price counts as about the price."""
+"""A worth of up to this many times the price counts as about the price."""
 STRIDES: Final = 12
 """Strides after which a gap is long enough for any worth."""
 _SEEN_AT: Final = attrgetter("seen_at")
@@ -192,10 +192,10 @@ class PageEntry(Entry):
         return islice(expected.members, self.size)
 
     def first_late_at(self, now: float, longest_gap: Callable[[float], float]) -> float:
-        """Return the earliest time at which the longest gap of a job that it should show ends.
+        """Return the earliest end of a longest gap among the jobs that the page should show.
 
         The last poll before a watch times out ends a gap, too. The known jobs were all observed when the page was read,
-        except the few that were polled since. So the gap of the youngest is the first to end.
+        except the few that were polled since. So the longest gap of the youngest job ends first.
         """
         at = math.inf
         if known := self.known.members:
@@ -212,8 +212,8 @@ class PageEntry(Entry):
     def changed(self) -> None:
         """Mark the law as stale: the members have changed, or were observed.
 
-        ``price_gap`` remains valid while the gaps of all members begin with the page's own. The worth then grows as
-        smoothly as theirs.
+        ``price_gap`` remains valid while the gaps of all members begin together with the page's own gap. The page's
+        worth then grows as smoothly as the worth of its members.
         """
         self.is_stale = True
         if self.expected.members or self.extra:

@@ -27,14 +27,14 @@ TOP: Final = 63
 ADMITTED: Final = 128
 """Entries that become due in one step, at most: a burst is spread over the steps that follow."""
 STALE_ALLOWED: Final = 4_096
-"""Reminders beyond two for each due entry, after which stale reminders are removed."""
+"""Stale reminders are removed once there are this many reminders beyond two for each due entry."""
 REMINDED: Final = 256
 """Entries that are promoted, or found late, in one step at most."""
 DUE_GRAIN: Final = 0.005
-"""Seconds between two checks for newly due entries while something is due, at least."""
+"""While something is due, checks for newly due entries are at least this many seconds apart."""
 _BELOW_TOP: Final = (1 << TOP) - 1
 SOONEST_PROMOTION: Final = 0.05
-"""Seconds until an entry is promoted again, at least."""
+"""Two promotions of one entry are at least this many seconds apart."""
 
 
 class PollQueue:
@@ -76,7 +76,7 @@ class PollQueue:
         """The urgent entries that wait; no burst of other entries delays them."""
         self._levels: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(TOP + 1)]
         self._admits_at = -math.inf
-        """Until this time all due entries are in the levels, except those that became due in the meantime."""
+        """While something is due, the next check for newly due entries comes at this time."""
         self._filled = 0
         """A bit for each level that has an entry."""
         self._late: OrderedDict[Entry, float] = OrderedDict()
@@ -159,7 +159,7 @@ class PollQueue:
         return next(iter(self._levels[self._filled.bit_length() - 1]))
 
     def first_late(self) -> tuple[float, Entry | None]:
-        """Return the entry that was first found late, and by when it was to be polled; infinite without one."""
+        """Return the entry first found late, after the time by which it was to be polled; infinite without one."""
         for entry, last_at in self._late.items():
             return last_at, entry
         return math.inf, None
@@ -198,7 +198,7 @@ class PollQueue:
         level = self._levels[entry.level]
         del level[entry]
         if not level:
-            level.clear()  # else it would retain the table of the most entries it ever had
+            level.clear()  # else the dict stays as large as it ever was
             self._filled &= ~(1 << entry.level)
 
     def _promote(self, entry: Entry, now: float) -> None:

@@ -15,7 +15,7 @@ import attrs
 STRIDE: Final = 3.0
 """The ratio of the far gap to the near one."""
 CLOSE: Final = 1.25
-"""The ratio to the near gap up to which one evaluation is enough and the old power is reused."""
+"""Up to this ratio to the near gap, one evaluation is enough and the old power is reused."""
 MOST_OCTAVES: Final = 64.0
 LEAST_GROWTH: Final = 1.01
 """The least ratio of the far gap's worth to the near gap's: it makes every worth reachable at some gap."""

@@ -8,11 +8,12 @@ token goes to the greatest worth.
 Serving by due time alone performs badly under load, because most due polls find no change. Serving by worth alone
 starves jobs of which little is expected (Kolobov et al., NeurIPS 2019, require of a crawler that no page starves). So
 one token in eight goes to what has passed its longest gap, first found first. Polls of a job are therefore at most
-``longest gap + GUARD * late ones / rate`` apart. The load never changes the price: such a feedback runs away.
+``longest gap + GUARD * late ones / rate`` apart. The load never changes the price, because such a feedback would run
+away.
 
-Of a job without any answered poll, anything may be true: its page was reloaded, its client restarted. So the first poll
-of each job goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they are not. A
-watch that is about to time out is polled once more just before (:data:`.tracked_job.LEAD`).
+A job without an answered poll may be in any state, for example after its page was reloaded or its client restarted. So
+the first poll of each job goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they
+are not. A watch that is about to time out is polled once more just before (:data:`.tracked_job.LEAD`).
 
 The same observations give the same decisions: nothing here reads a clock or uses randomness, and in a tie the first to
 arrive wins.
@@ -43,17 +44,17 @@ from .tracked_job import LEAD, UNNOTICED, TrackedJob
 GUARD: Final = 8
 """One token in so many goes to what was first found late, when more is due than can be served."""
 SAMPLED: Final = 4
-"""One poll in so many, where there is no choice, updates the average worth of served polls."""
+"""Where there is no choice, one poll in so many updates the average worth of served polls."""
 UNKNOWN_ALLOWED: Final = 4.0
-"""Seconds of a job's life that may be unknown: beyond, its first poll does not show how long it lasted."""
+"""If more seconds of a job's life than this are unknown, its first poll does not show how long it lasted."""
 _ALL: Final = tuple(JobKind)
 
 
 class Schedule:
     """Watched jobs, what is known of them, and the order of polls.
 
-    Parts of it can be exchanged, to measure what each is worth: ``lifetimes`` for what is learned, one in ``guard``
-    tokens for what was first found late, ``gets`` for what a page costs (see :data:`.page.GETS`).
+    Three parts can be exchanged, to measure what each is worth. ``lifetimes`` is what is learned. One in ``guard``
+    tokens goes to what was first found late. ``gets`` is what a page costs (see :data:`.page.GETS`).
     """
 
     def __init__(
@@ -155,7 +156,8 @@ class Schedule:
     def pick_first(self, now: float, kinds: Collection[JobKind]) -> Poll | None:
         """Return the first poll of a job of one of ``kinds``, due or not, and count it as sent; ``None`` without one.
 
-        It is for tokens that are idle. Where several such jobs are expected on a page, it is the page's poll.
+        Idle tokens are spent this way. Where several such jobs are expected on a page, the poll of the page is
+        returned.
         """
         for kind in kinds:
             lane = self._lanes[kind]
@@ -241,7 +243,7 @@ class Schedule:
         return sum(len(queue) for queue in self._queues_at(now, _ALL))
 
     def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
-        """Return the most seconds by which the longest gap of a due entry of ``kinds`` is exceeded; 0 if it is not."""
+        """Return the most seconds by which a due entry of ``kinds`` exceeds its longest gap; 0 if no entry does."""
         queues = self._queues_at(now, kinds)
         for queue in queues:
             queue.settle(now)
@@ -267,7 +269,7 @@ class Schedule:
         return tracked.due_at if tracked is not None and tracked.level == IN_FLIGHT else math.inf
 
     def polls_by(self, job: JobRef, by: float) -> bool:
-        """Return whether the last poll of a job before its watch times out is in flight, or due until ``by``."""
+        """Return whether the last poll of a job before its watch times out is in flight, or due by ``by``."""
         tracked = self._jobs.get(job)
         if tracked is None:
             return False

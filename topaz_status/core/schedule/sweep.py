@@ -18,7 +18,7 @@ from .tracked_job import TrackedJob
 LEARNING: Final = 0.2
 """The weight of the newest poll in what is learned of a list."""
 BARE_WEIGHT: Final = 0.05
-"""The worth of a status on a list that shows no progress and no result, as a share of that of a poll of the job."""
+"""The worth of a status on a list without progress and result, as a share of the worth of the job's own poll."""
 LONGEST_PAUSE: Final = 300.0
 """Seconds until a failing list is tried again, or a missing job is expected on it again, at most."""
 FIRST_PAUSE: Final = 4.0
@@ -26,7 +26,7 @@ FIRST_PAUSE: Final = 4.0
 LEAST_TRUST: Final = 0.125
 """How far cursors are trusted, at least, when missing jobs are expected again."""
 FRONTIER_MARGIN: Final = 0.05
-"""Seconds before and after the expected arrival of a long sweep's next cursor, in which other polls wait for it."""
+"""Other polls wait for a long sweep's next cursor, this many seconds before and after its expected arrival."""
 
 
 class Sweep:
@@ -80,7 +80,7 @@ class Sweep:
         self._touch(page)
 
     def retry(self, now: float) -> None:
-        """Expect on the first page again the jobs that were not found some time ago and still have no page."""
+        """Expect jobs on the first page again, if they were not found some time ago and still have no page."""
         while self._retries and self._retries[0][0] <= now:
             page = self._first(now)
             for job in heapq.heappop(self._retries)[2]:
@@ -114,7 +114,7 @@ class Sweep:
         """Return the time, ``at`` at the earliest, at which another poll does not delay a long sweep.
 
         A list is swept one cursor after the other. With thousands of jobs yet to be found, the next page is worth more
-        than any other poll. A token spent just before its cursor arrives delays it by the time of one more token.
+        than any other poll. A token spent just before the cursor arrives delays that page until the next token comes.
         """
         if self._frontier is None or not self._flight_time:
             return at
@@ -242,7 +242,7 @@ class Sweep:
     def _advance(
         self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float, *, found: float
     ) -> None:
-        """Expect what was not on the page on the next one, if that one is worth a poll."""
+        """Expect the jobs missing from this page on the next page, if that page is worth a poll."""
         group = page.sought
         page.sought = page.expected
         if page.cursor is None:
@@ -307,7 +307,7 @@ class Sweep:
         self._retry_later(jobs, now)
 
     def _retry_later(self, jobs: list[TrackedJob], now: float) -> None:
-        """Set when to expect jobs on the list again that have no page from now on."""
+        """Set when jobs without a page from now on are expected on the list again."""
         if not jobs:
             return
         for job in jobs:
@@ -338,8 +338,8 @@ class Sweep:
     def _with_room(self, page: PageEntry) -> PageEntry:
         """Return the first page from here on that has room for more than its known jobs.
 
-        The predecessor of a page that was given up still names it until that predecessor is read anew. Such a page
-        leads nowhere.
+        When a page is given up, its predecessor still names it until that predecessor is read anew. A page that was
+        given up leads nowhere.
         """
         passed = {page}
         while page.full and (following := page.next_page) is not None and following not in passed:

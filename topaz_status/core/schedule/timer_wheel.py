@@ -2,7 +2,8 @@
 
 Each tick has a list, which is sorted when the tick becomes current. A heap holds what is added to the current tick or
 an earlier one. A hundred thousand waiting items cost a pointer each, and no work until their tick comes; one heap of
-all would touch a dozen of them for each that comes out. Of items with the same time, the first added comes out first.
+all items would touch a dozen of them for each item that comes out. Of items with the same time, the first added comes
+out first.
 
 An item may become stale, and is then skipped: the wheel checks it when its turn comes.
 """
@@ -81,9 +82,9 @@ class TimerWheel(Generic[T]):
             self._advance()
 
     def due(self, by: float) -> Iterator[T]:
-        """Remove and yield one after the other the live items with times up to ``by``, a finite time.
+        """Remove and yield the live items with times up to ``by``, one after the other; ``by`` is finite.
 
-        A caller that takes an item makes sure that it no longer counts for that time before it asks for the next one.
+        Before the caller asks for the next item, it makes sure that the one it took no longer counts for that time.
         """
         is_live = self._is_live
         while (first_at := self.first_at(by)) <= by:

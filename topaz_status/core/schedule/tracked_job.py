@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from .page import PageMembers
 
 NO_PROGRESS: Final = 2.0
-"""The progress at the first poll that found the job running, while there was none."""
+"""The value of ``progress0`` until a poll finds the job running and gives its progress."""
 WHOLE_SECONDS: Final = 4.0
-"""Seconds of gap up to which its middle is a better estimate of a job's end than the service's whole seconds."""
+"""Up to this many seconds, a gap's middle estimates a job's end better than the service's whole seconds do."""
 FARTHEST_PROMOTION: Final = 16.0
-"""How many times the present gap ahead a promotion is planned, at most: the level being served may change by then."""
+"""A promotion is planned at most this many present gaps ahead: the level being served may change by then."""
 PROBABLY: Final = 0.5
 DOUBTED: Final = frozenset({Source.ETA, Source.PACE, Source.OVERDUE})
 """Sources that can repeat themselves for ever: an ``eta`` that moves with the clock, progress that stalls at 99 %."""
 LATE_SHARE: Final = 0.25
-"""The share of the time of its repetition by which a job is taken to be late."""
+"""When a repeated prediction is not believed, the job is taken to be late by this share of the time of repetition."""
 UNNOTICED: Final = 0.25
 """The chance that a job's next change comes without a notice, once a poll has confirmed a notice."""
 LEAD: Final = 0.05
 """Seconds before a watch times out at which its last poll is due. The watch waits for the answer."""
 TIMEOUT_COST: Final = 300.0
-"""Seconds of waiting that it is worth not to report an end as a timeout: about the longest gap."""
+"""What it is worth, in seconds of waiting, not to report an end as a timeout: about the longest gap."""
 UNREPEATED: Final = math.inf
 NOTHING: Final = 0.0
 """One object shared by all jobs that need no number of their own."""
@@ -161,8 +161,8 @@ class TrackedJob(Entry):
     def change_worth_at(self, now: float) -> float:
         """Return the seconds of waiting that learning of a change saves.
 
-        A page adds these up and has its own ``last_at``.
-        The code of :meth:`spent_by` is repeated here, because nothing is called as often.
+        A page adds these up and has its own ``last_at``. The code of :meth:`spent_by` is repeated here, because no
+        other method is called as often.
         """
         x = (now - self.basis_at) / self.unit
         k = 0 if x < FIRST_EDGE else int(math.log2(x) * BINS_AN_OCTAVE + OFFSET)

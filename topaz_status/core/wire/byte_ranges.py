@@ -17,7 +17,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,
 _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,18})", re.IGNORECASE)
 _STRONG: Final = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _APART: Final = 1.0
-"""If ``Date`` is later than ``Last-Modified`` by so many seconds, no second change shares it (RFC 9110 §8.8.2.2)."""
+"""If ``Date`` is this many seconds after ``Last-Modified``, no second change shares that (RFC 9110 §8.8.2.2)."""
 
 
 @attrs.frozen

@@ -62,7 +62,7 @@ def parse_json(body: bytes) -> object:
         return orjson.loads(body.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
         complaint = _complaint(body, error)
-    raise DecodeError([("$", complaint)])  # out here: orjson's error carries the whole body
+    raise DecodeError([("$", complaint)])  # raised outside the except: orjson's error carries the body
 
 
 pack: Final[Callable[[object], bytes]] = orjson.dumps

@@ -43,7 +43,7 @@ def observe_status(status: JobStatus, *, job: JobRef, service_now: float) -> Obs
 
 
 def observe_record(record: VideoRecord, *, job: JobRef, service_now: float) -> Observation:
-    """Observe one entry of the video history as of ``job``, in spans of seconds as of ``service_now``."""
+    """Observe one entry of the video history for ``job``, in spans of seconds as of ``service_now``."""
     state = record.state
     made_at = record.ts.get("requested", record.ts.get("accepted"))
     ended_at = record.ts.get(record.status.strip().lower(), record.last_event_at) if state.is_terminal else None
@@ -63,7 +63,7 @@ def _running(state: JobState) -> bool:
 
 
 def until(at: float | None, now: float) -> float | None:
-    """Return the seconds until ``at``, negative if it is past; ``None`` for an absurd span, as an ``at`` of 0 gives."""
+    """Return the seconds until ``at``, negative if it is past; ``None`` for an absurd span (an ``at`` of 0)."""
     return at - now if at is not None and -WEEK <= at - now <= WEEK else None
 
 

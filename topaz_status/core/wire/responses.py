@@ -146,7 +146,7 @@ def _is_foreign(headers: Mapping[str, str], data: dict[str, Any]) -> bool:
 
 
 def _is_own(kind: JobKind, response: Response, data: dict[str, Any]) -> bool:
-    """Return True for a 4xx of the service's own: its body is a documented object, its type, if it has one, JSON.
+    """Return True for a 4xx of the service's own: its body is a documented object, and its type is JSON or missing.
 
     Every 4xx that the documents list for a GET or DELETE has such a body, so an empty one is not the service's own.
     (The documents of Topaz Video have one 4xx without a body: the 413 of a POST.) A 407 is a proxy's by definition
