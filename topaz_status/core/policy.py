@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 
 DAY: Final = 86_400.0
 WEEK: Final = 7 * DAY
-"""Seconds that any service keeps a job, at most: a watch ends by then, and a longer span counts as no span."""
+"""No service stores a job for more than these seconds: a watch ends by then, and a longer span counts as missing."""
 FIRST_LONGEST_GAP: Final = 15.0
 """Seconds of the longest gap between two polls of a new job."""
 
@@ -69,7 +69,7 @@ class PollPolicy:
     sweep: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     """Poll pages of the account's lists where one page answers for many jobs."""
     timeout: float | None = attrs.field(default=WEEK, validator=_span(optional=True))
-    """How long a watch goes on by default; ``None`` is no limit. The services keep nothing longer than 7 days."""
+    """How long a watch goes on by default; ``None`` is no limit. The services store nothing longer than 7 days."""
     not_found_grace: float = attrs.field(default=10.0, validator=_span(positive=False))
     """How long, from its start, a watch accepts a 404 for a record that is not written yet."""
     give_up_after: float = attrs.field(default=600.0, validator=_span())

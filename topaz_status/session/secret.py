@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 class Secret:
     """Holds a value that only :meth:`reveal` returns. Functions pass the secret on, and reveal it where it is sent.
 
-    This is no attrs class: ``attrs.asdict`` of an object that holds it would reveal the value.
+    This is not an attrs class, because ``attrs.asdict`` of an object that holds it would reveal the value.
     """
 
     __slots__ = ("_value",)

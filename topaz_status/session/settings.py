@@ -110,7 +110,7 @@ def _key(account: Account, given: Secret | None) -> Secret | None:
     key = given if given is not None else secret(os.environ.get(KEY_VARIABLES[account]))
     if key is None:
         return None
-    complaint = _complaint(key.reveal())  # a call: an error holds the variables of each function that it leaves
+    complaint = _complaint(key.reveal())  # not inline: an error holds the variables of each function it leaves
     if complaint is not None:
         raise ConfigurationError(f"{source} {complaint}")
     return secret(key.reveal().strip() or None)

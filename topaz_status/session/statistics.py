@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Lag(PydanticSchema):
-    """Upper bounds of the detection lag: seconds from sending the last poll before an end to the answer with the end.
+    """Upper bounds of the detection lag: seconds from the last poll sent before an end to the answer with the end.
 
     The figures cover the last 10,000 ended jobs. A job that had ended before its first poll does not count.
     """

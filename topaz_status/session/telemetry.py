@@ -101,7 +101,7 @@ class Telemetry:
         )
 
     def down(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Warn, once an outage, of a service that is down, or behind a proxy or network in trouble."""
+        """Warn, once per outage, of a service that is down, or behind a proxy or network in trouble."""
         found = f"{kind.value} service is down" if _is_its_own(error) else f"the {kind.value} service cannot be reached"
         logger.warning("%s (%s): one poll at a time tests it until it answers", found, _brief(error))
 
@@ -110,7 +110,7 @@ class Telemetry:
         logger.info("%s service is back after %.0f s", kind.value, was_down)
 
     def wave(self, kind: JobKind | None, count: int) -> None:
-        """Warn, once a wave, of jobs that are missing together: of one kind, or of several (``None``)."""
+        """Warn, once per wave, of jobs that are missing together: of one kind, or of several (``None``)."""
         logger.warning(
             "%s 404 for %d jobs at once that were known before: this is taken for an outage, no job is "
             "lost by it; if it lasts, check the base URL and the account, and whether somebody has deleted the records",

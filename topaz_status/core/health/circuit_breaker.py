@@ -1,7 +1,8 @@
 """The circuit breaker of one service: while the service is down, it blocks all polls except one spaced probe at a time.
 
-A poll fails here when it meets a transport error, a 3xx, 408, 425, 5xx, an undecodable 200, or a 4xx that is not the
-service's own (:mod:`.ending`). Any other answer is a sign of life. So is a 429, which the budget deals with.
+A poll fails here when it meets a transport error, a 3xx, 408, 425 or 5xx, or an undecodable 200. So does one that meets
+a 4xx that is not the service's own (:mod:`.ending`). Any other answer is a sign of life. So is a 429, which the budget
+deals with.
 
 - *Closed*: polls go through. The breaker opens when ``FAILURES_TO_OPEN`` polls in a row failed, over ``SPAN_TO_OPEN``
   seconds, without a sign of life. Polls that were sent before the last sign of life do not count.

@@ -63,7 +63,7 @@ class QueueDelay:
     """What the polls of one kind wait for in its budget."""
 
     wait: float
-    """Seconds that a poll waits once it is due, on average."""
+    """Mean seconds that a poll waits once it is due."""
     served_worth: float
     """The worth at which polls are served, in seconds of waiting: polls worth more do not wait."""
 

@@ -133,7 +133,7 @@ class PageEntry(Entry):
         """The gap after which a poll was last computed to be worth about its price; 0 for unknown."""
         self.planned_for = 0
         self.settled = False
-        """True once it was read at its present cursor."""
+        """True once the page was read at its present cursor."""
         self.read = False
         """True once a poll of the page was answered."""
         self.next_page: PageEntry | None = None

@@ -73,7 +73,7 @@ class DurablePoller(Poller):
     def _written(self, error: StoreError | None, ending: Ending) -> None:
         self._safe = True
         if error is not None:
-            self._final = attrs.evolve(ending, error=error)  # the row has its end, for the next write of it
+            self._final = attrs.evolve(ending, error=error)  # the row already has its end; its next write stores it
         super().end(self._final or ending)
         if self.task is None or self.task.done():  # the task never began, or was canceled
             self.settle()

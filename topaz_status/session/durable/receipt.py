@@ -23,7 +23,7 @@ class Receipt:
 
     @property
     def is_given(self) -> bool:
-        """True once the outcome's consumer has been given it, and the store has recorded that."""
+        """True once the outcome has been delivered, and the store has recorded that."""
         return self._given
 
     def give(self) -> asyncio.Future[None] | None:

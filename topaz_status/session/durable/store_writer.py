@@ -1,8 +1,8 @@
 """The store writer: it writes rows of durable watches to a store, many in one commit, on a thread of its own.
 
 The loop never waits for a disk. Rows are queued, and a callback reports that a row is safe. While one commit is under
-way the queue grows; up to :data:`MOST_AT_ONCE` of its rows are the next commit. When a write fails, its callbacks get a
-:class:`~topaz_status.StoreError`; the next write is tried all the same.
+way the queue grows. The next commit takes up to :data:`MOST_AT_ONCE` of its rows. When a write fails, its callbacks get
+a :class:`~topaz_status.StoreError`; the next write is tried all the same.
 """
 
 from __future__ import annotations
@@ -148,13 +148,13 @@ class StoreWriter:
         self._enqueue(stored_row, on_written, flush=False)
 
     def saved(self, stored_row: StoredRow, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
-        """Do as :meth:`put` does; awaiting the result, which is optional, may raise :class:`StoreError`."""
+        """Do as :meth:`put` does. The result need not be awaited; awaiting it may raise :class:`StoreError`."""
         safe = self._promise()
         self.put(stored_row, row, lambda error: _resolve(safe, error), flush=flush)
         return safe
 
     def dropped(self, stored_row: StoredRow) -> asyncio.Future[None]:
-        """Do as :meth:`drop` does, with a result as of :meth:`saved`."""
+        """Do as :meth:`drop` does, with a result like that of :meth:`saved`."""
         safe = self._promise()
         self.drop(stored_row, lambda error: _resolve(safe, error))
         return safe
@@ -178,7 +178,7 @@ class StoreWriter:
             raise
         except Exception as error:
             raise _store_failure(error) from error
-        rows = [self._adopt(row) for row in loaded]  # rows removed meanwhile wait for the thread: still known
+        rows = [self._adopt(row) for row in loaded]  # a removal waits for the thread, so its row is still known
         known = {id(stored_row): stored_row for stored_row in (*rows, *self._known.values())}
         found = [
             stored_row for stored_row in known.values() if stored_row.row.number <= last_number and not stored_row.gone
@@ -253,7 +253,7 @@ def _resolve(safe: asyncio.Future[None], error: StoreError | None) -> None:
     if error is None:
         safe.set_result(None)
     else:
-        safe.set_exception(copy.copy(error))  # a raised exception collects its raisers' frames
+        safe.set_exception(copy.copy(error))  # a copy, because raising an exception adds frames to it
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Requests and their answers, and direct calls, each of one or more requests: what all requests have in common."""
+"""What every request has in common, and direct calls: one direct call sends one request or more."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Calls:
     _calls: set[CancelScope] = attrs.field(factory=set, init=False)
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Send one request that has its slot and token, when awaited. Pass the answer to :meth:`checked`.
+        """Send one request, once awaited. It must have its slot and token. Pass the answer to :meth:`checked`.
 
         Raises:
             TransportError: no usable answer came.
@@ -58,7 +58,7 @@ class Calls:
         """Wait for admission, send, ``read`` the answer, and try again where that may help.
 
         A GET is sent again after a transient failure, such as an answer that ``read`` cannot decode. A DELETE is sent
-        again only when it certainly never left.
+        again only if the first one was certainly not sent.
 
         Raises:
             TopazStatusError: the error of the last attempt.
@@ -74,7 +74,7 @@ class Calls:
                 self._calls.discard(scope)
 
     def close(self) -> None:
-        """End every call that is under way, also one that waits."""
+        """End every call, including calls that still wait."""
         for scope in tuple(self._calls):
             scope.end()
 

@@ -47,10 +47,10 @@ def check_context(context: object) -> ssl.SSLContext | None:
 def certificate_problem(error: ssl.SSLError) -> str | None:
     """Return what is wrong with a certificate and how to mend it; ``None`` if the error is about something else.
 
-    Under TLS 1.2 a server that misses a client certificate sends ``handshake_failure`` (RFC 5246 §7.4.6). A server
-    sends the same where no cipher or version is shared, and load balancers send it while they are set up anew. Python
-    does not report whether a certificate was asked for. So the alert is a failure in transit like any other, however
-    often it comes: an outage must not end a watch before ``give_up_after``. TLS 1.3 has an alert of its own,
+    Under TLS 1.2 a server that wants a client certificate and gets none sends ``handshake_failure`` (RFC 5246 §7.4.6).
+    A server sends the same where no cipher or version is shared, and load balancers send it while they are set up anew.
+    Python does not report whether a certificate was asked for. So the alert is a failure in transit like any other,
+    however often it comes: an outage must not end a watch before ``give_up_after``. TLS 1.3 has an alert of its own,
     ``certificate_required``.
     """
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -2,8 +2,8 @@
 
 A key goes to its own host only: in a session of ours for that host, or set per request. Through a proxy the key is
 always set per request, because aiohttp sends a session's headers to the proxy with CONNECT. aiohttp must not send a
-request twice. By itself it repeats a GET or DELETE when a kept-alive connection drops unanswered. So that failure
-leaves :func:`_once` as an error that aiohttp does not know.
+request twice. By itself it repeats a GET or DELETE when a kept-alive connection drops before an answer. So
+:func:`_once` turns that failure into an error that aiohttp does not know.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .network import Network, Proxy
 from .translation import LONGEST_HEADER, LostError, problem_of
 
 KEEP_ALIVE: Final = 330.0
-"""Seconds an idle connection is kept open: longer than the longest default gap between polls."""
+"""Seconds for which an idle connection stays open: longer than the longest default gap between polls."""
 UNBOUNDED: Final = aiohttp.ClientTimeout(total=None)
 """No timeout in aiohttp: the library's own deadline, one timer for all, bounds each request."""
 PIECE: Final = 1 << 16
@@ -48,7 +48,7 @@ IDLE_UNTIL_PROBED: Final = 60
 """Seconds after which TCP asks an idle connection for a sign of life: sooner than gateways forget it."""
 KEY_HEADER: Final = "X-API-Key"
 SHORTEST_SECRET: Final = 8
-"""Characters: a shorter key is a stand-in, and may be part of any word of an error message."""
+"""A key of fewer characters is a stand-in. It is not masked: it may be part of any word of an error message."""
 CLOSED: Final = "the aiohttp session is closed"
 _NOT_OPEN: Final = "the client is not open"
 
@@ -159,7 +159,7 @@ class Door:
         return self.base.raw_path.rstrip("/")
 
     def without_key(self, body: bytes) -> bytes:
-        """Return what the service sent, with ``[key]`` in place of our key, should the service repeat it."""
+        """Return what the service sent, with ``[key]`` in place of our key if the service repeats it."""
         key: bytes = self.key.reveal()
         if len(key) >= SHORTEST_SECRET and body.rfind(key) >= 0:  # faster than from the front
             return body.replace(key, b"[key]")
@@ -185,8 +185,8 @@ class Door:
 class Connections:
     """Pools and sessions of our own, or a caller's session, which is never closed.
 
-    Our own sessions are one for each account and one for storage hosts. So a session's headers, which cost least, can
-    hold the key. In a caller's session every request sets everything for itself.
+    We have one session for each account, and one for storage hosts. So a session's headers can hold the key, which
+    costs least. In a caller's session every request sets everything for itself.
     """
 
     _settings: Settings
@@ -206,7 +206,7 @@ class Connections:
         self._storage = self.theirs
         if self.theirs is None:
             self._pool = self._connector(self._settings.max_in_flight, keepalive_timeout=KEEP_ALIVE)
-            self._storage_pool = self._connector(0)  # the slots are the bound
+            self._storage_pool = self._connector(0)  # the download slots set the limit
             self._storage = self._session(self._storage_pool, {})
 
     async def close(self) -> None:

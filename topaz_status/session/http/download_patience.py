@@ -22,7 +22,7 @@ STALE: Final = REFUSED | {HTTPStatus.NOT_FOUND}
 class Patience:
     """How long to wait after an attempt that did not bring the whole file; ``None`` once it is time to give up.
 
-    All tries are available again whenever more of the file is there than ever before. Only the restarts, which throw
+    All tries are available anew whenever more of the file has arrived than ever before. Only the restarts, which throw
     bytes away, stay bounded.
     """
 
@@ -41,12 +41,13 @@ class Patience:
         return cls(jitter.lag_delays(), jitter, jitter.call_delays())
 
     def after(self, status: int | None, at: int, restarts: int) -> float | None:
-        """Return the seconds until the next attempt, after one that the storage answered with ``status``, if at all.
+        """Return the seconds until the next attempt; ``None`` to give up.
 
-        ``at`` bytes are there, and the bytes that were there have been thrown away ``restarts`` times.
+        ``status`` is the storage's answer to the latest attempt, or ``None`` without an answer. ``at`` bytes are there,
+        and the bytes that were there have been thrown away ``restarts`` times.
 
-        A refused link is replaced once: if the service's new link is refused as well, that will not pass. If the file
-        has no bytes at the position asked for, it is begun anew, once.
+        A refused link is replaced once: if the service's new link is refused as well, another link will not help. If
+        the file has no bytes at the position asked for, it is begun anew, once.
         """
         if at > self._furthest:
             self._renew(at)

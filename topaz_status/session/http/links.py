@@ -12,7 +12,7 @@ from ...models.job import JobState
 from ..timing.backoff_delays import pause
 
 Pause = Callable[[float], Awaitable[None]]
-"""Waits for some seconds: with all that the caller holds, or without its slot."""
+"""Waits for some seconds; some pauses give the caller's slot back meanwhile."""
 
 
 @attrs.define(eq=False)
@@ -27,10 +27,10 @@ class Links:
     async def fresh(self, lags: Iterator[float], idle: Pause = pause) -> Download:
         """Return a new link. If a completed job has none yet, ask again after each of ``lags``, in seconds.
 
-        ``idle`` waits for that long.
+        ``idle`` does the waiting.
 
-        A job that the service refuses with 404 or 409 may as well not have ended, or not exist. Its status decides,
-        and is asked for once.
+        A 404 or 409 may also mean that the job has not ended, or does not exist. So the status of the job is asked for
+        once, and decides.
 
         Raises:
             TopazStatusError: as for :meth:`.StatusClient.result`.

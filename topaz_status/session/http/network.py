@@ -1,7 +1,7 @@
 """How a client reaches the services and the storage: the proxy it uses and the certificates it trusts.
 
-Hosts of this machine's loopback are reached directly, whatever is set: a proxy's loopback is another one. A proxy sees
-an ``https://`` request as an encrypted tunnel (CONNECT, RFC 9110 §9.3.6), so it cannot read the key. It reads an
+Loopback hosts of this machine are always reached directly: the loopback of a proxy is another one. A proxy sees an
+``https://`` request as an encrypted tunnel (CONNECT, RFC 9110 §9.3.6), so it cannot read the key. It reads an
 ``http://`` request whole, as does every other machine on the way; ``allow_plain_http`` accepts that.
 """
 
@@ -92,7 +92,7 @@ def make_proxy(source: str, url: Secret | None) -> Proxy | None:
     """
     if url is None or url.reveal() == "":
         return None
-    problem = _problem(url.reveal())  # a call: an error holds the variables of each function that it leaves
+    problem = _problem(url.reveal())  # not inline: an error holds the variables of each function it leaves
     if problem is not None:
         raise ConfigurationError(f"{source} {problem}")
     return Proxy(url, urlsplit(url.reveal()).netloc.rpartition("@")[2])

@@ -81,7 +81,7 @@ def translate(
 def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None, proxy: Proxy | None) -> TransportError:
     """Translate a failed connection to a service or to a proxy; nothing was sent."""
     of_proxy = _is_of_proxy(error, proxy)
-    if (problem := problem_of(error)) is not None:  # certificates are for hosts, not for ports
+    if (problem := problem_of(error)) is not None:  # a certificate names a host, not a port
         what = "the proxy " if of_proxy else ""
         return CertificateError(f"cannot connect to {what}{error.host}: {problem}", maybe_sent=False, job=job)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -94,7 +94,7 @@ def _not_connected(error: aiohttp.ClientConnectorError, job: JobRef | None, prox
 
 
 def _is_of_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy | None) -> bool:
-    """Return whether the proxy is what cannot be reached; behind a proxy, names of services are not resolved here."""
+    """Return whether the proxy itself cannot be reached; behind a proxy, no service's name is resolved here."""
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return True
     if proxy is None:

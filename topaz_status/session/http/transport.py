@@ -1,7 +1,7 @@
 """The transport: it sends one request, reads one bounded answer, and translates every failure.
 
-Redirects are not followed. No function that an error passes has a key, a signed URL or an answer's body in a variable.
-This file, :mod:`.connections`, :mod:`.stream` and :mod:`.translation` are the only ones that import aiohttp.
+Redirects are not followed. An error never passes a function that has a key, a signed URL or an answer's body in a
+variable. This file, :mod:`.connections`, :mod:`.stream` and :mod:`.translation` are the only ones that import aiohttp.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Transport:
     async def stream(self, link: Download, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
         """Fetch a result file. No key is sent; redirects between storage hosts are followed.
 
-        ``request_timeout`` bounds each silence, not the whole.
+        ``request_timeout`` bounds each silence, not the whole download.
 
         Raises:
             TransportError: no answer came.
@@ -142,8 +142,8 @@ def _whole(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Read the body, decompressed as it comes, and refuse more than ``max_bytes``.
 
-    At the body's end the connection is back in the pool by itself, except an upgraded one. Before its end the
-    connection is of no more use, and is closed.
+    At the end of the body the connection returns to the pool by itself, unless it was upgraded. If reading stops
+    earlier, the connection is of no more use, and is closed.
     """
     content = answer.content
     try:

@@ -64,7 +64,7 @@ class CircuitBreakers:
         return self._circuits[kind].allows_at
 
     def given_up_due_by(self, kind: JobKind) -> float:
-        """Return the due time for giving up: a watch ends if its poll came due by then and was not sent since."""
+        """Return the time for giving up: a watch ends if its poll was due by then and has not been sent since."""
         return math.inf if kind in self._distrusted else self._circuits[kind].gives_up_before
 
     def trouble_since(self, kind: JobKind, at: float) -> float:
@@ -83,7 +83,7 @@ class CircuitBreakers:
         self._circuits[poll.kind].unsent(poll)
 
     def hurry(self, kind: JobKind) -> None:
-        """Have a service that is down probed at once, for example because it has answered a direct call."""
+        """Probe a service that is down at once, for example because it has answered a direct call."""
         if kind in self.down:
             self._circuits[kind].hurry()
 

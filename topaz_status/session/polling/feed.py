@@ -172,8 +172,8 @@ class Feed:
     async def _work(self, worker: _Worker) -> None:
         """Send one poll after the other, act on its answer, and give the slot back.
 
-        Anything that goes wrong with a poll counts as its result. The worker itself takes the first poll that its slot
-        admits: a new task would cost as much as the decoding of an answer.
+        Anything that goes wrong with a poll counts as its result. The worker also sends the first poll that its freed
+        slot admits, because a new task would cost as much as decoding an answer.
         """
         results, calls, waiting = self._results, self._calls, self._picked
         while (picked := worker.picked) is not None:

@@ -2,8 +2,8 @@
 
 Direct calls wait in line here. The feed's polls do not wait: the gate picks one only when it may be sent. A direct call
 goes first, but direct calls take at most every second token while polls are due. They never take the last quarter of
-the slots: a crowd of long answers, such as whole lists, leaves polls room on the wire. One timer waits for the earliest
-time at which anything may be sent. All else happens in one synchronous step, :meth:`Gate._pump`, which first decides
+the slots, so even many long answers, such as whole lists, leave room for polls. One timer waits for the earliest time
+at which anything may be sent. All else happens in one synchronous step, :meth:`Gate._pump`, which first decides
 everything and then sends the picked polls.
 """
 
@@ -24,7 +24,7 @@ from ...models.job import JobKind
 from ..timing.clock import Clock
 
 EARLY: Final = 0.001
-"""Seconds: the shortest delay of a timer that is set again because it fired early (uvloop's may, by up to this)."""
+"""A timer that fired early is set again, for at least this many seconds: uvloop's may be early by up to this."""
 
 
 PUMP_GRAIN: Final = 0.005

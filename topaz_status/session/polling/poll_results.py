@@ -40,7 +40,7 @@ LONGEST_DOUBT: Final = 4.0
 LIST_PAUSE: Final = 15.0
 """Seconds until a list that the service refuses is asked for again; the delay doubles each time."""
 LONGEST_LIST_PAUSE: Final = 300.0
-"""Most seconds to which that delay doubles."""
+"""That delay doubles up to this many seconds."""
 
 
 @attrs.define(eq=False)
@@ -188,7 +188,7 @@ class PollResults:
     def missed(self, poll: Poll, asked_by: Poller | None, error: TopazStatusError, sent_at: float) -> None:
         """Act on a poll that got no usable answer."""
         now = self._clock.now()
-        sent_at = max(sent_at, now - self._settings.request_timeout)  # any longer, and this process stood still
+        sent_at = max(sent_at, now - self._settings.request_timeout)  # if longer, this process stood still
         self._telemetry.polled(poll.job if isinstance(poll, JobPoll) else poll.kind, error, now - sent_at)
         self._circuits.missed(poll, error, sent_at=sent_at, now=now)
         if proves_key(error):
@@ -251,7 +251,7 @@ class PollResults:
         return self._refusals
 
     def _ask_others(self, missing: Poller, wave: Wave, now: float) -> None:
-        """Poll as many other jobs at once as it takes to know whether the next 404 can be believed.
+        """Poll at once as many other jobs as are needed to judge the next 404.
 
         The jobs are of the same kind or, if few jobs of it are watched, of any kind.
         """
@@ -267,7 +267,7 @@ class PollResults:
                 poller.case.is_deleted = True
 
     def _give_up_overdue(self, kind: JobKind, error: TopazStatusError) -> None:
-        """Give up watches that waited too long for a poll without a chance; other polls' errors stand for it."""
+        """Give up watches whose due poll has been blocked for too long; the error of another poll stands for it."""
         since = self._circuits.given_up_due_by(kind)
         if since == -math.inf:
             return
@@ -277,7 +277,7 @@ class PollResults:
                 self._give_up(poller, about(error, poller.job))
 
     def _has_waited_enough(self, poller: Poller, due_at: float) -> bool:
-        """True once the job's failing time plus the service's since its poll came due reaches ``give_up_after``."""
+        """True once the job's outage, plus the service's trouble since the poll came due, reaches ``give_up_after``."""
         withheld = self._circuits.trouble_since(poller.job.kind, due_at) if poller.outage else 0.0
         return withheld > 0.0 and poller.outage + withheld >= self._settings.policy.give_up_after
 

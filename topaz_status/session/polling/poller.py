@@ -85,9 +85,9 @@ class Poller:
     _on_poll: tuple[Callable[[], None], ...] = ()
     """Callbacks for the next answered poll; each is called once."""
     _deadlines: float | list[float] = math.inf
-    """When the handles time out: one time, as mostly, or a sorted list."""
+    """When the handles time out: usually one time, else a sorted list."""
     _handles: Handle | dict[Handle, None] | None = None
-    """One handle, as mostly, or a dictionary: a dictionary of one would be a tenth of a watch's memory."""
+    """Usually one handle, else a dictionary: a dictionary of one would be a tenth of a watch's memory."""
 
     @property
     def ending(self) -> Ending | None:
@@ -226,7 +226,7 @@ class Poller:
     def listed(self, sent_at: float, *, ended: bool) -> None:
         """Note that a list without statuses, asked for at ``sent_at``, named the job as going on or as ``ended``.
 
-        An end is not believed before a poll of the job has confirmed it; until then it is no usable answer.
+        An end does not count as a usable answer until a poll of the job has confirmed it.
         """
         self._answered()
         if not ended:

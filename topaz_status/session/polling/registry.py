@@ -44,7 +44,7 @@ class PollerRegistry:
     _adopted: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
     _torn_down: Callable[[Poller], None] = attrs.field(init=False)
-    """One callback for all pollers, like the context below: each would weigh 64 bytes a poller."""
+    """All pollers share this callback and the context below: one each would cost 64 bytes a poller."""
     _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -124,7 +124,7 @@ class PollerRegistry:
             poller.settle()
 
     def adopt(self, task: asyncio.Task[None]) -> None:
-        """Have a task that feeds watches end with the client, too."""
+        """Make a task that feeds watches end with the client."""
         self._adopted.add(task)
         task.add_done_callback(self._adopted.discard)
 
@@ -178,9 +178,9 @@ class PollerRegistry:
             poller.store_writer.put(poller.kept, poller.kept.row, written)
 
     def _begin(self, begun: Iterable[Poller] = ()) -> None:
-        """Give some pollers their coroutines, and the others theirs in the next turn of the loop.
+        """Start the coroutines of some pollers now, and of the others in the next turn of the loop.
 
-        Pollers of the turn before have ``begun``, unless their tasks were canceled before they ran.
+        ``begun`` are the pollers of the turn before. One whose task was canceled before it ran is ended here.
         """
         for poller in begun:
             if poller.task is not None and poller.task.cancelled():
@@ -213,7 +213,7 @@ class PollerRegistry:
         self._plan(poller, now, age + waited, None if remaining is None else remaining - waited, unseen=age + waited)
 
     def _plan(self, poller: Poller, now: float, age: float, remaining: float | None, *, unseen: float) -> None:
-        """Have the job polled; the ``unseen`` seconds before do not count where the service foretells the job's end."""
+        """Add the job to the schedule; its ``unseen`` seconds do not count if the service has predicted its end."""
         unseen = 0.0 if remaining is not None and remaining > 0.0 else unseen
         self._schedule.add(poller.job, now, age=age, remaining=remaining, unseen=unseen, deadline=poller.deadline)
 

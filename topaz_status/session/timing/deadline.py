@@ -16,7 +16,7 @@ from .timers import TIMER_GRAIN
 
 @attrs.define(eq=False)
 class Deadlines:
-    """All running deadlines, each ``seconds`` long. The timer is set for the first, and fires even if it has ended."""
+    """All running deadlines, each ``seconds`` long. The timer is set for the first, and fires even if that ended."""
 
     clock: Clock
     _seconds: float
@@ -25,7 +25,7 @@ class Deadlines:
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def begin(self, deadline: Deadline) -> None:
-        """Have a deadline run out ``seconds`` from now."""
+        """Start a deadline, which runs out ``seconds`` from now."""
         clock = self.clock
         at = self.running[deadline] = clock.now() + self._seconds
         if self._timer is None:
