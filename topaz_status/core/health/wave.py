@@ -18,7 +18,7 @@ other jobs.
 An account may have few jobs of each kind, all of them missing. So the wave of each kind consults a *wider* wave, over
 all jobs of the client, by the same rules. The wider wave must be calm as well. If fewer than ``MANY`` jobs of the kind
 are watched, the agreeing answers are those of the wider wave. It covers all accounts, because one gateway or base URL
-may stand before both services. It is not consulted while the kind is well, because services fail separately.
+may stand before all services. It is not consulted while the kind is well, because services fail separately.
 
 A wave goes on while at least ``MANY`` jobs are missing, and they are a fifth or more of all jobs reported since it
 began. It also goes on while ``CROWD`` jobs are missing, whatever their share. In doubt a job waits longer: that costs
@@ -45,7 +45,7 @@ ENOUGH: Final = 10
 OTHERS: Final = 3
 """How many of these answers must show other jobs."""
 LONG_MINUTE: Final = 60.0
-"""Seconds."""
+"""Seconds for which a missing job without a new 404, a job that came back, or a wave counts as evidence."""
 
 
 @attrs.define

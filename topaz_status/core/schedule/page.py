@@ -123,7 +123,7 @@ class PageEntry(Entry):
         self.seen_at = now
         self.not_before = now
         self.last_at = math.inf
-        """When the longest gap of one of its members ends."""
+        """When the first longest gap among its members ends."""
         self.failures = 0
         self.law = UNFITTED
         """How the worth of a poll grows with the gap since the page was read."""
@@ -255,9 +255,9 @@ class PageEntry(Entry):
     def _law_for(self, gap: float) -> PowerLaw:
         """Return the law that holds at ``gap``.
 
-        After a reading the worth is computed at ``price_gap``. As a rule a poll is worth about the price there again,
-        and up to that gap the power is unchanged. A shorter gap uses the same power unless a poll is already worth much
-        more than the price.
+        After a reading the worth is computed at ``price_gap``, because a poll is usually worth about the price there
+        again. The power remains unchanged up to that gap. The law is drawn anew for a shorter gap only if a poll at its
+        near end is worth much more than the price.
         """
         law = self.law
         if self.is_stale:

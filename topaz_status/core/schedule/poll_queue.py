@@ -221,7 +221,7 @@ class PollQueue:
             self._reminded += 1
 
     def _promoted_at(self, entry: Entry, now: float) -> float:
-        """Return about when an entry is worth the next level, or the level being served; the result may be later."""
+        """Return about when an entry reaches the next level, or a higher one being served; never right after now."""
         level = entry.level + 1
         if level >= TOP:
             return math.inf
