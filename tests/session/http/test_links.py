@@ -136,7 +136,7 @@ async def test_a_url_that_never_comes(kind: str, tmp_path: Path) -> None:
         with pytest.raises(ResultUnavailableError, match="names no URL"):
             await client.save(f"{kind}:x", tmp_path)
         assert now() == pytest.approx(LAG, abs=1)
-    assert len(server.heard) <= 15
+    assert len(server.heard) <= 20  # a delay is at least half of its step
 
 
 @pytest.mark.parametrize("kind", STATUSES)
