@@ -16,6 +16,9 @@ import aiohttp
 import attrs
 
 from topaz_status import JobKind, JobRef, PollPolicy, StatusClient
+from topaz_status.session.engine import Engine
+from topaz_status.session.http.transport import Transport
+from topaz_status.session.settings import Settings
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator, run_virtual
 
 P = ParamSpec("P")
@@ -92,6 +95,23 @@ def sockets() -> set[str]:
         with contextlib.suppress(OSError):
             names.add(str(path.readlink()))
     return {name for name in names if name.startswith("socket:")}
+
+
+def engine_of(client: StatusClient) -> Engine:
+    """The parts of an open client: tests reach them through here alone."""
+    engine = client._engine
+    assert engine is not None
+    return engine
+
+
+def settings_of(client: StatusClient) -> Settings:
+    """What a client was made with, keys included: what must show none of them is tested by it."""
+    return client._settings
+
+
+def transport_of(client: StatusClient) -> Transport:
+    """What sends a client's requests."""
+    return client._transport
 
 
 def options(**settings: Any) -> dict[str, Any]:

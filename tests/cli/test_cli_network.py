@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from harness import RawServer, http, real
+from harness import RawServer, http, real, transport_of
 from proxying import port_of, server_context
 
 from topaz_status import CertificateError
@@ -40,7 +40,7 @@ def client_of(*words: str) -> StatusClient:
 
 
 def proxy_name(client: StatusClient) -> str | None:
-    proxy = client._transport._connections.network.proxy_for(API)
+    proxy = transport_of(client)._connections.network.proxy_for(API)
     return None if proxy is None else proxy.name
 
 

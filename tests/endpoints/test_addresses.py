@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from harness import settings_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
@@ -119,4 +120,4 @@ def test_hosts_that_are_refused(url: Any) -> None:
 def test_hosts_that_are_taken(url: str, kept: str) -> None:
     """Names, addresses, ports and prefixes; without TLS, this machine alone."""
     client = StatusClient(topaz_url=url, pixelcut_url=url, topaz_api_key="k")
-    assert {client._settings.url(kind) for kind in JobKind} == {kept}
+    assert {settings_of(client).url(kind) for kind in JobKind} == {kept}

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from harness import SINGLY, TOPAZ_KEY, Heard, RawServer, client_of, http, looks, now, virtual
+from harness import SINGLY, TOPAZ_KEY, Heard, RawServer, client_of, http, looks, now, settings_of, virtual
 
 from topaz_status import (
     AuthenticationError,
@@ -163,7 +163,7 @@ async def test_no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     shown: list[object] = []
     async with client_of(simulator) as client:
         shown += await client.outcomes(jobs)
-        shown += [client, client.stats(), client._settings, await client.result(jobs[0])]
+        shown += [client, client.stats(), settings_of(client), await client.result(jobs[0])]
     simulator.revoke(TOPAZ_KEY)
     async with client_of(simulator) as client:
         shown += [outcome.error for outcome in await client.outcomes(jobs)]

@@ -17,7 +17,20 @@ import attrs
 import orjson
 import pytest
 from _pytest._io.saferepr import saferepr
-from harness import PIXELCUT_KEY, TOPAZ_KEY, Heard, RawServer, client_of, http, options, patient_session, real, virtual
+from harness import (
+    PIXELCUT_KEY,
+    TOPAZ_KEY,
+    Heard,
+    RawServer,
+    client_of,
+    http,
+    options,
+    patient_session,
+    real,
+    settings_of,
+    transport_of,
+    virtual,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from proxying import Proxy
@@ -131,7 +144,7 @@ async def test_whatever_goes_wrong(fault: str, log: pytest.LogCaptureFixture, tm
     shown: list[object] = []
     async with client_of(simulator, policy=policy, request_timeout=5) as client:
         watches = [client.watch(job, timeout=60) for job in jobs]
-        shown += [client, client._settings, client._transport, client.stats(), *watches]
+        shown += [client, settings_of(client), transport_of(client), client.stats(), *watches]
         shown += [watch.explain() for watch in watches]
         for watch in watches:
             shown += [await error_of(watch.result()), await watch.outcome(), watch, watch.status]
@@ -239,9 +252,9 @@ async def test_an_answer_that_quotes(status: str, log: pytest.LogCaptureFixture)
 def test_clients_hold_their_keys_back() -> None:
     """Neither a client nor its settings show a key, and neither can be written to disk with it."""
     client = StatusClient(**options())
-    assert not leaks(client, client._settings, client._transport, vars(client), attrs.asdict(client._settings))
+    assert not leaks(client, settings_of(client), transport_of(client), vars(client), attrs.asdict(settings_of(client)))
     assert not leaks(copy.copy(client))
-    for one in (client, client._settings, Secret("x")):
+    for one in (client, settings_of(client), Secret("x")):
         with pytest.raises(TypeError, match=r"not pickled|cannot pickle"):
             pickle.dumps(one)
 
@@ -346,7 +359,7 @@ async def test_an_answer_that_is_too_large(whole: bool) -> None:
 async def test_a_transport_that_is_not_open() -> None:
     """Nothing is put together for it that has the key."""
     client = StatusClient(**options())
-    error = await error_of(client._transport.send(get_status(JobRef(JobKind.IMAGE, "x"))))
+    error = await error_of(transport_of(client).send(get_status(JobRef(JobKind.IMAGE, "x"))))
     assert isinstance(error, ConfigurationError)
     assert not leaks(error)
 
@@ -356,8 +369,9 @@ async def test_a_session_that_was_closed() -> None:
     """Whoever is told so is not handed the key, however deeply they look."""
     async with client_of(Simulator()) as client:
         await error_of(client.image.delete("x"))
-        assert client._transport._connections.theirs is not None
-        await client._transport._connections.theirs.close()
+        theirs = transport_of(client)._connections.theirs
+        assert theirs is not None
+        await theirs.close()
         error = await error_of(client.image.delete("x"))
     assert isinstance(error, ConfigurationError)
     assert not [name for code, variables in frames(error.__traceback__) for name in variables if name == "door"]
@@ -436,11 +450,11 @@ async def test_the_password_of_a_proxy(proxy: Proxy, log: pytest.LogCaptureFixtu
         settings = options(proxy=url.replace("://", f"://who:{SIGNATURE}@"), topaz_url="https://api.topaz.test")
         async with StatusClient(**settings, policy=PollPolicy(give_up_after=1e-6, sweep=False)) as client:
             outcome = await client.image.watch("a").outcome()
-            error = await error_of(client._transport.stream(Download(SIGNED, None, None), {}).__aenter__())
+            error = await error_of(transport_of(client).stream(Download(SIGNED, None, None), {}).__aenter__())
             shown += [
                 client,
                 *vars(client).values(),
-                client._transport._connections.network,
+                transport_of(client)._connections.network,
                 outcome,
                 outcome.error,
                 error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from harness import client_of, now, virtual
+from harness import client_of, now, settings_of, virtual
 
 from topaz_status.session.engine import Engine
 from topaz_status.session.http.connections import Connections
@@ -29,7 +29,7 @@ async def test_a_second_close_waits_for_the_first() -> None:
     """Nobody is told that all is closed while another is still closing it."""
     async with client_of(Simulator()) as client:
         engine = await Engine.start(
-            client._settings, SlowTransport(client._settings, Connections(client._settings)), None
+            settings_of(client), SlowTransport(settings_of(client), Connections(settings_of(client))), None
         )
         first = asyncio.create_task(engine.close())
         await asyncio.sleep(0.5)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from harness import SINGLY, client_of, now, virtual
+from harness import SINGLY, client_of, engine_of, now, virtual
 
 from topaz_status import JobKind, JobState, MemoryStore, StatusClient
 from topaz_status.testing import JobPlan, Simulator
@@ -98,8 +98,7 @@ async def test_a_busy_client_polls_by_worth() -> None:
     async with client_of(simulator, policy=SINGLY, rate=4.0, burst=4.0) as client:
         await _busy(client, simulator)
         watch = client.watch(simulator.add_video(duration=1e6))
-        assert client._engine is not None
-        assert client._engine.gate.budget.idle_at(JobKind.VIDEO, now()) > now()
+        assert engine_of(client).gate.budget.idle_at(JobKind.VIDEO, now()) > now()
         await asyncio.sleep(0.3)
         assert watch.status is None
         await asyncio.sleep(120.0)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from harness import client_of, virtual
+from harness import client_of, engine_of, virtual
 
 from topaz_status import ClientClosedError, JobLostError, JobState, StatusClient, Watch, WatchCanceledError
 from topaz_status.session.polling.registry import WATCHES_AT_ONCE
@@ -50,8 +50,7 @@ async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
         first.cancel()
         async with others.pop():
             pass
-        assert client._engine is not None
-        registry = client._engine.registry
+        registry = engine_of(client).registry
         poller = registry.find(others[-1].job)
         assert poller is not None
         registry.end(poller, JobLostError(poller.job))
@@ -75,8 +74,7 @@ async def test_a_coroutine_that_is_canceled_when_its_job_is_over() -> None:
     async with client_of(simulator) as client:
         watch = client.watch(simulator.add_image(duration=1000))
         await asyncio.sleep(1.0)
-        assert client._engine is not None
-        registry = client._engine.registry
+        registry = engine_of(client).registry
         [poller] = registry
         registry.end(poller, JobLostError(poller.job))
         assert poller.task is not None

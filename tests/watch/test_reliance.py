@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from harness import client_of, now, until, virtual
+from harness import client_of, engine_of, now, until, virtual
 from scripted import Topaz, image
 
 from topaz_status import JobState, PollPolicy, StatusClient
@@ -202,8 +202,7 @@ async def test_only_a_word_is_kept_of_a_notice() -> None:
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False)) as client:
         watch = client.image.watch(A)
         client.notify(notice("x" * 65))
-        assert client._engine is not None
-        [poller] = client._engine.registry
+        [poller] = engine_of(client).registry
         assert poller.claim is None
         client.notify(notice("Processing"))
         assert poller.claim is not None

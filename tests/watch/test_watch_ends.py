@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, client_of, looks, now, virtual
+from harness import A_HAIR, client_of, engine_of, looks, now, virtual
 
 from topaz_status import (
     BadRequestError,
@@ -295,8 +295,7 @@ async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
     async with client_of(simulator) as client:
         jobs = [simulator.add(kind, duration=5.0) for kind in (JobKind.IMAGE, JobKind.VIDEO)]
         watches = [client.watch(job) for job in jobs]
-        assert client._engine is not None
-        registry = client._engine.registry
+        registry = engine_of(client).registry
         assert list(registry.kinds) == [JobKind.IMAGE, JobKind.VIDEO]
         watches[0].cancel()
         assert list(registry.kinds) == [JobKind.VIDEO]

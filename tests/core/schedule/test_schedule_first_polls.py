@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from world import KINDS, World, ended, explain, job
+from world import KINDS, POLICY, World, ended, explain, job
 
 from topaz_status.core.schedule.entry import JobPoll, PagePoll
 from topaz_status.core.schedule.lane import CALM
@@ -91,7 +91,7 @@ def test_a_list_that_tells_little_is_no_first_poll() -> None:
 
 def test_an_old_job_is_worth_a_poll_at_once() -> None:
     """Submitted an hour ago and not seen since, it may well be over: it is due without any idle token."""
-    schedule = Schedule(World().schedule._policy)
+    schedule = Schedule(POLICY)
     schedule.add(job(1), 0.0, age=3600.0, unseen=3600.0)
     schedule.add(job(2), 0.0, age=3600.0)
     assert schedule.next_at(0.0, KINDS) == 0.0
@@ -101,7 +101,7 @@ def test_an_old_job_is_worth_a_poll_at_once() -> None:
 
 def test_an_old_job_found_over_teaches_nothing_of_lifetimes() -> None:
     """It ended at an unknown time since its submit: the next job's plan is as if it had not been."""
-    schedules = [Schedule(World().schedule._policy) for _ in range(2)]
+    schedules = [Schedule(POLICY) for _ in range(2)]
     for number in range(100):
         schedules[0].add(job(number), 0.0, age=3600.0, unseen=3600.0)
         poll = schedules[0].pick_first(0.0, KINDS)

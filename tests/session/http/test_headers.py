@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 import orjson
 import pytest
-from harness import RawServer, http, options, real
+from harness import RawServer, http, options, real, transport_of
 
 from topaz_status import Download, PollPolicy, StatusClient, TransportError
 from topaz_status.session.http.connections import MOST_HEADERS
@@ -37,7 +37,7 @@ async def test_long_and_many_headers(headers: Sequence[str], own: bool) -> None:
     """A header of 64 KB and hundreds of cookies are read, by polls and by downloads."""
     async with client_of(headers, own=own) as (client, url):
         assert (await client.image.watch("a")).is_terminal
-        async with client._transport.stream(Download(f"{url}/file", None, None), {}) as stream:
+        async with transport_of(client).stream(Download(f"{url}/file", None, None), {}) as stream:
             assert await stream.read() == BODY
 
 

@@ -18,7 +18,7 @@ import attrs
 import orjson
 import pytest
 import trustme
-from harness import TOPAZ_KEY, Heard, RawServer, http, options, real
+from harness import TOPAZ_KEY, Heard, RawServer, http, options, real, transport_of
 from proxying import API, STORAGE, Proxy, client_context, port_of, server_context
 
 from topaz_status import (
@@ -200,7 +200,7 @@ async def test_a_silent_proxy_does_not_hold_up_a_download(ca: trustme.CA) -> Non
     async with world(ca, silent=True) as here:
         async with here.client(request_timeout=0.05) as client:
             with pytest.raises(TransportError, match="no complete answer in time through the proxy"):
-                async with client._transport.stream(Download(f"https://{STORAGE}/file", None, None), {}):
+                async with transport_of(client).stream(Download(f"https://{STORAGE}/file", None, None), {}):
                     pass
 
 
