@@ -195,17 +195,18 @@ class Watch(Generic[S]):
         age: float,
         remaining: float | None,
         since: float = 0.0,
-        kept: StoredRow | None = None,
+        stored_row: StoredRow | None = None,
     ) -> Self:
         """Join the job's poller.
 
-        ``since`` is how many seconds ago a resumed watch began; it is 0 for a new one. ``kept`` is its stored row.
+        ``since`` is how many seconds ago a resumed watch began; it is 0 for a new one. A durable watch has a
+        ``stored_row``.
         """
         now = self._engine.clock.now()
         self._started_at = now - since if since else now
         deadline = self._deadline = None if timeout is None else now + timeout
         self._poller = self._engine.registry.join(
-            self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, kept=kept
+            self.job, self, now=now, age=age, remaining=remaining, deadline=deadline, since=since, stored_row=stored_row
         )
         self._engine.gate.wake()
         self._polls_before = self._poller.polls
@@ -231,7 +232,7 @@ class Watch(Generic[S]):
         if self._on_end is not None:
             self._on_end(self)
 
-    def ring(self) -> None:
+    def on_timer(self) -> None:
         """End the watch because its timeout has run out, unless the job's last poll may still be answered."""
         if not self._waits_for_last_poll():
             self._time_out()
@@ -241,11 +242,11 @@ class Watch(Generic[S]):
         until = self._engine.feed.waits_until(self._poller, cast("float", self._deadline))
         if until <= self._engine.clock.now():
             return False
-        self._poller.after_poll(self.ring_soon)
+        self._poller.after_poll(self.on_timer_soon)
         self._timer = self._engine.timers.set(until, self)
         return True
 
-    def ring_soon(self) -> None:
+    def on_timer_soon(self) -> None:
         """Decide again whether to time out, once the callbacks that run now are done."""
         if self._ending is None and self._timer is not None:
             self._engine.timers.switch_off(self._timer)

@@ -14,16 +14,16 @@ from yarl import URL
 
 from topaz_status import ConfigurationError, JobKind, JobRef, StatusClient
 from topaz_status.core.wire import requests
-from topaz_status.session.http.connections import Door
+from topaz_status.session.http.connections import AccountConnection
 from topaz_status.session.secret import Secret
 
 TRICKY = st.text(st.sampled_from("./\\%?#&;=:@ +\0\r\n\t2eEfFaü💥\u202e\uff0f\u2025\ud800"), max_size=20)
 BASES = ("https://api.example", "http://127.0.0.1:8080", "https://[::1]:8443/a/prefix", "https://h.example/p%20q")
 
 
-def door(base: str) -> Any:
+def connection_to(base: str) -> Any:
     """The way to a host, without a session."""
-    return Door(session=None, base=URL(base, encoded=True), key=Secret(""), options={})  # type: ignore[arg-type]
+    return AccountConnection(session=None, base=URL(base, encoded=True), key=Secret(""), options={})  # type: ignore[arg-type]
 
 
 REQUESTS: list[tuple[Callable[[JobRef], requests.Request], str, str, str]] = [
@@ -48,7 +48,7 @@ def test_an_id_stays_in_its_place(job_id: str, base: str) -> None:
             assert job_id in {"", ".", ".."} or len(job_id) > 256 or not job_id.isprintable() or " " in job_id
             continue
         request = request_of(job)
-        url = door(base).url(request.path)
+        url = connection_to(base).url(request.path)
         root = URL(base, encoded=True)
         assert (url.scheme, url.raw_authority) == (root.scheme, root.raw_authority)
         assert url.query_string == ""
@@ -74,7 +74,7 @@ def test_a_cursor_stays_in_the_query(cursor: str) -> None:
         (requests.image_page(cursor, 7), "/image/v1/status"),
         (requests.video_history(cursor), "/video/history"),
     ):
-        url = door("https://api.example").url(request.path)
+        url = connection_to("https://api.example").url(request.path)
         assert (url.host, url.raw_path, url.raw_fragment) == ("api.example", path, "")
         assert url.query["cursor"] == cursor
 

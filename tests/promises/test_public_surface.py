@@ -31,7 +31,7 @@ INSIDE: Final = {
     "Explanation": {"of_none"},
     "Lag": {"of"},
     "VirtualLoop": {"idle"},
-    "Watch": {"Watch", "changed", "ring", "ring_soon", "settle", "start"},
+    "Watch": {"Watch", "changed", "on_timer", "on_timer_soon", "settle", "start"},
     "WatchStore": {"WatchStore"},
 }
 """Members without an underscore that only the library calls, by class; a class's own name stands for calling it."""

@@ -374,7 +374,7 @@ async def test_a_session_that_was_closed() -> None:
         await theirs.close()
         error = await error_of(client.image.delete("x"))
     assert isinstance(error, ConfigurationError)
-    assert not [name for code, variables in frames(error.__traceback__) for name in variables if name == "door"]
+    assert not [name for code, variables in frames(error.__traceback__) for name in variables if name == "account"]
 
 
 @pytest.mark.parametrize(

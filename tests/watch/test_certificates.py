@@ -29,7 +29,7 @@ def wrong_certificate() -> Exception:
     return error
 
 
-class Door(MemoryConnector):
+class FailingConnector(MemoryConnector):
     """Fails to connect while ``failing`` gives an error; each request has a connection of its own."""
 
     failing: Callable[[aiohttp.ClientRequest], Exception | None]
@@ -48,14 +48,14 @@ class Door(MemoryConnector):
 @contextlib.asynccontextmanager
 async def client_behind(
     simulator: Simulator, failing: Callable[[aiohttp.ClientRequest], Exception | None], **settings: Any
-) -> AsyncIterator[tuple[StatusClient, Door]]:
+) -> AsyncIterator[tuple[StatusClient, FailingConnector]]:
     """A client whose connections fail as ``failing`` says."""
-    door = Door(simulator, force_close=True)
-    door.failing = failing
-    async with aiohttp.ClientSession(connector=door) as session:
+    connector = FailingConnector(simulator, force_close=True)
+    connector.failing = failing
+    async with aiohttp.ClientSession(connector=connector) as session:
         urls = {"topaz_url": MEMORY_URL, "pixelcut_url": OTHER_URL}
         async with StatusClient(**options(**urls, session=session, **settings)) as client:
-            yield client, door
+            yield client, connector
         await settle()
 
 
@@ -64,14 +64,14 @@ async def test_a_watch_is_told_after_seconds() -> None:
     """Not at the first poll, which may have met one of several servers, and long before ``give_up_after``."""
     simulator = Simulator()
     job = simulator.add_image(duration=100)
-    async with client_behind(simulator, lambda _: wrong_certificate(), policy=SINGLY) as (client, door):
+    async with client_behind(simulator, lambda _: wrong_certificate(), policy=SINGLY) as (client, connector):
         outcome = await client.watch(job).outcome()
     assert isinstance(outcome.error, CertificateError)
     assert outcome.error.job == job
     assert outcome.state is None
     assert "certificate has expired" in str(outcome.error)
     assert CONFIRMED_AFTER <= now() <= SOON
-    assert FEWEST <= door.tries <= 8
+    assert FEWEST <= connector.tries <= 8
 
 
 @pytest.mark.parametrize("sweep", [False, True])
@@ -165,11 +165,11 @@ async def test_names_that_cannot_be_resolved_come_back() -> None:
 @virtual
 async def test_direct_calls_raise_at_once() -> None:
     """One try, no wait."""
-    async with client_behind(Simulator(), lambda _: wrong_certificate()) as (client, door):
+    async with client_behind(Simulator(), lambda _: wrong_certificate()) as (client, connector):
         for call in (client.image.get("a"), client.image.delete("a"), client.result("video:a")):
             with pytest.raises(CertificateError):
                 await call
-    assert (now(), door.tries) == (0.0, 3)
+    assert (now(), connector.tries) == (0.0, 3)
 
 
 @virtual

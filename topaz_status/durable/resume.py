@@ -41,7 +41,7 @@ class DurableWatch(Watch[S]):
 
     @property
     def _stored(self) -> StoredRow:
-        return cast("DurablePoller", self._poller).kept
+        return cast("DurablePoller", self._poller).stored_row
 
     async def _ended(self) -> Ending:
         """Wait for the end; if it is a final outcome, record that it is handed out."""
@@ -70,13 +70,13 @@ class DurableWatch(Watch[S]):
     def cancel(self) -> None:
         """See :meth:`Watch.cancel`."""
         super().cancel()
-        if self._was_last_and_ended_with(WatchCanceledError) and not self._stored.gone:
+        if self._was_last_and_ended_with(WatchCanceledError) and not self._stored.removed:
             self._store_writer.drop(self._stored)
 
     def _time_out(self) -> None:
         """See :meth:`Watch._time_out`."""
         super()._time_out()
-        if self._was_last_and_ended_with(WatchTimeoutError) and not self._stored.gone:
+        if self._was_last_and_ended_with(WatchTimeoutError) and not self._stored.removed:
             self._store_writer.put(self._stored, attrs.evolve(self._stored.row, deadline=None))
 
     def _leave(self, error: TopazStatusError) -> None:
@@ -117,13 +117,13 @@ class Durable:
         deadline = None if timeout is None else new.started_at + timeout
         poller = self._engine.registry.find(new.job)
         if isinstance(poller, DurablePoller) and poller.ending is None:
-            stored = poller.kept
+            stored = poller.stored_row
             self._amend(stored, text, timeout, deadline)
         else:
             number = self._store_writer.number()
             stored = StoredRow(attrs.evolve(new, number=number, tag=text, timeout=timeout, deadline=deadline))
         watch: DurableWatch[Any] = DurableWatch(self._engine, new.job, tag, self._store_writer)
-        return watch.start(timeout=timeout, age=age, remaining=remaining, kept=stored)
+        return watch.start(timeout=timeout, age=age, remaining=remaining, stored_row=stored)
 
     def resume(self) -> Completions:
         """Resume the unfinished watches and the unacknowledged outcomes, as of now."""
@@ -139,7 +139,7 @@ class Durable:
 
     async def _resume_rows(self, batch: Batch, last_number: int) -> None:
         for count, stored in enumerate(await self._store_writer.rows(last_number), 1):
-            if not stored.gone:
+            if not stored.removed:
                 self._resume_one(batch, stored)
             if count % ROWS_AT_ONCE == 0:
                 await pause(0.0)
@@ -188,7 +188,7 @@ class Durable:
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),
             remaining=None if row.eta is None else row.eta - wall,
             since=max(0.0, wall - row.started_at),
-            kept=stored,
+            stored_row=stored,
         )
         return watch
 

@@ -120,7 +120,7 @@ async def test_nobody_hears_of_an_end_that_is_not_on_disk() -> None:
         assert watch.status is not None
         assert watch.status.is_terminal
         watch.cancel()
-        short.ring()
+        short.on_timer()
         await settle()
         assert not watch.done()
         assert not short.done()

@@ -19,7 +19,7 @@ class DurablePoller(Poller):
     """One stream of polls, and the stored row that outlives it."""
 
     store_writer: StoreWriter = attrs.field(kw_only=True)
-    kept: StoredRow = attrs.field(kw_only=True)
+    stored_row: StoredRow = attrs.field(kw_only=True)
     _state: JobState | None = attrs.field(default=None, init=False)
     """The state in the store."""
     _observed_end: bool = attrs.field(default=False, init=False)
@@ -46,7 +46,9 @@ class DurablePoller(Poller):
         self._observed_end = status is not None and status.is_terminal
         if status is not None and not self._observed_end and status.state is not self._state:
             self._state = status.state
-            self.store_writer.put(self.kept, attrs.evolve(self.kept.row, status=write_status(status)), flush=False)
+            self.store_writer.put(
+                self.stored_row, attrs.evolve(self.stored_row.row, status=write_status(status)), flush=False
+            )
 
     def end(self, ending: Ending) -> None:
         """Let the coroutine finish: at once if only the wait is over, else once the outcome is on disk."""
@@ -65,9 +67,9 @@ class DurablePoller(Poller):
         status = None if ending.status is None else write_status(ending.status)
         error = None if ending.status is not None and ending.status.is_terminal else write_error(ending.error)
         end = End(self.polls, max(0.0, ending.at - self.started_at), ending.detected_at, error)
-        before = self.kept.row
+        before = self.stored_row.row
         self.store_writer.put(
-            self.kept, attrs.evolve(before, status=status, end=end), lambda error: self._written(error, ending)
+            self.stored_row, attrs.evolve(before, status=status, end=end), lambda error: self._written(error, ending)
         )
 
     def _written(self, error: StoreError | None, ending: Ending) -> None:

@@ -18,7 +18,7 @@ class Receipt:
     """Records in the store that an outcome has been delivered, and later that its row is no longer needed."""
 
     _store_writer: StoreWriter
-    kept: StoredRow
+    stored_row: StoredRow
     _given: bool = False
 
     @property
@@ -31,11 +31,11 @@ class Receipt:
 
         Awaiting raises :class:`StoreError` when the record could not be written. ``None`` means nothing to record.
         """
-        end = self.kept.row.end
-        if self._given or self.kept.gone or end is None:
+        end = self.stored_row.row.end
+        if self._given or self.stored_row.removed or end is None:
             return None
-        row = attrs.evolve(self.kept.row, end=attrs.evolve(end, handed_out=True))
-        noted = self._store_writer.saved(self.kept, row, flush=False)
+        row = attrs.evolve(self.stored_row.row, end=attrs.evolve(end, handed_out=True))
+        noted = self._store_writer.saved(self.stored_row, row, flush=False)
         noted.add_done_callback(self._noted)
         return noted
 
@@ -50,7 +50,7 @@ class Receipt:
         """
         if self._store_writer.closed or not self._store_writer.clock.is_running_here():
             raise ConfigurationError("an outcome is acknowledged while its client is open, and on its event loop")
-        return self._store_writer.dropped(self.kept)
+        return self._store_writer.dropped(self.stored_row)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _nothing, ()

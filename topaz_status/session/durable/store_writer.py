@@ -36,7 +36,7 @@ class StoredRow:
     row: Row
     stored: bool = False
     """True once the row has been written to the store."""
-    gone: bool = False
+    removed: bool = False
     """True once the row has been acknowledged or forgotten."""
 
 
@@ -144,7 +144,7 @@ class StoreWriter:
 
     def drop(self, stored_row: StoredRow, on_written: OnWritten | None = None) -> None:
         """Remove a row."""
-        stored_row.gone = True
+        stored_row.removed = True
         self._enqueue(stored_row, on_written, flush=False)
 
     def saved(self, stored_row: StoredRow, row: Row, *, flush: bool = True) -> asyncio.Future[None]:
@@ -181,7 +181,9 @@ class StoreWriter:
         rows = [self._adopt(row) for row in loaded]  # a removal waits for the thread, so its row is still known
         known = {id(stored_row): stored_row for stored_row in (*rows, *self._known.values())}
         found = [
-            stored_row for stored_row in known.values() if stored_row.row.number <= last_number and not stored_row.gone
+            stored_row
+            for stored_row in known.values()
+            if stored_row.row.number <= last_number and not stored_row.removed
         ]
         return sorted(found, key=lambda stored_row: stored_row.row.number)
 
@@ -210,8 +212,8 @@ class StoreWriter:
         if not self._queue or self.closed:
             return
         batch = [self._queue.pop(number) for number in list(itertools.islice(self._queue, MOST_AT_ONCE))]
-        rows = [write.stored_row.row for write in batch if not write.stored_row.gone]
-        removed = [write.stored_row.row.number for write in batch if write.stored_row.gone]
+        rows = [write.stored_row.row for write in batch if not write.stored_row.removed]
+        removed = [write.stored_row.row.number for write in batch if write.stored_row.removed]
         flush = any(write.flush for write in batch)
         self._commit = self.clock.loop.run_in_executor(
             self._thread, lambda: self._store.write(rows, removed, flush=flush)

@@ -143,7 +143,7 @@ _BY_ITSELF: Final = {
 
 
 @attrs.frozen(eq=False)
-class Door:
+class AccountConnection:
     """Access to one account's host: a session, and the options that each request sets for itself."""
 
     session: aiohttp.ClientSession
@@ -194,7 +194,7 @@ class Connections:
     network: Network = attrs.field(factory=Network)
     """Settings of our own connections; a caller's session has settings of its own."""
     ours: list[aiohttp.ClientSession] = attrs.field(factory=list, init=False)
-    doors: dict[Account, Door] = attrs.field(factory=dict, init=False)
+    accounts: dict[Account, AccountConnection] = attrs.field(factory=dict, init=False)
     """Access to each account's host, once it was opened."""
     _pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
     _storage_pool: aiohttp.TCPConnector | None = attrs.field(default=None, init=False)
@@ -212,7 +212,7 @@ class Connections:
     async def close(self) -> None:
         """Close the pools and every connection in them."""
         pools, self._pool, self._storage_pool = (self._pool, self._storage_pool), None, None
-        self.doors.clear()
+        self.accounts.clear()
         for session in self.ours:
             await session.close()
         for pool in pools:
@@ -240,7 +240,7 @@ class Connections:
             raise ConfigurationError(CLOSED if session else _NOT_OPEN)
         return session
 
-    def open_door(self, kind: JobKind) -> Door:
+    def open_account(self, kind: JobKind) -> AccountConnection:
         """Open access to the host of a kind of job.
 
         Raises:
@@ -257,8 +257,10 @@ class Connections:
             session, options = self._session(self._pool, _every_header(base, key)), {}
         else:
             session, options = self._session(self._pool, {}), {"headers": _every_header(base, key), **through(proxy)}
-        door = self.doors[ACCOUNTS[kind]] = Door(session, base, Secret(key.reveal().encode()), options, proxy)
-        return door
+        account = self.accounts[ACCOUNTS[kind]] = AccountConnection(
+            session, base, Secret(key.reveal().encode()), options, proxy
+        )
+        return account
 
     def _connector(self, limit: int, **settings: Any) -> aiohttp.TCPConnector:
         """Make a pool of ``limit`` connections, 0 for any number, with the settings of every connection."""

@@ -67,25 +67,25 @@ class Transport:
             ConfigurationError: there is no key for this kind of job, or the caller's session is closed.
         """
         connections = self._connections
-        door = connections.doors.get(ACCOUNTS[request.kind]) or connections.open_door(request.kind)
-        if door.session.closed:
-            del door  # it holds the key
+        account = connections.accounts.get(ACCOUNTS[request.kind]) or connections.open_account(request.kind)
+        if account.session.closed:
+            del account  # it holds the key
             raise ConfigurationError(CLOSED)
         answer = None
         try:
             with Deadline(TimeoutError, self._deadlines):
-                answer = await door.session.request(
-                    request.method, door.url(request.path), allow_redirects=False, **door.options
+                answer = await account.session.request(
+                    request.method, account.url(request.path), allow_redirects=False, **account.options
                 )
                 size = request.max_bytes
                 body = _whole(answer, size) if answer.closed else await _read(answer, size)
-                check_passed(answer.status, door.proxy)
+                check_passed(answer.status, account.proxy)
         except Exception as error:  # noqa: BLE001  # anything may come out of a hostile answer
-            failure = translate(error, request.job, door.cleaned, door.proxy)
-            del door, answer  # they hold the key
+            failure = translate(error, request.job, account.cleaned, account.proxy)
+            del account, answer  # they hold the key
         else:
             self._answered(request.kind, answer.status)
-            return Response(answer.status, answer.headers, door.without_key(body))
+            return Response(answer.status, answer.headers, account.without_key(body))
         self._answered(request.kind, None)
         raise failure
 

@@ -85,16 +85,16 @@ class PollerRegistry:
         remaining: float | None = None,
         deadline: float | None = None,
         since: float = 0.0,
-        kept: StoredRow | None = None,
+        stored_row: StoredRow | None = None,
     ) -> Poller:
         """Give a handle the poller of its job: the one at work, or a new one, whose first poll is due.
 
         The handle times out at ``deadline``. A new poller began ``since`` seconds ago. If it has a stored row
-        (``kept``), its first poll waits until the row is on disk.
+        (``stored_row``), its first poll waits until the row is on disk.
         """
         poller = self.find(job)
         if poller is None or poller.ending is not None:
-            poller = self._new(job, now - since if since else now, kept)
+            poller = self._new(job, now - since if since else now, stored_row)
             if deadline is not None:
                 poller.expect_by(deadline)
             self._start(poller, now, age, remaining)
@@ -148,16 +148,16 @@ class PollerRegistry:
                 text = f"the client was closed while {poller.job} was watched"
                 self.end(poller, ClientClosedError(text, job=poller.job))
 
-    def _new(self, job: JobRef, started_at: float, kept: StoredRow | None) -> Poller:
+    def _new(self, job: JobRef, started_at: float, stored_row: StoredRow | None) -> Poller:
         over = self._clock.loop.create_future()
-        if kept is None or self._store_writer is None:
+        if stored_row is None or self._store_writer is None:
             return Poller(job, started_at, over)
         from ...store.json_codec import read_status  # noqa: PLC0415  # loaded by clients with a store
         from ..durable.durable_poller import DurablePoller  # noqa: PLC0415
 
-        status = read_status(job, kept.row.status)
+        status = read_status(job, stored_row.row.status)
         last = None if status is None else LazyStatus.of(status)
-        return DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, kept=kept)
+        return DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, stored_row=stored_row)
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][canonical_id(poller.job)] = poller
@@ -171,11 +171,11 @@ class PollerRegistry:
             self._start_durable(cast("DurablePoller", poller), now, age, remaining)
 
     def _start_durable(self, poller: DurablePoller, now: float, age: float, remaining: float | None) -> None:
-        if poller.kept.stored:
+        if poller.stored_row.stored:
             self._plan(poller, now, age, remaining, unseen=now - poller.started_at)
         else:
             written = lambda error: self._on_disk(poller, now, age, remaining, error)  # noqa: E731  # used once
-            poller.store_writer.put(poller.kept, poller.kept.row, written)
+            poller.store_writer.put(poller.stored_row, poller.stored_row.row, written)
 
     def _begin(self, begun: Iterable[Poller] = ()) -> None:
         """Start the coroutines of some pollers now, and of the others in the next turn of the loop.

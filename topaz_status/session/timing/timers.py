@@ -18,13 +18,13 @@ _FEW: Final = 64
 class TimerTarget(Protocol):
     """The object that a timer calls."""
 
-    def ring(self) -> None:
+    def on_timer(self) -> None:
         """Act on the timer's end."""
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class Timer:
-    """A timer: calls its target's ``ring()`` at ``at`` unless switched off."""
+    """A timer: calls its target's ``on_timer()`` at ``at`` unless switched off."""
 
     at: float
     target: TimerTarget | None
@@ -86,7 +86,7 @@ class Timers:
             if target is None:
                 self._off -= 1
             else:
-                target.ring()
+                target.on_timer()
         self._arm()
 
     def _disarm(self) -> None:
