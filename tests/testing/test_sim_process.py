@@ -15,8 +15,9 @@ import orjson
 import pytest
 
 from topaz_status import JobRef
+from topaz_status.session.http.urls import is_loopback
 from topaz_status.testing import Simulator, SimulatorProcess
-from topaz_status.testing.simulate import add_arguments, is_loopback, plans_of, run, run_simulate
+from topaz_status.testing.simulate import add_arguments, plans_of, run, run_simulate
 from topaz_status.testing.thread import serve_in_thread
 
 KEY = {"X-API-Key": "sim"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from ..models.job import JobKind, JobRef
+from ..session.http.urls import is_loopback
 from .simulator.durations import Durations
 from .simulator.faults.rules import parse_faults
 from .simulator.job_plan import JobPlan
@@ -70,16 +70,6 @@ def plans_of(arguments: argparse.Namespace) -> list[JobPlan]:
 def environment(url: str) -> dict[str, str]:
     """Return the environment variables that point a client at the simulator."""
     return {"TOPAZ_API_URL": url, "PIXELCUT_API_URL": url, "TOPAZ_API_KEY": KEY, "PIXELCUT_API_KEY": KEY}
-
-
-def is_loopback(host: str) -> bool:
-    """Return True for an address that no other machine can reach."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def run(arguments: argparse.Namespace) -> int:
