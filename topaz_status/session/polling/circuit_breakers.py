@@ -89,8 +89,9 @@ class CircuitBreakers:
 
     def used(self, kind: JobKind, now: float) -> None:
         """Note a usable answer."""
-        self._trust[kind].accepted()
-        self._troubles.pop(kind, None)
+        if kind in self._troubles:
+            self._trust[kind].accepted()
+            del self._troubles[kind]
         if (was_down := self._circuits[kind].used(now)) is not None:
             self._recovered(kind, was_down, now)
 
