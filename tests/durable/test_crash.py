@@ -51,7 +51,7 @@ class Program:
         """The jobs in the store."""
         return {str(row.job) for row in SQLiteStore(self.file).peek()} if self.file.exists() else set()
 
-    def told(self) -> list[tuple[str, str, bool]]:
+    def reported(self) -> list[tuple[str, str, bool]]:
         """What was handed out, in its order: job, state, and whether it was marked."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [(job, state, mark == "True") for job, state, mark in map(str.split, lines)]
@@ -93,7 +93,7 @@ def test_killed_at_200_random_moments_none_is_lost(tmp_path: Path) -> None:
             waiting += new_jobs(simulator, dice)
             code = lives.live(waiting, dice.uniform(SHORTEST, LONGEST))
             assert code == -signal.SIGKILL, "a life failed by itself"
-            done = {job for job, _, _ in lives.told()}
+            done = {job for job, _, _ in lives.reported()}
             known = lives.known()
             waiting = [job for job in waiting if job not in done | known]
         for _ in range(FINAL_LIVES):
@@ -102,13 +102,13 @@ def test_killed_at_200_random_moments_none_is_lost(tmp_path: Path) -> None:
             if not lives.known():
                 break
         truths = {job: truth["state"] for job, truth in simulator.truths().items()}
-    told = lives.told()
-    assert {job: state for job, state, _ in told} == truths
+    reported = lives.reported()
+    assert {job: state for job, state, _ in reported} == truths
     marks = defaultdict(list)
-    for job, _, mark in told:
+    for job, _, mark in reported:
         marks[job].append(mark)
     assert all(all(later) for _, *later in marks.values()), "an outcome that came again was not marked"
     surprises = Counter(first for first, *_ in marks.values())[True]
     assert surprises <= KILLS, "outcomes are marked that never were handed out"
-    assert len(told) - len(marks) <= 2 * KILLS, "acknowledged outcomes come again"
+    assert len(reported) - len(marks) <= 2 * KILLS, "acknowledged outcomes come again"
     assert len(marks) == KILLS * JOBS_A_LIFE

@@ -102,7 +102,7 @@ def test_one_folder_imports_aiohttp() -> None:
 
 
 def test_one_file_imports_sqlite() -> None:
-    """Only the store in a file knows SQLite, with its tables; whoever keeps no watches never loads it."""
+    """Only the store in a file knows SQLite, with its tables; programs that store no watches never load it."""
     assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/sqlite_schema.py", "store/sqlite.py"}
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
     assert loads <= {"store/sqlite.py", "cli/commands/pending.py", "cli/commands/watch.py"}
@@ -110,7 +110,7 @@ def test_one_file_imports_sqlite() -> None:
 
 
 def test_one_folder_imports_fastapi() -> None:
-    """Only the edge for web apps knows FastAPI and what comes with it; whoever serves none never loads it."""
+    """Only the edge for web apps knows FastAPI and what comes with it; programs that serve none never load it."""
     for package in ("fastapi", "starlette", "pydantic", "uvicorn"):
         assert not [
             name for name in NAMES if package in outside(name) and not name.startswith(("fastapi/", "examples/"))

@@ -40,7 +40,7 @@ def test_a_429_cuts_what_was_really_sent_not_a_ceiling_never_reached() -> None:
 
 
 def test_a_volley_of_429s_is_one_cut() -> None:
-    """All that were on the wire at the old rate are answered alike; that is one piece of news."""
+    """All that were on the wire at the old rate are answered alike; they are evidence of one thing."""
     limit = AdaptiveLimit(ceiling=10.0, burst=1.0)
     busy(limit, start=0.0, until=5.0)
     for late in range(30):

@@ -22,7 +22,7 @@ def test_no_window_lets_more_through_than_burst_and_rate(gaps: list[float], rate
             assert last - first + 1 <= burst + rate * (passed[last] - passed[first]) + 0.001
 
 
-def test_waiting_as_long_as_told_always_succeeds() -> None:
+def test_waiting_as_long_as_asked_always_succeeds() -> None:
     """After the delay that a refusal names there is a token."""
     limits, now = RateLimits(Bucket(7.0, 1.0)), 0.0
     for _ in range(100):
