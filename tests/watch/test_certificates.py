@@ -15,7 +15,12 @@ import pytest
 from harness import SINGLY, now, options, settle, virtual
 
 from topaz_status import CertificateError, JobState, MemoryStore, PollPolicy, StatusClient, TransportError
-from topaz_status.core.health.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_CERTIFICATE_DOUBT, CertificateTrust
+from topaz_status.core.health.certificate_trust import (
+    CONFIRMED_AFTER,
+    FEWEST,
+    LONGEST_CERTIFICATE_DOUBT,
+    CertificateTrust,
+)
 from topaz_status.testing import MEMORY_URL, JobPlan, MemoryConnector, Simulator
 
 SOON = 10.0

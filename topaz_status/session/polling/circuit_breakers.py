@@ -8,7 +8,7 @@ from collections.abc import Collection
 import attrs
 
 from ...core.budget.budget import Budget
-from ...core.health.certificates import CertificateTrust
+from ...core.health.certificate_trust import CertificateTrust
 from ...core.health.circuit_breaker import CircuitBreaker
 from ...core.health.ending import is_about_job
 from ...core.schedule.entry import Poll

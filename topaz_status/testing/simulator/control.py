@@ -15,13 +15,13 @@ from aiohttp import web
 from ...errors import ConfigurationError
 from ...models.job import JobRef
 from .account import Truth
-from .clock import SimulatedClock
 from .faults.rules import Fault
 from .http_front import Front
 from .http_values import Answer
 from .job_plan import JobPlan
 from .rate_limit import RetryAfter
 from .request_log import Exchange, ServerStats
+from .simulated_clock import SimulatedClock
 
 
 class Controlled(Protocol):

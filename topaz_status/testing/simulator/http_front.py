@@ -14,16 +14,16 @@ from aiohttp import web
 
 from ...models.job import JobRef
 from . import storage
-from .bodies import Moment
 from .durations import Durations
 from .faults import bodies as mangling
-from .faults import connections as wrecking
+from .faults import broken_connections as wrecking
 from .faults.rules import BODIES, CONNECTIONS, INSTEAD, SILENCES, DrawnFault, FaultDeck
 from .http_values import KINDS, Answer, Call, read_call
 from .job_life import Life
 from .rate_limit import RateLimits
 from .request_log import STORAGE, Exchange, RequestLog
 from .services import Services
+from .status_bodies import Moment
 
 API_KEY_HEADER: Final = "X-API-Key"
 CONTROL: Final = "/_sim/"

@@ -9,13 +9,13 @@ from typing import Any, Final
 import attrs
 
 from ...models.job import JobKind
-from . import bodies as wire
+from . import status_bodies as wire
 from .account import SimulatedAccount
-from .bodies import Moment
 from .error_bodies import problem
 from .http_values import Answer, Call
 from .job_life import Life
 from .list_pages import CursorError
+from .status_bodies import Moment
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MAX_LIMIT: Final = 100

@@ -15,7 +15,6 @@ from aiohttp import web
 from ...models.job import JobKind, JobRef
 from ..loop.memory_connector import MEMORY_URL, MemoryConnector
 from .account import RECORDS_LAST, SimulatedAccount, Truth
-from .clock import SimulatedClock
 from .control import Control
 from .durations import DurationLike, Durations
 from .faults.rules import Fault, FaultDeck
@@ -24,6 +23,7 @@ from .job_plan import JobPlan
 from .rate_limit import Bucket, RateLimits, RetryAfter
 from .request_log import Exchange, RequestLog, ServerStats
 from .services import Services
+from .simulated_clock import SimulatedClock
 from .storage import result_bytes
 
 _SHUTDOWN: Final = 0.05

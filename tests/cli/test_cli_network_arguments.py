@@ -21,10 +21,10 @@ from proxying import port_of, server_context
 
 from topaz_status import CertificateError
 from topaz_status.cli import main
-from topaz_status.cli.arguments import parse
 from topaz_status.cli.commands.watch import new_client
 from topaz_status.cli.exit_codes import CommandError, code_of, explain
-from topaz_status.cli.network import network_of
+from topaz_status.cli.network_arguments import network_of
+from topaz_status.cli.parsers import parse
 from topaz_status.client import StatusClient
 from topaz_status.session.http.certificates import certificate_problem
 

@@ -9,7 +9,7 @@ import pytest
 
 from topaz_status import StatusClient
 from topaz_status.cli import main
-from topaz_status.cli.arguments import parse
+from topaz_status.cli.parsers import parse
 
 from .driver import run
 
