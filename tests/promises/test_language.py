@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import median
 
@@ -46,6 +46,13 @@ PUBLIC = (
 """Names that are public and stay, and words that mean something else."""
 OLD_NAMES = frozenset({"kept"})
 """Words of the older dialect that are plain English in a sentence, but name nothing."""
+SAME_IDEA = {
+    "watch": "the command that starts watches, and the handle that it waits for",
+    "webhook": "the example of an app that receives webhooks, and the reader of their bodies",
+    "download": "the command that downloads results, and the folder with all about downloads",
+    "durable": "durable watches: what callers use, and the session's part of them",
+}
+"""Names of modules and folders that are met twice, each with the one idea that it stands for on two floors."""
 MOST_WORDS = 25
 """Words of a sentence that is understood at first sight."""
 MOSTLY = 0.9
@@ -87,6 +94,14 @@ def test_most_sentences_are_short() -> None:
     lengths = [len(sentence.split()) for sentence in sentences()]
     assert sum(length <= MOST_WORDS for length in lengths) >= MOSTLY * len(lengths)
     assert median(lengths) <= MOST_WORDS / 2
+
+
+def test_no_module_name_stands_for_two_things() -> None:
+    """A name is met again only where the idea is the same: in a folder's main module, or as the list says."""
+    files = [path.relative_to(ROOT) for path in FILES if path.suffix == ".py"]
+    homes = {file.with_suffix("") for file in files if not file.stem.startswith("__")} | {file.parent for file in files}
+    names = Counter(home.name for home in homes if home.name != home.parent.name)
+    assert {name for name, times in names.items() if times > 1} == set(SAME_IDEA)
 
 
 def test_no_class_name_stands_for_two_things() -> None:
