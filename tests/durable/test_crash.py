@@ -1,4 +1,7 @@
-"""SIGKILL at any moment: over all restarts each job's outcome is handed out, marked when it comes again."""
+"""SIGKILL at any moment: over all restarts each job's outcome is handed out, marked when it comes again.
+
+``TOPAZ_KILLS=1000`` kills so many times instead of 200.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ import attrs
 from topaz_status import SQLiteStore
 from topaz_status.testing import SimulatorProcess
 
-KILLS = 200
+KILLS = int(os.environ.get("TOPAZ_KILLS", "200"))
 JOBS_A_LIFE = 2
 SHORTEST, LONGEST = 0.01, 0.25
 """Seconds of a life."""
@@ -83,7 +86,7 @@ def new_jobs(simulator: SimulatorProcess, dice: random.Random) -> list[str]:
     )
 
 
-def test_killed_at_200_random_moments_none_is_lost(tmp_path: Path) -> None:
+def test_killed_at_random_moments_none_is_lost(tmp_path: Path) -> None:
     """Each outcome comes at least once, each coming after the first is marked, and few come more than once."""
     dice = random.Random(1)
     simulator = SimulatorProcess()
