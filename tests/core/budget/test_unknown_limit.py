@@ -174,7 +174,7 @@ def test_a_limit_that_rises_is_found_within_a_minute(shape: Maker) -> None:
     assert used >= 0.8 * 30.0
 
 
-def test_a_client_that_was_told_the_limit_is_as_fast_as_it() -> None:
+def test_a_client_that_knows_the_limit_is_as_fast_as_it() -> None:
     """A burst of 50 that was never tried is out within three round trips, and nothing is refused."""
     service = Service(bucket(50.0), LocalBudget(50.0, 50.0, {}))
     service.run(0.4 + 0.001)
@@ -185,7 +185,7 @@ def test_a_client_that_was_told_the_limit_is_as_fast_as_it() -> None:
 
 
 def test_slow_answers_do_not_make_the_search_wild() -> None:
-    """With answers after a second, more is on the wire when the first 429 comes, and it is one piece of news."""
+    """With answers after a second, more is on the wire when the first 429 comes, and all count as one."""
     service = Service(bucket(12.0), rtt=1.0)
     service.run(180.0)
     used, refused = service.rates()

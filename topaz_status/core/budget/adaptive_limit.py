@@ -4,8 +4,8 @@ Three rules make it find an unknown limit with few 429s:
 
 - A burst that was never tried begins with a volley of ten requests. The allowance is one and a half times the
   goodput of the best second so far, so it grows by half with each round trip.
-- A 429 speaks of the rate at which *its* request was sent. All 429s of requests that were sent before a cut are one
-  piece of news. The rate is cut to a little less than what the service admitted.
+- A 429 speaks of the rate at which *its* request was sent. All 429s of requests that were sent before a cut count as
+  one. The rate is cut to a little less than what the service admitted.
 - The rate recovers with good answers (:mod:`.recovery`), and only while it is used. In a quiet time it recovers slowly
   by the clock, so that what was learned outlives a minute and is forgotten after some.
 """
@@ -52,7 +52,7 @@ class AdaptiveLimit:
     """The latest recovery, also after it has reached the ceiling; ``None`` before the first 429."""
     _allowance: float = attrs.field(init=False)
     """Requests that any second may have, at rate and burst; infinite once the whole burst was tried."""
-    _news_above: float = attrs.field(init=False)
+    _grows_above: float = attrs.field(init=False)
     """Good answers of one second above which one more of them changes the bucket."""
     _goodput: Goodput = attrs.field(factory=Goodput, init=False)
     _cut_at: float = attrs.field(default=-math.inf, init=False)
@@ -83,7 +83,7 @@ class AdaptiveLimit:
             goodput.count += 1
         else:
             goodput.begin(sent_at)
-        return goodput.count > self._news_above and self._grow(sent_at)
+        return goodput.count > self._grows_above and self._grow(sent_at)
 
     def too_many(self, *, sent_at: float, now: float) -> None:
         """Cut the rate after a 429; the other 429s of requests that were sent before the cut change nothing."""
@@ -95,7 +95,7 @@ class AdaptiveLimit:
             self.recovery = self.recovery.refused_again()
         else:
             self.recovery = self.recovery.cut(self._refused(sent_at))
-        self.learned, self._news_above, self._cut_at = True, 0.0, now
+        self.learned, self._grows_above, self._cut_at = True, 0.0, now
         self.bucket.retune(now, rate=self.rate, burst=1.0)
 
     def _refused(self, sent_at: float) -> float:
@@ -134,10 +134,10 @@ class AdaptiveLimit:
         return (self._allowance, self._allowance) if self._allowance < math.inf else (self.ceiling, self.burst)
 
     def _quiet(self, now: float) -> float:
-        """Return the seconds since the latest news of the rate."""
+        """Return the seconds since the latest cut or recovery."""
         return max(0.0, now - max(self._cut_at, self._confirmed_at))
 
     def _allow(self, allowance: float) -> None:
         """Set the allowance, which does not bind once it covers the burst."""
         self._allowance = allowance if allowance < self.burst else math.inf
-        self._news_above = self._allowance / GROWTH
+        self._grows_above = self._allowance / GROWTH

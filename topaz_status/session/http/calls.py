@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ...core.health.ending import is_about_job
 from ...core.wire.requests import Request
 from ...core.wire.responses import HTTP_OK, Response, check
 from ...errors import ClientClosedError, RateLimitedError, ServiceError, TopazStatusError, TransportError
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Calls:
-    """Sends what the gate has admitted; tells the budget of good answers, 429s and requested pauses."""
+    """Sends what the gate has admitted, and reports good answers, 429s and requested pauses to the budget."""
 
     _clock: Clock
     _gate: Gate
@@ -50,10 +51,9 @@ class Calls:
             ServiceError: the service answered with an error.
             DecodeError: the service answered with a 2xx that says nothing.
         """
-        if response.status == HTTP_OK:
-            self._gate.budget.confirmed(request.kind, sent_at)
-        else:
+        if response.status != HTTP_OK:
             self._check(request, response, sent_at)
+        self._gate.budget.confirmed(request.kind, sent_at)
         return response
 
     async def call(self, request: Request, read: Callable[[Response], T]) -> T:
@@ -103,10 +103,11 @@ class Calls:
         try:
             check(request, response, wall=self._clock.wall())
         except ServiceError as error:
-            self._slow_down(request, error, sent_at)
+            self._learn(request, error, sent_at)
             raise
 
-    def _slow_down(self, request: Request, error: ServiceError, sent_at: float) -> None:
+    def _learn(self, request: Request, error: ServiceError, sent_at: float) -> None:
+        """Lower the rate after a 429, pause if asked to, and count an answer about the job as admitted."""
         now = self._clock.now()
         if isinstance(error, RateLimitedError):
             self._gate.budget.limited(request.kind, sent_at=sent_at, now=now)
@@ -114,6 +115,8 @@ class Calls:
                 f"429 {request.kind}",
                 f"{request.kind.value} service answers 429 (too many requests): its rate is lowered, and raised slowly",
             )
+        elif is_about_job(error):
+            self._gate.budget.confirmed(request.kind, sent_at)
         if error.retry_after:
             self._gate.budget.hold(request.kind, now, error.retry_after)
 
