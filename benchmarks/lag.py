@@ -11,7 +11,8 @@ Policies:
 - fixed:        a loop per job, a poll every 5 s, first come first served;
 - backoff:      the same, with each gap 1.5 times the last, 30 s at most;
 - eta:          the same, with a sleep until the end that the service estimates;
-- sweep:        all pages of the list every 5 s, and fixed loops for jobs on no list;
+- sweep:        all pages of the image list every 5 s, and fixed loops for jobs on no list;
+- history:      the same, and all pages of the video history every second: a GET for each video that has ended;
 - library:      StatusClient with its defaults;
 - no-…:         StatusClient without one of its ideas (--ablations): pages, learned lifetimes, the ETA, all hints, the
                 guard, doubt of sources that repeat themselves, the price of a page, the chance that a new job is over;
@@ -48,8 +49,10 @@ from checks import Row, check
 from model import Run
 from traces import TRACES, Trace, burst
 
-MAIN: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-single", "bound-pages")
+MAIN: Final = ("fixed", "backoff", "eta", "sweep", "history", "library", "bound-single", "bound-pages")
 ABLATIONS: Final = tuple(name for name in library.VARIANTS if name != "library")
+VIDEOS: Final = frozenset({"video", "video-burst", "video-stream", "unknown-limit"})
+"""Traces of videos alone."""
 QUICK: Final = 0.1
 """The share of a trace that is enough for a first impression."""
 RATES: Final = (2.0, 5.0, 10.0, 20.0, 50.0)
@@ -79,9 +82,12 @@ class Task:
 
     @property
     def applies(self) -> bool:
-        """Whether the policy makes a difference on this trace: only the image list is worth a sweep."""
-        lists = self.trace not in {"video", "try-on"}
-        return lists or self.policy not in {"sweep", "bound-pages", *({"no-pages"} if self.trace == "try-on" else ())}
+        """Whether the policy makes a difference on this trace: there must be jobs on the lists that it reads."""
+        if self.policy == "history":
+            return self.trace in {"mixed", *VIDEOS}
+        if self.policy in {"sweep", "bound-pages"}:
+            return self.trace not in {"try-on", *VIDEOS}
+        return self.policy != "no-pages" or self.trace != "try-on"
 
 
 def play(task: Task) -> Run:
@@ -89,6 +95,8 @@ def play(task: Task) -> Run:
     trace = task.made()
     if task.policy in library.VARIANTS:
         return library.play(trace, task.seed, task.policy)
+    if task.policy.startswith("bound") and trace.limit is not None:
+        trace = attrs.evolve(trace, rate=trace.limit, limit=None)
     services = model.Services.of(trace, task.seed)
     return model.play(trace, task.seed, rivals.RIVALS[task.policy](services), services, task.policy)
 
@@ -113,7 +121,7 @@ def _be_quiet() -> None:
 
 
 def _effort(task: Task) -> tuple[bool, float, float]:
-    heavy = {"queue": 4.0, "burst-50": 3.0, "foreign": 2.0, "hostile": 1.5, "poisson": 1.5}
+    heavy = {"queue": 4.0, "burst-50": 3.0, "foreign": 2.0, "hostile": 1.5, "poisson": 1.5, "unknown-limit": 0.2}
     size = heavy.get(task.trace, 1.0) * task.scale * (task.rate or 10.0) / 10.0
     return task.policy in library.VARIANTS, size + (task.count or 0) / 20_000, task.seed
 
@@ -134,6 +142,8 @@ def summarize(runs: Iterable[Run]) -> list[Row]:
             worst=max(run.lags[-1] for run in group),
             per_job=mean(run.per_job for run in group),
             refused=sum(run.refused for run in group),
+            refused_share=mean(run.refused / run.requests for run in group),
+            used=None if group[0].used is None else mean(run.used or 0.0 for run in group),
         )
         for key, group in groups.items()
     ]
@@ -143,14 +153,15 @@ def table(rows: Sequence[Row]) -> str:
     """Format a table in Markdown; the last column is the mean lag divided by that of the best bound."""
     best = {row.trace: row.mean for row in rows if row.policy.startswith("bound")}
     lines = [
-        "| trace | R | policy | mean lag, s | p95, s | worst, s | requests a job | × bound |",
-        "|:--|--:|:--|--:|--:|--:|--:|--:|",
+        "| trace | R | policy | mean lag, s | p95, s | worst, s | requests a job | 429 | limit used | × bound |",
+        "|:--|--:|:--|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         times = f"{row.mean / best[row.trace]:.1f}" if row.trace in best else "–"
         lines.append(
             f"| {row.trace} | {row.rate:g} | {row.policy} | {_figure(row.mean)} | {_figure(row.p95)} "
-            f"| {_figure(row.worst)} | {row.per_job:.2f} | {times} |"
+            f"| {_figure(row.worst)} | {row.per_job:.2f} | {row.refused_share:.1%} "
+            f"| {'–' if row.used is None else f'{row.used:.0%}'} | {times} |"
         )
     return "\n".join(lines)
 

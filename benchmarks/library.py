@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, Self
 
 import attrs
-from model import EPOCH, RTT, Run
+from model import EPOCH, RTT, Run, limit_used
 from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
@@ -28,9 +28,17 @@ def play(trace: Trace, seed: int, name: str) -> Run:
 
 
 async def _play(trace: Trace, seed: int, name: str) -> Run:
-    burst = max(trace.rate, 1.0)
-    simulator = Simulator(seed=seed, order=trace.order, delay=RTT, rate=trace.rate, burst=burst)
+    burst, limit = max(trace.rate, 1.0), trace.limit or trace.rate
+    simulator = Simulator(
+        seed=seed,
+        delay=RTT,
+        rate=limit,
+        burst=max(limit, 1.0),
+        order=trace.order,
+        history_order=trace.history_order,
+    )
     simulator.clock.follow_running_loop()
+    began_at = asyncio.get_running_loop().time()
     refs = simulator.add_jobs(trace.population)
     async with (
         simulator.session() as session,
@@ -49,8 +57,19 @@ async def _play(trace: Trace, seed: int, name: str) -> Run:
         lags = await _wait(client, simulator, refs)
         stats = simulator.stats()
     pages = stats.by_endpoint.get("image.list", 0) + stats.by_endpoint.get("video.history", 0)
+    accepted = [began_at + exchange.at for exchange in simulator.log if exchange.status != 429]
+    ends = [simulator.truth(ref).ends_at for ref in refs]
     return Run(
-        trace.name, name, trace.rate, seed, tuple(sorted(lags)), stats.requests, pages, len(refs), stats.rate_limited
+        trace.name,
+        name,
+        trace.rate,
+        seed,
+        tuple(sorted(lags)),
+        stats.requests,
+        pages,
+        len(refs),
+        stats.rate_limited,
+        trace.limit and limit_used(trace.limit, accepted, ends),
     )
 
 

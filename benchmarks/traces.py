@@ -45,6 +45,10 @@ class Trace:
     """Items on the account's image list when the trace begins."""
     order: str = "newest"
     """The order of the image list."""
+    history_order: str = "newest"
+    """The order of the video history."""
+    limit: float | None = None
+    """Requests per second, and the burst, that the services accept if the client does not know it."""
 
     @property
     def watched(self) -> tuple[JobPlan, ...]:
@@ -102,6 +106,12 @@ def video(dice: random.Random, at: float, **fields: Any) -> JobPlan:
         "estimate_error": 0.25,
     }
     return JobPlan(kind=JobKind.VIDEO, after=at, **(drawn | fields))
+
+
+def short_video(dice: random.Random, at: float, median: float = 20.0, **fields: Any) -> JobPlan:
+    """Draw a video of less than a minute or a few minutes, which hardly waits for its start."""
+    drawn = {"queue": lognormal(dice, 1.0, 0.5), "duration": lognormal(dice, median, 0.5)}
+    return video(dice, at, **(drawn | fields))
 
 
 def try_on(dice: random.Random, at: float, **fields: Any) -> JobPlan:
@@ -183,11 +193,56 @@ def foreign_random(seed: int, scale: float = 1.0) -> Trace:
     return attrs.evolve(foreign(seed, scale, order="uuid"), name="foreign-random")
 
 
+def deep(seed: int, scale: float = 1.0) -> Trace:
+    """200 images, submitted shortly before 1,300 foreign ones; the watches begin when all of them are on the list."""
+    dice = random.Random(seed)
+    own = [image(dice, at - 1.0, 12.0) for at in at_once(dice, round(200 * scale))]
+    newer = [image(dice, at - 0.5, 12.0, foreign=True) for at in at_once(dice, round(1_300 * scale))]
+    return Trace("deep", 10.0, (*own, *newer), older=round(1_500 * scale))
+
+
+def oldest(seed: int, scale: float = 1.0) -> Trace:
+    """The trace "poisson" among as many foreign images; the list begins with its oldest image, so new ones are last."""
+    dice = random.Random(seed)
+    plans = [image(dice, at, foreign=dice.random() < 0.5) for at in arrivals(dice, 10.0, SPAN * scale)]
+    return Trace("oldest", 10.0, tuple(plans), older=500, order="oldest")
+
+
+def waves_shuffled(seed: int, scale: float = 1.0, *, count: int = 1_070) -> Trace:
+    """1,070 images of 7 s in three waves 30 s apart, listed by their ids among 3,000 older ones."""
+    dice = random.Random(seed)
+    times = sorted(30.0 * (number % 3) + at for number, at in enumerate(at_once(dice, round(count * scale))))
+    plans = tuple(image(dice, at, 7.0, 0.37) for at in times)
+    return Trace("waves-shuffled", 20.0, plans, older=round(3_000 * scale), order="uuid")
+
+
 def videos(seed: int, scale: float = 1.0) -> Trace:
     """300 videos over an hour."""
     dice = random.Random(seed)
     times = sorted(dice.uniform(0.0, 3600.0 * scale) for _ in range(round(300 * scale)))
     return Trace("video", 2.0, tuple(video(dice, at) for at in times))
+
+
+def video_burst(seed: int, scale: float = 1.0, *, count: int = 300) -> Trace:
+    """300 videos of 20 s at once; the progress of every second one stalls at 99."""
+    dice = random.Random(seed)
+    times = at_once(dice, round(count * scale))
+    plans = (short_video(dice, at, progress=dice.choice(("linear", "stall"))) for at in times)
+    return Trace("video-burst", 10.0, tuple(plans))
+
+
+def video_stream(seed: int, scale: float = 1.0) -> Trace:
+    """1,900 videos of a minute within 10 minutes, 5 requests a second."""
+    dice = random.Random(seed)
+    times = sorted(dice.uniform(0.0, SPAN * scale) for _ in range(round(1_900 * scale)))
+    return Trace("video-stream", 5.0, tuple(short_video(dice, at, 60.0) for at in times))
+
+
+def unknown_limit(seed: int, scale: float = 1.0) -> Trace:
+    """250 videos at once; the client may send 100 requests a second, the service accepts 12 and says so only by 429."""
+    dice = random.Random(seed)
+    plans = tuple(short_video(dice, at, 60.0) for at in at_once(dice, round(250 * scale)))
+    return Trace("unknown-limit", 100.0, plans, limit=12.0)
 
 
 def try_ons(seed: int, scale: float = 1.0) -> Trace:
@@ -237,7 +292,13 @@ TRACES: Final[Mapping[str, Maker]] = {
     "poisson": poisson,
     "foreign": foreign,
     "foreign-random": foreign_random,
+    "deep": deep,
+    "oldest": oldest,
+    "waves-shuffled": waves_shuffled,
     "video": videos,
+    "video-burst": video_burst,
+    "video-stream": video_stream,
+    "unknown-limit": unknown_limit,
     "try-on": try_ons,
     "mixed": mixed,
     "hostile": hostile,
