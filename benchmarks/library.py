@@ -52,9 +52,10 @@ async def _play(trace: Trace, seed: int, name: str) -> Run:
             burst=burst,
             service_rates={JobKind.TRY_ON: None},
             session=session,
+            policy=PollPolicy(price=trace.price),
         ) as client,
     ):
-        lags = await _wait(client, simulator, refs)
+        lags = await _wait(client, simulator, trace, refs)
         stats = simulator.stats()
     pages = stats.by_endpoint.get("image.list", 0) + stats.by_endpoint.get("video.history", 0)
     accepted = [began_at + exchange.at for exchange in simulator.log if exchange.status != 429]
@@ -73,20 +74,24 @@ async def _play(trace: Trace, seed: int, name: str) -> Run:
     )
 
 
-async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRef]) -> list[float]:
-    """Watch each job from its submission on, and return the lags of the jobs that end, from their true ends."""
+async def _wait(client: StatusClient, simulator: Simulator, trace: Trace, refs: Sequence[JobRef]) -> list[float]:
+    """Watch each job from its submission on, and return the lags of the jobs that end, from their true ends.
+
+    A job submitted before the trace begins is watched from the beginning on; a lag does not begin before its watch.
+    """
     loop = asyncio.get_running_loop()
-    watches = []
+    began_at, watches = loop.time(), []
     for truth in sorted((simulator.truth(ref) for ref in refs), key=lambda truth: truth.submitted_at):
         if truth.submitted_at > loop.time():
             await asyncio.sleep(truth.submitted_at - loop.time())
-        watch = client.watch(truth.job)
+        unix = simulator.clock.true_unix(truth.submitted_at - began_at)
+        watch = client.watch(truth.job, submitted_at=unix if trace.told else None)
         if truth.ends_at < math.inf:
-            watches.append((watch, loop.time(), truth.ends_at))
+            watches.append((watch, loop.time(), max(truth.ends_at, began_at)))
     lags = []
     for watch, started_at, ends_at in watches:
         outcome = await watch.outcome()
-        assert outcome.error is None, outcome
+        assert outcome.state is not None, outcome
         lags.append(started_at + outcome.waited - ends_at)
     return lags
 

@@ -63,9 +63,13 @@ class Loop:
         self.saw(poll, [Observation(life, ended=False, remaining=None) for life in poll.jobs], None, now)
 
 
-def fixed(_seen: Observation, _polls: int) -> float:
-    """Sleep for 5 s."""
-    return INTERVAL
+def every(seconds: float) -> Callable[[Observation, int], float]:
+    """Return the gap of a loop that always sleeps for so many seconds."""
+    return lambda _seen, _polls: seconds
+
+
+fixed: Final = every(INTERVAL)
+"""Sleep for 5 s."""
 
 
 def backoff(_seen: Observation, polls: int) -> float:

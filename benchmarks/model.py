@@ -40,7 +40,9 @@ class Run:
     rate: float
     seed: int
     lags: tuple[float, ...]
-    """Seconds from each job's true end to its detection, in rising order. A job may end before its first poll."""
+    """Seconds from each job's true end to its detection, in rising order. A job may end before its first poll.
+
+    The lag of a job that has ended before it is watched begins with its watch."""
     requests: int
     pages: int
     """Requests that read a page of a list; they are counted in ``requests`` too."""
@@ -182,7 +184,7 @@ def play(trace: Trace, seed: int, policy: Policy, services: Services, name: str)
     bucket = TokenBucket(trace.rate, max(trace.rate, 1.0))
     limit = Bucket(trace.limit or trace.rate, max(trace.limit or trace.rate, 1.0))
     submits = sorted(services.watched, key=lambda life: life.submitted_at)
-    waiting = {life.ref for life in submits if life.ends_at < math.inf}
+    waiting = {life.ref: max(life.ends_at, 0.0) for life in submits if life.ends_at < math.inf}
     flights: list[_Flight] = []
     order = itertools.count()
     lags: list[float] = []
@@ -219,10 +221,9 @@ def play(trace: Trace, seed: int, policy: Policy, services: Services, name: str)
     return Run(trace.name, name, trace.rate, seed, tuple(sorted(lags)), requests, pages, len(submits), refused, used)
 
 
-def _detect(seen: Sequence[Observation], waiting: set[JobRef], now: float) -> list[float]:
-    ended = [one.life for one in seen if one.ended and one.life.ref in waiting]
-    waiting.difference_update(life.ref for life in ended)
-    return [now - life.ends_at for life in ended]
+def _detect(seen: Sequence[Observation], waiting: dict[JobRef, float], now: float) -> list[float]:
+    """Return the lags of the jobs that have just been seen to have ended, and wait for them no longer."""
+    return [now - waiting.pop(one.life.ref) for one in seen if one.ended and one.life.ref in waiting]
 
 
 def _next_event(

@@ -1,7 +1,8 @@
 """Workloads: when jobs are submitted, how long they last, and what their service reports meanwhile.
 
 A trace is data: plans for the simulator, in the order of submission, drawn from one seed. Times are seconds from the
-trace's beginning. ``scale`` below 1 makes a trace shorter, not thinner: as many jobs per second for a part of the time.
+trace's beginning; a job submitted before is watched from the beginning on. ``scale`` below 1 makes a trace shorter, not
+thinner: as many jobs per second for a part of the time.
 Where all jobs come at once, ``scale`` is the share of the jobs.
 """
 
@@ -49,6 +50,12 @@ class Trace:
     """The order of the video history."""
     limit: float | None = None
     """Requests per second, and the burst, that the services accept if the client does not know it."""
+    older_videos: int = 0
+    """Items on the account's video history when the trace begins."""
+    told: bool = False
+    """Whether the client is told when each job was submitted."""
+    price: float = 0.1
+    """The price of a request for the library, in seconds of waiting."""
 
     @property
     def watched(self) -> tuple[JobPlan, ...]:
@@ -58,13 +65,13 @@ class Trace:
     @property
     def population(self) -> list[JobPlan]:
         """All plans of the account, oldest first, to add to a simulator at time 0."""
-        if not self.older:
-            return list(self.plans)
-        since = -OLDER_EVERY * self.older - 60.0
-        older = JobPlan(
-            kind=JobKind.IMAGE, count=self.older, after=since, every=OLDER_EVERY, duration=1.0, foreign=True
-        )
-        return [older, *self.plans]
+        counts = {JobKind.IMAGE: self.older, JobKind.VIDEO: self.older_videos}
+        return [*(_older(kind, count) for kind, count in counts.items() if count), *self.plans]
+
+
+def _older(kind: JobKind, count: int) -> JobPlan:
+    since = -OLDER_EVERY * count - 60.0
+    return JobPlan(kind=kind, count=count, after=since, every=OLDER_EVERY, duration=1.0, foreign=True)
 
 
 class Maker(Protocol):
