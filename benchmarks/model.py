@@ -52,10 +52,14 @@ class Run:
     """Requests answered 429. Where the client knows the limit, one of them means that it exceeded the budget."""
     used: float | None = None
     """The share of the service's limit that was used; ``None`` where the client knows the limit."""
+    computed: float | None = None
+    """The mean lag of a bound that is computed, not played: it has no lags."""
 
     @property
     def mean(self) -> float:
         """The mean lag."""
+        if self.computed is not None:
+            return self.computed
         return sum(self.lags) / len(self.lags)
 
     @property
@@ -64,7 +68,9 @@ class Run:
         return self.requests / self.jobs
 
     def quantile(self, share: float) -> float:
-        """Return the lag below which this share of the jobs stays."""
+        """Return the lag below which this share of the jobs stays; not a number where the mean is computed."""
+        if not self.lags:
+            return math.nan
         return self.lags[min(int(share * len(self.lags)), len(self.lags) - 1)]
 
 
