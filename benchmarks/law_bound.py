@@ -46,7 +46,8 @@ SEEDS: Final = range(1_001, 1_011)
 """The seeds whose traces give the law of lifetimes."""
 LADDER: Final = tuple(1e-4 * 2.0**step for step in range(30))
 """Prices of a token, in seconds of waiting, with which the search begins."""
-ROUNDS: Final = 200
+ROUNDS: Final = 40, 2
+"""Rounds of the search: so many, and so many more for each window."""
 GAIN: Final = 0.3
 """How far a round of the search moves a price, as the exponent of relative excess demand."""
 
@@ -173,7 +174,7 @@ class Search:
         ladder = [(self._try(np.full(windows, price), places)[0], price) for price in LADDER]
         best, price = max(ladder, key=lambda found: found[0].mean)
         prices = np.full(windows, price)
-        for turn in range(ROUNDS):
+        for turn in range(ROUNDS[0] + ROUNDS[1] * windows):
             found, plan = self._try(prices, places)
             best = max(best, found, key=lambda one: one.mean)
             demand = np.bincount(places[plan.polls_on], weights=plan.tokens, minlength=windows)

@@ -20,9 +20,9 @@ from topaz_status import JobKind, JobRef, JobState
 from topaz_status.core.budget.token_bucket import TokenBucket
 from topaz_status.core.wire.list_page import PAGE_SIZES
 from topaz_status.testing.simulator.account import SimulatedAccount
-from topaz_status.testing.simulator.clock import SimulatedClock
 from topaz_status.testing.simulator.job_life import Life
 from topaz_status.testing.simulator.rate_limit import Bucket
+from topaz_status.testing.simulator.simulated_clock import SimulatedClock
 
 RTT: Final = 0.1
 EPOCH: Final = 1_800_000_000.37

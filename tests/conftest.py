@@ -27,7 +27,7 @@ def answers() -> Iterator[aioresponses]:
 
 @pytest.fixture(autouse=True)
 def _no_keys_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the developer's shell holds is none of the tests' business."""
+    """The tests are independent of what the developer's shell holds."""
     proxies = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
     for name in ("TOPAZ_API_KEY", "PIXELCUT_API_KEY", "TOPAZ_API_URL", "PIXELCUT_API_URL", *proxies):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""What the tests of the client share: a simulator in virtual time, and a look at what is left when a test is over."""
+"""What the tests of the client share: a simulator in virtual time, and a check of what is left when a test is over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 TOPAZ_KEY = "topaz-key-0123456789"
 PIXELCUT_KEY = "pixelcut-key-9876543210"
 SINGLY = PollPolicy(sweep=False)
-"""Every look asks for one job by itself."""
+"""Every poll asks for one job by itself."""
 A_HAIR = 1e-9
 """Seconds: what float arithmetic may cost."""
 HANDSHAKE_FAILED = "Error on transport creation for incoming connection"
@@ -39,7 +39,7 @@ async def settle(steps: int = 50) -> None:
 
 
 async def until(condition: Callable[[], object], *, step: float = 0.005) -> None:
-    """Wait for what no event tells of."""
+    """Wait for what no event reports."""
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(step)
 
@@ -52,7 +52,7 @@ async def _checked(test: Coroutine[Any, Any, None]) -> None:
     loop.set_exception_handler(
         lambda _, context: complaints.append(f"{context['message']} {context.get('exception')!r}")
     )
-    gc.freeze()  # only what the test itself makes is worth a look
+    gc.freeze()  # only what the test itself makes is of interest
     try:
         await test
         await settle()
@@ -138,7 +138,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def looks(simulator: Simulator, job: JobRef) -> list[float]:
+def polls_of(simulator: Simulator, job: JobRef) -> list[float]:
     """When the service was asked for a job by itself."""
     return [exchange.at for exchange in simulator.log if exchange.job == job.id]
 

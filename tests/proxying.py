@@ -89,9 +89,9 @@ class Proxy:
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            kept = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]
+            passed = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]
             path = parts.path + (f"?{parts.query}" if parts.query else "")
-            far_writer.write("\r\n".join([f"{method} {path} HTTP/1.1", *kept]).encode())
+            far_writer.write("\r\n".join([f"{method} {path} HTTP/1.1", *passed]).encode())
         await asyncio.gather(self._pipe(reader, far_writer), self._pipe(far_reader, writer))
         return False
 

@@ -1,4 +1,4 @@
-"""Stores that tests can hold up, have fail, look into, and tear away as a crash does."""
+"""Stores that tests can hold up, have fail, inspect, and tear away as a crash does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Spy:
         self.gate.set()
 
     def hold(self) -> asyncio.Event:
-        """Have writes wait from now on; the event tells that one does. No virtual time passes then."""
+        """Have writes wait from now on; the event says that one does. No virtual time passes then."""
         loop, waits = asyncio.get_running_loop(), asyncio.Event()
         self.on_write = lambda: loop.call_soon_threadsafe(waits.set)
         self.gate.clear()

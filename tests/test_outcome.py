@@ -16,5 +16,5 @@ def test_an_outcome_is_pickled() -> None:
 
 
 def test_pickles_of_earlier_versions_name_another_module() -> None:
-    """The class is still found where they look for it."""
+    """The class is still found under that name."""
     assert pickle.loads(b"ctopaz_status.watch\nOutcome\n.") is Outcome  # noqa: S301  # our own

@@ -83,7 +83,7 @@ def test_statuses_are_those_of_pages_and_the_single_ones_and_no_page_is_one_itse
     assert statuses(client) == 9 + 250
 
 
-async def test_a_pulse_tells_work_from_the_collector_of_garbage() -> None:
+async def test_a_pulse_distinguishes_work_from_the_collector_of_garbage() -> None:
     """What blocks the loop counts, and a collection counts apart."""
     with Pulse() as pulse:
         pulse.begin()

@@ -66,8 +66,8 @@ def test_the_model_agrees_with_real_loops_against_the_simulator(trace: Trace) ->
     assert requests == pytest.approx(modelled.requests, rel=0.02)
 
 
-def test_the_service_looks_in_the_middle_of_a_request() -> None:
-    """A look from 5.1 to 5.2 s sees what has ended by 5.15 s; both in the model and in the simulator."""
+def test_the_service_samples_in_the_middle_of_a_request() -> None:
+    """A poll from 5.1 to 5.2 s sees what has ended by 5.15 s; both in the model and in the simulator."""
     trace = images(5.14, 5.16)
     assert rival(trace, "fixed").lags == pytest.approx((5.2 - 5.14, 10.3 - 5.16))
     lags, requests = run_virtual(_fixed_loops(trace, 1), epoch=EPOCH)
@@ -75,8 +75,8 @@ def test_the_service_looks_in_the_middle_of_a_request() -> None:
     assert requests == rival(trace, "fixed").requests == 5
 
 
-def test_a_job_that_ends_before_its_first_look_counts_from_its_end() -> None:
-    """A loop's first look comes at once and is back after 0.1 s; the library takes its time for the first one."""
+def test_a_job_that_ends_before_its_first_poll_counts_from_its_end() -> None:
+    """A loop's first poll comes at once and is back after 0.1 s; the library takes its time for the first one."""
     assert rival(images(0.01), "fixed").lags == pytest.approx((0.09,))
     assert 0.09 <= ours(images(0.01)).lags[0] < 2.0
 
@@ -89,7 +89,7 @@ def test_waiting_for_a_token_is_first_come_first_served() -> None:
 
 @pytest.mark.parametrize("name", ["burst", "poisson", "mixed", "video"])
 def test_nobody_is_sooner_than_those_who_know_the_future(name: str) -> None:
-    """The bound that reads pages is the first of all, and single looks never beat the single bound."""
+    """The bound that reads pages is the first of all, and single polls never beat the single bound."""
     trace = attrs.evolve(TRACES[name](2, 0.02), rate=4.0)
     pages, single = rival(trace, "bound-pages", 2), rival(trace, "bound-single", 2)
     assert pages.mean <= single.mean
@@ -99,7 +99,7 @@ def test_nobody_is_sooner_than_those_who_know_the_future(name: str) -> None:
     assert pages.mean <= ours(trace, seed=2).mean
 
 
-def test_who_knows_the_future_needs_half_a_round_trip_and_one_look_a_job() -> None:
+def test_who_knows_the_future_needs_half_a_round_trip_and_one_poll_a_job() -> None:
     """Where tokens are there, the lag is 50 ms, always."""
     trace = try_ons(1, 0.05)
     run = rival(trace, "bound-single")
@@ -119,7 +119,7 @@ def test_each_policy_finds_every_end_the_same_way_each_time(policy: str) -> None
 
 
 def test_ablations_make_a_difference() -> None:
-    """Each leaves out what it says: without pages no page is read, without hints looks fall elsewhere.
+    """Each leaves out what it says: without pages no page is read, without hints polls fall elsewhere.
 
     The guard is no part of it: it shows only where longest gaps are exceeded.
     """
@@ -139,7 +139,7 @@ def test_a_sweep_and_the_loops_beside_it_take_turns() -> None:
 
 
 def test_a_loop_sleeps_from_the_answer_on() -> None:
-    """Looks of the fixed interval are 5 s and a round trip apart."""
+    """Polls of the fixed interval are 5 s and a round trip apart."""
     trace = images(100.0)
     services = Services.of(trace, 1)
     assert play(trace, 1, Loop(fixed), services, "fixed").requests == 1 + 100.0 // (INTERVAL + RTT) + 1

@@ -1,4 +1,4 @@
-"""The benchmark of starting reads what interpreters tell, and judges it."""
+"""The benchmark of starting reads what interpreters print, and judges it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from startup import AIOHTTP, BARE_STATUS, IMPORT, STATUS, Startup, environment, modules_beyond, steps_of
 from targets import AT_WORK, STARTUP, startup_targets
 
-TOLD = """
+PRINTED = """
 import time: self [us] | cumulative | imported package
 import time:       900 |        900 |   yarl
 import time:       300 |       1200 | aiohttp
@@ -17,7 +17,7 @@ import time:      1500 |       1750 | topaz_status.client
 
 def test_only_what_comes_after_aiohttp_counts() -> None:
     """Each module beyond it has its own milliseconds, not those of what it imports."""
-    assert dict(modules_beyond("aiohttp", TOLD)) == {"topaz_status.errors": 0.25, "topaz_status.client": 1.5}
+    assert dict(modules_beyond("aiohttp", PRINTED)) == {"topaz_status.errors": 0.25, "topaz_status.client": 1.5}
 
 
 def test_a_step_is_what_was_used_since_the_one_before() -> None:

@@ -25,8 +25,8 @@ def simulator() -> Iterator[SimulatorProcess]:
 def environment(simulator: SimulatorProcess) -> Iterator[dict[str, str]]:
     """The environment of a child that is to talk to the simulator, which has no jobs yet."""
     simulator.reset()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOPAZ_", "PIXELCUT_"))}
-    yield kept | {
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TOPAZ_", "PIXELCUT_"))}
+    yield inherited | {
         "TOPAZ_API_URL": simulator.url,
         "PIXELCUT_API_URL": simulator.url,
         "TOPAZ_API_KEY": KEY,

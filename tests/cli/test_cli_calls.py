@@ -46,9 +46,9 @@ class TestGet:
         """Under the service's own names; a job that failed gives exit code 1."""
         (job,) = simulator.add_jobs([{"kind": "image", **PAST, "outcome": "failed"}])
         result = cli("get", job, "--json")
-        (told,) = result.objects
-        assert (result.code, told["job"], told["state"]) == (1, job, "failed")
-        assert told["fields"]["process_id"] == job.removeprefix("image:")
+        (printed,) = result.objects
+        assert (result.code, printed["job"], printed["state"]) == (1, job, "failed")
+        assert printed["fields"]["process_id"] == job.removeprefix("image:")
 
     def test_an_unknown_job_is_one_line_and_the_next_one_is_asked(self, cli: Cli, simulator: SimulatorProcess) -> None:
         """The service has spoken: exit code 1."""
@@ -91,13 +91,13 @@ class TestList:
         assert len(cli("list", "--limit", "30").lines) == 30
         assert simulator.stats()["by_endpoint"] == {"image.list": 1}
 
-    def test_videos_tell_why_they_failed(self, cli: Cli, simulator: SimulatorProcess) -> None:
+    def test_videos_say_why_they_failed(self, cli: Cli, simulator: SimulatorProcess) -> None:
         """The history's reason stands at the end of the line, and in the JSON; links do not."""
         simulator.add_jobs([{"kind": "video", **PAST, "outcome": "failed", "message": "Too dark."}])
         simulator.add_jobs([{"kind": "video", **PAST}])
         assert any("Too dark." in line for line in cli("list", "video").lines)
         result = cli("list", "video", "--json")
-        assert {told["state"] for told in result.objects} == {"failed", "completed"}
+        assert {printed["state"] for printed in result.objects} == {"failed", "completed"}
         assert "127.0.0.1" not in result.out
 
     def test_a_service_in_trouble_gives_exit_code_3(self, cli: Cli, simulator: SimulatorProcess) -> None:
@@ -125,7 +125,7 @@ class TestDelete:
         assert _truly_deleted(simulator) == 0
 
     def test_a_job_on_its_way_is_left(self, cli: Cli, simulator: SimulatorProcess) -> None:
-        """The service's 409 is told, with what to do; the others are deleted."""
+        """The service's 409 is shown, with what to do; the others are deleted."""
         running, done = simulator.add_jobs([{"kind": "image", "stuck": True}, {"kind": "image", **PAST}])
         result = cli("delete", running, done, "--yes", "--json")
         assert (result.code, result.objects) == (1, [{"job": done, "deleted": True}])
@@ -143,7 +143,7 @@ class TestDelete:
         """What is meant must be plain."""
         assert cli("delete", "image:a", "--all", "--yes").code == 2
 
-    def test_all_tells_how_many_there_were(self, cli: Cli, simulator: SimulatorProcess) -> None:
+    def test_all_says_how_many_there_were(self, cli: Cli, simulator: SimulatorProcess) -> None:
         """The service counts them."""
         simulator.add_jobs([{"kind": "image", "count": 3, **PAST}])
         assert cli("delete", "--all", "--yes").out == "3 records deleted\n"
@@ -188,7 +188,7 @@ class TestDownload:
             assert str(path) in result.out
 
     def test_a_cut_connection_is_no_matter(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
-        """The rest is fetched, and JSON tells where the file is."""
+        """The rest is fetched, and JSON says where the file is."""
         (job,) = simulator.add_jobs([{"kind": "image", "size": 300_000, **PAST}])
         simulator.add_faults([{"name": "truncated", "service": "storage", "count": 1}])
         result = cli("download", job, "--folder", tmp_path, "--name", "mine.jpg", "--json")
@@ -203,7 +203,7 @@ class TestDownload:
             assert (result.code, len(list((tmp_path / number).iterdir()))) == (0, 12)
         assert cli("download", *jobs, "--max-downloads", "0").code == 2
 
-    def test_a_job_without_a_result_is_told(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
+    def test_a_job_without_a_result_is_reported(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
         """On its way: wait for it. Failed: why. The others are fetched; exit code 1."""
         running, failed, done = simulator.add_jobs(
             [
@@ -219,7 +219,7 @@ class TestDownload:
         assert len(list(tmp_path.iterdir())) == 1
 
     def test_a_job_that_failed_is_not_waited_for(self, cli: Cli, simulator: SimulatorProcess, tmp_path: Path) -> None:
-        """The image service answers 409 for one under way and for one that failed: the status tells which."""
+        """The image service answers 409 for one under way and for one that failed: the status says which."""
         (job,) = simulator.add_jobs([{"kind": "image", **PAST, "outcome": "failed"}])
         result = cli("download", job, "--folder", tmp_path)
         assert (result.code, result.out) == (1, "")

@@ -42,15 +42,15 @@ GOOD = (_outcome("image:a", JobState.COMPLETED), _outcome("video:b", JobState.FA
 
 class TestTheRun:
     def test_every_job_is_resolved_with_its_true_outcome(self, cli: Cli) -> None:
-        """All kinds, no 429, within the budget and the slots; JSON tells it all."""
+        """All kinds, no 429, within the budget and the slots; JSON says it all."""
         result = cli("demo", "--jobs", "60", "--seconds", "2", "--rate", "100", "--seed", "5", "--json")
-        (told,) = result.objects
+        (printed,) = result.objects
         assert (result.code, result.err) == (0, "")
-        assert (told["resolved"], told["true"]["all"], told["wrong"]) == (60, 60, [])
-        assert told["jobs"] == {"image": 50, "video": 5, "try-on": 5, "all": 60}
-        assert told["rate_limited"] == 0
-        assert told["requests"]["all"] <= 12 + 100 * told["took"]
-        assert told["lags"]["all"]["count"] == 60
+        assert (printed["resolved"], printed["true"]["all"], printed["wrong"]) == (60, 60, [])
+        assert printed["jobs"] == {"image": 50, "video": 5, "try-on": 5, "all": 60}
+        assert printed["rate_limited"] == 0
+        assert printed["requests"]["all"] <= 12 + 100 * printed["took"]
+        assert printed["lags"]["all"]["count"] == 60
 
     def test_its_table_is_plain_where_there_is_no_terminal(self, cli: Cli) -> None:
         """Nothing but the closing table, within 80 columns."""
@@ -133,9 +133,9 @@ class TestTheReport:
 
     def test_requests_per_job_and_budget(self) -> None:
         """Of what the bucket allowed in that time: 10 + 80 × 2."""
-        told = _report(*GOOD).to_json()
-        assert told["per_job"] == {"image": 6.0, "video": 2.0, "try-on": 0.0, "all": 4.0}
-        assert told["budget_used"] == pytest.approx(8 / 170, abs=1e-4)
+        printed = _report(*GOOD).to_json()
+        assert printed["per_job"] == {"image": 6.0, "video": 2.0, "try-on": 0.0, "all": 4.0}
+        assert printed["budget_used"] == pytest.approx(8 / 170, abs=1e-4)
 
     def test_tables_have_a_row_for_each_kind_that_is_there(self) -> None:
         """And one for all."""

@@ -37,7 +37,7 @@ def test_a_bad_line_is_named_and_the_others_are_watched(environment: Environment
     assert result.err.startswith("topaz-status: standard input, line 2: unknown kind of job 'picture'")
 
 
-def test_a_line_without_end_is_refused_not_kept(environment: Environment) -> None:
+def test_a_line_without_end_is_refused_not_buffered(environment: Environment) -> None:
     """Whatever is piped in, memory stays bounded and the exit code is 2."""
     result = run(["watch"], environment, feed="image:" + "x" * 200_000)
     assert (result.code, result.out) == (2, "")
@@ -114,8 +114,8 @@ def test_a_reader_that_leaves_ends_it_quietly(
 def test_other_commands_read_standard_input_too(environment: Environment, simulator: SimulatorProcess) -> None:
     """They do nothing at all where a line names no job."""
     first, second = simulator.add_jobs([{"kind": "image", "count": 2, **PAST}])
-    told = run(["get", "--json"], environment, feed=f"{first}\n{second}\n")
-    assert [status["job"] for status in told.objects] == [first, second]
+    printed = run(["get", "--json"], environment, feed=f"{first}\n{second}\n")
+    assert [status["job"] for status in printed.objects] == [first, second]
     refused = run(["delete", "-", "--yes"], environment, feed=f"{first}\nnonsense\n")
     assert (refused.code, refused.out) == (2, "")
     assert "line 2" in refused.err
@@ -136,7 +136,7 @@ def test_a_missing_key_of_a_job_that_comes_late_is_its_outcome(
 
 
 def test_without_rich_everything_works(environment: Environment, simulator: SimulatorProcess) -> None:
-    """The extra is for looks alone."""
+    """The extra changes the appearance alone."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     assert run(["watch", job], environment, rich=False).code == 0
     demo = run(["demo", "--jobs=12", "--seconds=1"], environment, rich=False)

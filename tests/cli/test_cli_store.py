@@ -48,10 +48,10 @@ def test_an_interrupted_watch_is_resumed(
     assert [line.split()[0] for line in lines if "unfinished" in line] == [second]
     result = cli("resume", "--store", store, "--json", *EAGER)
     assert result.code == 0
-    told = {told["job"]: told for told in result.objects}
-    assert told[second]["state"] == "completed"
-    assert told[second]["redelivered"] is False
-    assert told.keys() - {first} == {second}
+    printed = {printed["job"]: printed for printed in result.objects}
+    assert printed[second]["state"] == "completed"
+    assert printed[second]["redelivered"] is False
+    assert printed.keys() - {first} == {second}
     assert cli("pending", "--store", store).lines == []
 
 
@@ -78,8 +78,8 @@ def known(store: Path) -> list[str]:
         return []
 
 
-def test_an_outcome_nobody_acknowledged_is_told_again(cli: Cli, simulator: SimulatorProcess, store: Path) -> None:
-    """With the tag that a program gave; 'pending' tells that it was handed out, and changes nothing."""
+def test_an_outcome_nobody_acknowledged_is_delivered_again(cli: Cli, simulator: SimulatorProcess, store: Path) -> None:
+    """With the tag that a program gave; 'pending' says that it was handed out, and changes nothing."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     cli("get", job)
 
@@ -94,10 +94,12 @@ def test_an_outcome_nobody_acknowledged_is_told_again(cli: Cli, simulator: Simul
         assert (pending["unfinished"], pending["handed_out"], pending["error"]) == (False, True, None)
     assert "delivered, not acknowledged" in cli("pending", "--store", store).out
     result = cli("resume", "--store", store, "--json")
-    assert [(told["job"], told["tag"], told["redelivered"]) for told in result.objects] == [(job, {"order": 7}, True)]
+    assert [(printed["job"], printed["tag"], printed["redelivered"]) for printed in result.objects] == [
+        (job, {"order": 7}, True)
+    ]
 
 
-def test_a_line_says_that_it_was_told_before(cli: Cli, simulator: SimulatorProcess, store: Path) -> None:
+def test_a_line_says_that_it_was_delivered_before(cli: Cli, simulator: SimulatorProcess, store: Path) -> None:
     """So that nobody takes it for a second job."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     cli("get", job)
@@ -157,7 +159,7 @@ def test_a_store_that_is_none_is_refused(cli: Cli, tmp_path: Path, name: str) ->
 def test_a_store_in_use_is_refused(
     cli: Cli, environment: Environment, simulator: SimulatorProcess, store: Path
 ) -> None:
-    """The line names the process that has it; looking is allowed."""
+    """The line names the process that has it; reading is allowed."""
     (job,) = simulator.add_jobs([{"kind": "image", "stuck": True}])
     with child(["watch", job, "--store", store, *EAGER], environment) as process:
         while not known(store):

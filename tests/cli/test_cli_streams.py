@@ -94,7 +94,7 @@ def test_tables_and_errors_keep_to_the_encoding(environment: Environment, encodi
 def test_json_stays_json_and_says_the_same(
     environment: Environment, simulator: SimulatorProcess, encoding: str, tmp_path: str
 ) -> None:
-    """A file whose name the encoding lacks, or no text has, is told exactly."""
+    """A file whose name the encoding lacks, or no text has, is shown exactly."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     folder = os.path.join(tmp_path, ODD)  # noqa: PTH118  # a name that is no text
     narrow = in_encoding(environment, encoding)
@@ -170,7 +170,7 @@ def test_color_is_forced_or_forbidden_by_the_environment(
 def test_a_terminal_heeds_them_too(
     environment: Environment, simulator: SimulatorProcess, name: str, value: str, *, rich: bool
 ) -> None:
-    """With rich and without; what moves goes on moving, and an empty variable is none."""
+    """With rich and without; what moves goes on moving, and an empty variable counts as unset."""
     (job,) = simulator.add_jobs([{"kind": "image", "duration": 0.7}])
     del environment["NO_COLOR"]
     with terminal(["watch", job], environment | {name: value}, rich=rich) as screen:
@@ -209,7 +209,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(
         out, err = process.communicate(timeout=PATIENCE)
     assert not out
     assert not err
-    hidden = unbuffered and words in {"watch --help", "nonsense"}  # argparse looks away
+    hidden = unbuffered and words in {"watch --help", "nonsense"}  # argparse ignores the failed write
     assert process.returncode == 141 or (hidden and process.returncode in {0, 2})
 
 
@@ -228,7 +228,7 @@ def test_a_stream_that_is_closed_is_no_traceback(environment: Environment, close
         assert "no standard input to read jobs from: it is closed" in result.err
 
 
-def test_a_full_disk_is_told(environment: Environment, simulator: SimulatorProcess) -> None:
+def test_a_full_disk_is_reported(environment: Environment, simulator: SimulatorProcess) -> None:
     """In one line, with the exit code for what could not be done."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     for words in ("--help", f"get {job}", f"watch {job} --json"):

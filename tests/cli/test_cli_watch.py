@@ -9,7 +9,7 @@ from topaz_status.testing import SimulatorProcess
 from .driver import EAGER, Cli
 
 PAST = {"after": -60.0, "duration": 1.0}
-"""A job that has ended before anybody looks."""
+"""A job that has ended before anybody polls."""
 
 
 def test_jobs_of_every_kind_that_complete_give_a_line_each_and_exit_code_0(
@@ -35,7 +35,7 @@ def test_a_failed_job_gives_its_reason_and_exit_code_1(cli: Cli, simulator: Simu
 
 @pytest.mark.parametrize("end", ["canceled", "expired"])
 def test_canceled_and_expired_jobs_give_exit_code_1(cli: Cli, simulator: SimulatorProcess, end: str) -> None:
-    """Every end but completion is a failure to whoever waits."""
+    """Every end but completion is a failure to a caller that waits."""
     jobs = simulator.add_jobs([{"kind": "try-on", **PAST}, {"kind": "try-on", **PAST, "outcome": end}])
     result = cli("watch", *jobs)
     assert result.code == 1
@@ -59,7 +59,7 @@ def test_a_refused_key_gives_exit_code_3(cli: Cli, simulator: SimulatorProcess) 
     assert all("check PIXELCUT_API_KEY" in line for line in result.lines)
 
 
-def test_a_missing_key_is_told_before_anything_is_sent(
+def test_a_missing_key_is_reported_before_anything_is_sent(
     cli: Cli, simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names the variable to set; the exit code is 3."""
@@ -70,7 +70,7 @@ def test_a_missing_key_is_told_before_anything_is_sent(
     assert simulator.stats()["requests"] == 0
 
 
-def test_an_unusable_environment_is_told_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_environment_is_reported_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A base URL that would give the key away is refused with exit code 3."""
     monkeypatch.setenv("TOPAZ_API_URL", "http://topaz.example")
     result = cli("watch", "image:a")
@@ -81,15 +81,20 @@ def test_an_unusable_environment_is_told_in_one_line(cli: Cli, monkeypatch: pyte
 def test_json_gives_an_object_a_line_without_signed_urls(cli: Cli, simulator: SimulatorProcess) -> None:
     """Programs get every fact of the outcome; the link only when asked for."""
     (job,) = simulator.add_jobs([{"kind": "video", **PAST}])
-    (told,) = cli("watch", job, "--json").objects
-    assert told.keys() == {"job", "state", "status", "progress", "error", "waited", "polls", "detected_at"}
-    assert (told["job"], told["state"], told["status"], told["progress"]) == (job, "completed", "complete", 100.0)
-    assert (told["error"], told["polls"]) == (None, 1)
+    (printed,) = cli("watch", job, "--json").objects
+    assert printed.keys() == {"job", "state", "status", "progress", "error", "waited", "polls", "detected_at"}
+    assert (printed["job"], printed["state"], printed["status"], printed["progress"]) == (
+        job,
+        "completed",
+        "complete",
+        100.0,
+    )
+    assert (printed["error"], printed["polls"]) == (None, 1)
     (with_link,) = cli("watch", job, "--json", "--urls").objects
     assert with_link["result_url"].startswith("http://127.0.0.1:")
 
 
-def test_json_tells_the_error_of_a_job(cli: Cli, simulator: SimulatorProcess) -> None:
+def test_json_says_the_error_of_a_job(cli: Cli, simulator: SimulatorProcess) -> None:
     """Its class, and its text without advice for people."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST, "outcome": "failed"}])
     result = cli("watch", job, "--json")
@@ -97,11 +102,11 @@ def test_json_tells_the_error_of_a_job(cli: Cli, simulator: SimulatorProcess) ->
     assert result.objects[0]["error"] == {"type": "JobFailedError", "message": f"{job} failed"}
 
 
-def test_a_job_named_twice_is_told_once(cli: Cli, simulator: SimulatorProcess) -> None:
+def test_a_job_named_twice_is_reported_once(cli: Cli, simulator: SimulatorProcess) -> None:
     """Options may stand between jobs, and a job may come again."""
     first, second = simulator.add_jobs([{"kind": "image", "count": 2, **PAST}])
     result = cli("watch", first, "--json", second, first)
-    assert sorted(told["job"] for told in result.objects) == sorted([first, second])
+    assert sorted(printed["job"] for printed in result.objects) == sorted([first, second])
 
 
 def test_the_budget_options_hold(cli: Cli, simulator: SimulatorProcess) -> None:
@@ -113,7 +118,7 @@ def test_the_budget_options_hold(cli: Cli, simulator: SimulatorProcess) -> None:
 
 
 def test_verbose_logs_changes_of_state_on_standard_error(cli: Cli, simulator: SimulatorProcess) -> None:
-    """Results stay alone on standard output; twice verbose tells every look."""
+    """Results stay alone on standard output; twice verbose shows every poll."""
     (job,) = simulator.add_jobs([{"kind": "image", **PAST}])
     once = cli("watch", job, "-v")
     assert once.err == f"topaz-status: {job}: new -> completed (Completed)\n"

@@ -82,7 +82,7 @@ def test_a_table_aligns_its_columns() -> None:
         (ConfigurationError("no key"), 3),
     ],
 )
-def test_an_exit_code_tells_a_verdict_from_ignorance(error: Exception | None, code: int) -> None:
+def test_an_exit_code_distinguishes_a_verdict_from_ignorance(error: Exception | None, code: int) -> None:
     """1 where the service has spoken on the job, 3 where it could not be found out."""
     assert code_of(error) == code
 

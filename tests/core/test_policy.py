@@ -20,7 +20,7 @@ def test_a_span_is_a_finite_positive_number(name: str, value: Any) -> None:
 
 
 def test_a_timeout_may_be_none_and_a_grace_may_be_zero() -> None:
-    """No limit and no grace are choices, zero seconds to wait is none."""
+    """No limit and no grace are choices, zero seconds to wait is not."""
     assert PollPolicy(timeout=None, not_found_grace=0).timeout is None
     with pytest.raises(ConfigurationError, match="timeout"):
         PollPolicy(timeout=0)

@@ -1,6 +1,6 @@
-"""A download that is cut, links that die, URLs that are none."""
+"""A download that is cut, links that die, URLs that cannot be used."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def dated(text: str, body: bytes, *headers: str) -> bytes:
 
 RESUMES: dict[str, tuple[bytes, bytes, dict[str, str], bytes]] = {
     "the rest": (cut(STRONG), part(REST, b"56789"), AGAIN, WHOLE),
-    "of a size that is not told again": (cut(STRONG), part("bytes 5-9/*", b"56789"), AGAIN, WHOLE),
+    "of a size that is not given again": (cut(STRONG), part("bytes 5-9/*", b"56789"), AGAIN, WHOLE),
     "a changed file": (cut(STRONG), http(b"new file", "200 OK", 'ETag: "two"'), AGAIN, b"new file"),
     "a storage without ranges": (cut(STRONG), http(WHOLE, "200 OK", STRONG), AGAIN, WHOLE),
     "the same file, longer now": (cut(STRONG), http(WHOLE * 2, "200 OK", STRONG), AGAIN, WHOLE * 2),
@@ -166,8 +166,8 @@ async def test_resuming(case: str, tmp_path: Path) -> None:
         assert (await client.save("try-on:x", tmp_path)).read_bytes() == whole
     files = [request for request in server.heard if request.path.startswith("/file")]
     assert "range" not in files[0].headers
-    told = {name: value for name, value in files[1].headers.items() if name in {"range", "if-range"}}
-    assert told == asked
+    sent = {name: value for name, value in files[1].headers.items() if name in {"range", "if-range"}}
+    assert sent == asked
     assert all("range" not in request.headers for request in files[2:])
     assert files[0].headers["accept-encoding"] == "identity"
 
@@ -188,7 +188,7 @@ async def test_resuming(case: str, tmp_path: Path) -> None:
 )
 @virtual
 async def test_urls_that_are_none(url: str, tmp_path: Path) -> None:
-    """A result URL that is none, or leads elsewhere than to the web, is one of our errors, and nothing stays behind."""
+    """A result URL that is no URL, or leads elsewhere than to the web, is one of our errors, and nothing stays behind."""
     async with client_of(storage(url=url)) as client:
         with pytest.raises(TopazStatusError):
             await client.save("try-on:x", tmp_path)
@@ -219,7 +219,7 @@ CHUNKS = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n%s\r\n\r\n"
 
 
 def chunked(*pieces: bytes, status: str = "200 OK", headers: str = STRONG, end: bool = True) -> bytes:
-    """An answer that does not tell its length beforehand."""
+    """An answer that does not give its length beforehand."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
     return CHUNKS % (status.encode(), headers.encode()) + body + (b"0\r\n\r\n" if end else b"")
 
@@ -249,20 +249,20 @@ async def test_nothing_came_before_the_cut(tmp_path: Path) -> None:
 
 @virtual
 async def test_only_the_last_chunk_is_missing(tmp_path: Path) -> None:
-    """All bytes are there, and only a 416 that names their number tells so: the file is whole, by two requests."""
+    """All bytes are there, and only a 416 that names their number says so: the file is whole, by two requests."""
     no = http(b"", "416 Range Not Satisfiable", "Content-Range: bytes */10")
     server = storage(chunked(WHOLE, end=False), no)
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     async with client_of(server) as client:
-        path = await client.save("try-on:x", tmp_path, progress=lambda at, total: told.append((at, total)))
+        path = await client.save("try-on:x", tmp_path, progress=lambda at, total: reported.append((at, total)))
     assert path.read_bytes() == WHOLE
     assert ranges(server) == [None, "bytes=10-"]
-    assert told[-1] == (10, 10)
+    assert reported[-1] == (10, 10)
 
 
 @virtual
 async def test_a_part_whose_end_is_nobody_knows_where(tmp_path: Path) -> None:
-    """Of a file whose size was never told, a part is not taken for the last one until the storage has nothing more."""
+    """Of a file whose size was never given, a part is not taken for the last one until the storage has nothing more."""
     more = part("bytes 5-7/*", b"567"), part("bytes 8-9/*", b"89")
     no = http(b"", "416 Range Not Satisfiable", "Content-Range: bytes */10")
     server = storage(chunked(b"01234", end=False), *more, no)

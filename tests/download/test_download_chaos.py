@@ -54,8 +54,8 @@ class Storage:
             if start >= len(data):
                 return self.sent("416 No", b"", f"Content-Range: bytes */{len(data)}")
             end = self.dice.choice([len(data), self.dice.randrange(start, len(data)) + 1])
-            told = self.dice.choice([str(len(data)), "*"])
-            return self.sent("206 Partial", data[start:end], f"Content-Range: bytes {start}-{end - 1}/{told}")
+            reported = self.dice.choice([str(len(data)), "*"])
+            return self.sent("206 Partial", data[start:end], f"Content-Range: bytes {start}-{end - 1}/{reported}")
         if self.dice.random() < 0.2:
             return self.sent("200 OK", gzip.compress(data), "Content-Encoding: gzip")
         return self.sent("200 OK", data)
@@ -68,8 +68,8 @@ class Storage:
         return {"ETag": tag, **date}
 
     def sent(self, status: str, body: bytes, *headers: str) -> bytes:
-        """An answer whose end is told by a length or by a last chunk."""
-        told = [f"{name}: {value}" for name, value in self.validators().items()]
+        """An answer whose end is given by a length or by a last chunk."""
+        reported = [f"{name}: {value}" for name, value in self.validators().items()]
         if self.dice.random() < 0.5:
             frame = f"Content-Length: {len(body)}"
         else:
@@ -77,7 +77,7 @@ class Storage:
             pieces = [piece for piece in (body[:middle], body[middle:]) if piece]
             frame = "Transfer-Encoding: chunked"
             body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
-        return "\r\n".join([f"HTTP/1.1 {status}", DATE, *told, *headers, frame, "", ""]).encode() + body
+        return "\r\n".join([f"HTTP/1.1 {status}", DATE, *reported, *headers, frame, "", ""]).encode() + body
 
 
 URL = f"{MEMORY_URL}/file.bin"

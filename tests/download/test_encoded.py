@@ -1,6 +1,6 @@
 """Result files that the storage sends in a content coding: undone, bounded, whole, or refused; never kept as they come."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ SENT = {
 @pytest.mark.parametrize("case", SENT)
 @virtual
 async def test_a_coding_is_undone(case: str, tmp_path: Path) -> None:
-    """The file is what was encoded, told of from nothing to all of it; the coded length is nobody's business."""
-    told: list[tuple[int, int | None]] = []
+    """The file is what was encoded, reported from nothing to all of it; the coded length is nobody's business."""
+    reported: list[tuple[int, int | None]] = []
     async with client_of(storage(SENT[case])) as client:
-        path = await client.save("try-on:x", tmp_path, progress=lambda at, total: told.append((at, total)))
+        path = await client.save("try-on:x", tmp_path, progress=lambda at, total: reported.append((at, total)))
     assert path.read_bytes() == DATA
-    assert told[0][0] == 0
-    assert told[-1] == (len(DATA), len(DATA))
-    assert {total for _, total in told} <= {None, len(DATA)}
+    assert reported[0][0] == 0
+    assert reported[-1] == (len(DATA), len(DATA))
+    assert {total for _, total in reported} <= {None, len(DATA)}
 
 
 @virtual
@@ -132,7 +132,7 @@ async def test_an_encoded_file_that_is_always_cut(case: str, tmp_path: Path) -> 
 
 
 @virtual
-async def test_encoded_at_second_sight(tmp_path: Path) -> None:
+async def test_encoded_where_only_the_second_answer_says_so(tmp_path: Path) -> None:
     """A file whose rest comes encoded, of the same version even, is begun anew."""
     rest = http(PACKED, "206 Partial", GZIP, STRONG, f"Content-Range: bytes 5-{4 + len(PACKED)}/{len(DATA)}")
     cut = f"HTTP/1.1 200 OK\r\n{STRONG}\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:5]
@@ -148,11 +148,11 @@ async def test_a_bomb(tmp_path: Path) -> None:
     simulator = Simulator()
     job = simulator.add_image(duration=0.0)
     simulator.add_fault("gzip_bomb", service="storage", size=50_000_000)
-    told: list[int] = []
+    reported: list[int] = []
     async with client_of(simulator) as client:
         with pytest.raises(ResultTooLargeError):
-            await client.save(job, tmp_path, max_bytes=3_000_000, progress=lambda at, _: told.append(at))
-        assert max(told) <= 3_000_000
+            await client.save(job, tmp_path, max_bytes=3_000_000, progress=lambda at, _: reported.append(at))
+        assert max(reported) <= 3_000_000
         assert not list(tmp_path.iterdir())
         assert (await client.save(job, tmp_path, max_bytes=50_000_000)).stat().st_size == 50_000_000
     assert simulator.stats().by_endpoint["storage.file"] == 2

@@ -1,6 +1,6 @@
-"""Downloads: bounded when told, their progress told, begun anew when they cannot be resumed."""
+"""Downloads: bounded on request, their progress reported, begun anew when they cannot be resumed."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ async def test_a_bound_lets_pass_what_fits(size: int, tmp_path: Path) -> None:
     async with client_of(simulator) as client:
         assert (await client.save(job, tmp_path / "a", max_bytes=size)).stat().st_size == size
         if size:
-            told: list[int] = []
+            reported: list[int] = []
             with pytest.raises(ResultTooLargeError) as raised:
-                await client.save(job, tmp_path / "b", max_bytes=size - 1, progress=lambda at, _: told.append(at))
-            assert not told, "the announced length is enough to refuse it"
+                await client.save(job, tmp_path / "b", max_bytes=size - 1, progress=lambda at, _: reported.append(at))
+            assert not reported, "the announced length is enough to refuse it"
             assert (raised.value.job, raised.value.max_bytes, raised.value.size) == (job, size - 1, size)
             assert f"{size:,} bytes where {size - 1:,} bytes are allowed" in str(raised.value)
             assert not list((tmp_path / "b").iterdir())
@@ -59,14 +59,14 @@ async def test_a_bound_lets_pass_what_fits(size: int, tmp_path: Path) -> None:
 
 
 async def endless() -> AsyncIterator[bytes]:
-    """A file whose length nobody tells, and that has none."""
+    """A file whose length nobody gives, and that has none."""
     yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     while True:
         yield b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
 
 
 @real
-async def test_a_length_that_is_not_told(tmp_path: Path) -> None:
+async def test_a_length_that_is_not_given(tmp_path: Path) -> None:
     """Bytes are counted as they come: a file without an end is let go at the bound, and not tried again."""
     server = storage(endless())
     written: list[int] = []
@@ -121,29 +121,29 @@ def test_the_error_travels() -> None:
 
 
 @real
-async def test_progress_is_told(tmp_path: Path) -> None:
+async def test_progress_is_reported(tmp_path: Path) -> None:
     """From nothing to all of it, never backwards while nothing is cut, with the whole as soon as it is known."""
     simulator = Simulator()
     job = simulator.add_video(duration=0.0, size=3_500_000)
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     async with simulator.serve() as url, StatusClient(**options(topaz_url=url)) as client:
-        await client.save(job, tmp_path, progress=lambda at, total: told.append((at, total)))
-    assert told[0] == (0, 3_500_000)
-    assert told[-1] == (3_500_000, 3_500_000)
-    assert told == sorted(told)
-    assert len(told) >= 4
+        await client.save(job, tmp_path, progress=lambda at, total: reported.append((at, total)))
+    assert reported[0] == (0, 3_500_000)
+    assert reported[-1] == (3_500_000, 3_500_000)
+    assert reported == sorted(reported)
+    assert len(reported) >= 4
 
 
 @virtual
 async def test_progress_of_a_file_begun_anew(tmp_path: Path) -> None:
     """Where a file cannot be resumed, its progress falls back to nothing."""
-    told: list[int] = []
+    reported: list[int] = []
     async with client_of(storage(http(WHOLE)[:-5], http(WHOLE))) as client:
-        await client.save("try-on:x", tmp_path, progress=lambda at, _: told.append(at))
-    assert told[0] == 0
-    assert told[-1] == 10
-    assert 5 in told
-    assert 0 in told[told.index(5) :]
+        await client.save("try-on:x", tmp_path, progress=lambda at, _: reported.append(at))
+    assert reported[0] == 0
+    assert reported[-1] == 10
+    assert 5 in reported
+    assert 0 in reported[reported.index(5) :]
 
 
 @virtual
@@ -151,10 +151,10 @@ async def test_a_listener_that_breaks(tmp_path: Path) -> None:
     """What the caller's own function raises is the caller's, and ends the download without a trace."""
     simulator = Simulator()
     job = simulator.add_video(duration=0.0)
-    told: list[int] = []
+    reported: list[int] = []
     async with client_of(simulator) as client:
         with pytest.raises(ZeroDivisionError):
-            await client.save(job, tmp_path, progress=lambda at, _: told.append(1 // at))
+            await client.save(job, tmp_path, progress=lambda at, _: reported.append(1 // at))
     assert not list(tmp_path.iterdir())
 
 

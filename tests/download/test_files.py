@@ -152,7 +152,7 @@ async def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", [{"filename": "../../evil"}, {"filename": "/etc/passwd\0"}])
 @virtual
 async def test_a_service_names_no_file(body: dict[str, Any], tmp_path: Path) -> None:
-    """The name that a service tells for a file is not used for one."""
+    """The name that a service gives for a file is not used for one."""
     simulator = Simulator()
     job = simulator.add_image(duration=0.0, body=body)
     async with client_of(simulator) as client:

@@ -1,6 +1,6 @@
 """From a finished job to its file: found, fetched whole, resumed when cut, never outside its folder."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from topaz_status.testing import EPOCH, MEMORY_URL, Simulator
 
 @virtual
 async def test_download_link() -> None:
-    """An image's link tells both URLs and when they die; a new call makes a new link; a job at work is a conflict."""
+    """An image's link gives both URLs and when they die; a new call makes a new link; a job at work is a conflict."""
     simulator = Simulator()
     job, slow = simulator.add_image(duration=1), simulator.add_image(duration=100)
     async with client_of(simulator) as client:
@@ -126,7 +126,7 @@ async def test_empty_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "a\\b", "..", ".", "", "C:x", "x\0y", "x\ny", 7, b"x"])
 @virtual
 async def test_names_that_lead_out(name: Any, tmp_path: Path) -> None:
-    """A name that could lead out of the folder, or is none, is refused before anything is asked for."""
+    """A name that could lead out of the folder, or is no name, is refused before anything is asked for."""
     simulator = Simulator()
     job = simulator.add_image(duration=0.0)
     async with client_of(simulator) as client:
@@ -181,7 +181,7 @@ async def test_ids_that_lead_out(tmp_path: Path) -> None:
 
 @virtual
 async def test_folders_that_cannot_be_written_to(tmp_path: Path) -> None:
-    """A folder that is none is an ``OSError``, as anywhere else."""
+    """A folder that is no folder is an ``OSError``, as anywhere else."""
     simulator = Simulator()
     job = simulator.add_image(duration=0.0)
     (tmp_path / "file").write_text("x")

@@ -1,6 +1,6 @@
 """A web page in place of a result: that of a captive portal, a login or a maintenance is not saved as the result."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fetches(server: RawServer) -> int:
 @pytest.mark.parametrize("kind", TYPES)
 @virtual
 async def test_a_page_that_stays(kind: str, tmp_path: Path) -> None:
-    """It is asked again a few times, then told clearly; nothing of it stays behind."""
+    """It is asked again a few times, then reported clearly; nothing of it stays behind."""
     server = storage(sent(HTML, kind))
     async with client_of(server) as client:
         with pytest.raises(TransportError, match=r"a web page .* instead of the result") as raised:

@@ -46,7 +46,7 @@ def main() -> None:
 def life(file: str, log: str, end: str, *jobs: str) -> int:
     try:
         asyncio.run(live(file, os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), list(jobs)))
-    except BaseException:  # noqa: BLE001  # a life that fails by itself is what the test looks for
+    except BaseException:  # noqa: BLE001  # a life that fails by itself is what the test waits for
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         return 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from harness import A_HAIR, SINGLY, client_of, looks, now, settle, until, virtual
+from harness import A_HAIR, SINGLY, client_of, now, polls_of, settle, until, virtual
 from stores import Spy, after_a_crash, row
 
 from topaz_status import (
@@ -91,14 +91,14 @@ async def test_in_the_same_client() -> None:
     simulator, store = Simulator(), Spy()
     jobs = [simulator.add_image(duration=duration) for duration in (1.0, 30.0, 30.0)]
     async with client_of(simulator, store=store, policy=SINGLY) as client:
-        kept = client.watch(jobs[1])
+        held = client.watch(jobs[1])
         async with client.as_completed(jobs) as outcomes:
             await anext(outcomes)
         assert sum(client.stats().watches.values()) == 1
         again = client.resume()
         assert {(o.job, o.redelivered) async for o in again} == {(jobs[0], True), (jobs[1], False), (jobs[2], False)}
-        assert kept.done()
-        times = [looks(simulator, job) for job in jobs]
+        assert held.done()
+        times = [polls_of(simulator, job) for job in jobs]
         gaps = [later - earlier for at in times for earlier, later in itertools.pairwise(at)]
         assert min(gaps) >= 0.25 - A_HAIR
     assert store.jobs() == {}
@@ -156,12 +156,12 @@ async def test_acknowledged_while_others_are_taken_up() -> None:
     simulator, store = Simulator(), Spy()
     jobs = [simulator.add_image(duration=1.0) for _ in range(250)]
     async with client_of(simulator, store=store) as client:
-        told = await client.outcomes(jobs)
+        reported = await client.outcomes(jobs)
         async with client.resume() as outcomes:
             while not outcomes._batch.ready:  # noqa: ASYNC110  # no time passes
                 await asyncio.sleep(0)
             waiting = {outcome.job for outcome in outcomes._batch.ready}
-            last = next(outcome for outcome in told if outcome.job not in waiting)
+            last = next(outcome for outcome in reported if outcome.job not in waiting)
             last.ack()
             rest = [outcome.job async for outcome in outcomes]
     assert len(rest) == 249
@@ -210,7 +210,7 @@ async def test_a_missing_key_is_an_outcome_and_the_row_stays() -> None:
 
 
 @virtual
-async def test_a_store_that_cannot_be_read_is_told_in_the_loop() -> None:
+async def test_a_store_that_cannot_be_read_is_reported_in_the_loop() -> None:
     """By a clear error, whatever the store raised; and the client goes on."""
 
     class Unreadable(MemoryStore):
@@ -230,7 +230,7 @@ async def test_a_store_that_cannot_be_read_is_told_in_the_loop() -> None:
 
 @virtual
 async def test_an_outcome_that_cannot_be_read_is_asked_for_anew() -> None:
-    """As from another version: rather a look more than a wrong word."""
+    """As from another version: rather one poll more than a wrong word."""
     simulator = Simulator()
     job = simulator.add_image(duration=1.0)
     store = MemoryStore()
@@ -247,7 +247,7 @@ async def test_an_outcome_that_cannot_be_read_is_asked_for_anew() -> None:
 def test_deadlines_and_ages_are_right_over_a_restart() -> None:
     """They go by the wall's clock: the loop's begins anew with each process."""
     store = MemoryStore()
-    told: list[Any] = []
+    reported: list[Any] = []
 
     async def first() -> None:
         simulator = Simulator()
@@ -264,22 +264,22 @@ def test_deadlines_and_ages_are_right_over_a_restart() -> None:
             await until(lambda: outcomes.watches)
             await asyncio.sleep(1.0)
             (watch,) = outcomes.watches
-            told.append(watch.explain().longest_gap)
+            reported.append(watch.explain().longest_gap)
             began = now()
             outcome = await waiting
-            told.append((now() - began, type(outcome.error), outcome.waited))
+            reported.append((now() - began, type(outcome.error), outcome.waited))
 
     one_after_the_other((0.0, first), (60.0, second))
-    assert told[0] == pytest.approx(81.0 / 4.0, abs=0.5)
-    left, error, waited = told[1]
+    assert reported[0] == pytest.approx(81.0 / 4.0, abs=0.5)
+    left, error, waited = reported[1]
     assert (left, error, waited) == (pytest.approx(39.0, abs=0.1), WatchTimeoutError, pytest.approx(100.0, abs=0.1))
 
 
 @pytest.mark.parametrize("completed", [True, False])
-def test_a_deadline_that_passed_meanwhile_leaves_one_look(completed: bool) -> None:
-    """A job that has ended is told as ended; one that has not, times out with what was seen."""
+def test_a_deadline_that_passed_meanwhile_leaves_one_poll(completed: bool) -> None:
+    """A job that has ended is reported as ended; one that has not, times out with what was seen."""
     store = MemoryStore()
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
 
     async def first() -> None:
         simulator = Simulator()
@@ -292,12 +292,12 @@ def test_a_deadline_that_passed_meanwhile_leaves_one_look(completed: bool) -> No
         simulator = Simulator()
         simulator.add_video(id=ID, after=-500.0, duration=100.0 if completed else 10_000.0)
         async with client_of(simulator, store=store, policy=SINGLY) as client:
-            told.extend(await resumed(client))
+            reported.extend(await resumed(client))
             assert now() < 2005.0
             assert len(simulator.log) == 1
 
     one_after_the_other((0.0, first), (500.0, second))
-    (outcome,) = told
+    (outcome,) = reported
     assert outcome.status is not None
     assert outcome.state is (JobState.COMPLETED if completed else None)
     assert type(outcome.error) is (type(None) if completed else WatchTimeoutError)
@@ -305,7 +305,7 @@ def test_a_deadline_that_passed_meanwhile_leaves_one_look(completed: bool) -> No
 
 
 @virtual
-async def test_a_timeout_that_was_told_begins_anew() -> None:
+async def test_a_timeout_that_was_reported_begins_anew() -> None:
     """Taken up again, the watch has the whole of it: nothing would come of it otherwise."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=150.0)
@@ -323,7 +323,7 @@ async def test_a_timeout_that_was_told_begins_anew() -> None:
 def test_a_wall_clock_that_was_set_back_hurts_nothing(back: float) -> None:
     """No negative age, and no deadline further off than the timeout."""
     store = MemoryStore(keep=None)
-    told: list[Any] = []
+    reported: list[Any] = []
 
     async def first() -> None:
         simulator = Simulator()
@@ -338,17 +338,17 @@ def test_a_wall_clock_that_was_set_back_hurts_nothing(back: float) -> None:
         async with client_of(simulator, store=store) as client:
             began = now()
             (outcome,) = await resumed(client)
-            told.append((type(outcome.error), now() - began, outcome.waited))
+            reported.append((type(outcome.error), now() - began, outcome.waited))
 
     one_after_the_other((0.0, first), (-back, second))
-    ((error, left, waited),) = told
+    ((error, left, waited),) = reported
     assert error is WatchTimeoutError
     assert left == pytest.approx(100.0, abs=0.1)
     assert waited == pytest.approx(100.0, abs=0.1)
 
 
 def test_without_a_timeout_there_is_none_after_a_restart() -> None:
-    """However long it takes."""
+    """Also beyond the week after which a watch times out by default."""
     store = MemoryStore()
 
     async def first() -> None:
@@ -360,7 +360,7 @@ def test_without_a_timeout_there_is_none_after_a_restart() -> None:
 
     async def second() -> None:
         simulator = Simulator(retention=30 * 86_400.0)
-        simulator.add_image(id=ID, duration=20 * 86_400.0)
+        simulator.add_image(id=ID, duration=8 * 86_400.0)
         async with client_of(simulator, store=store) as client:
             (outcome,) = await resumed(client)
             assert outcome.state is JobState.COMPLETED
@@ -421,7 +421,7 @@ async def test_an_outcome_whose_taker_gave_up_waits() -> None:
 @pytest.mark.parametrize("away", [2.0, 13.0, 600.0, 86_400.0])
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_what_ended_meanwhile_is_found_out_at_once(away: float, kind: str) -> None:
-    """However long nobody looked: a job that is taken up is not taken for one that was seen a moment ago."""
+    """However long nobody polled: a job that is taken up is not taken for one that was seen a moment ago."""
     store = MemoryStore()
 
     async def first() -> None:

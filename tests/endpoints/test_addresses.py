@@ -102,7 +102,7 @@ def test_hosts_that_are_refused(url: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "kept"),
+    ("url", "base"),
     [
         ("https://api.example", "https://api.example"),
         (" https://api.example/ ", "https://api.example"),
@@ -117,7 +117,7 @@ def test_hosts_that_are_refused(url: Any) -> None:
         ("http://[::1]:9", "http://[::1]:9"),
     ],
 )
-def test_hosts_that_are_taken(url: str, kept: str) -> None:
+def test_hosts_that_are_taken(url: str, base: str) -> None:
     """Names, addresses, ports and prefixes; without TLS, this machine alone."""
     client = StatusClient(topaz_url=url, pixelcut_url=url, topaz_api_key="k")
-    assert {settings_of(client).url(kind) for kind in JobKind} == {kept}
+    assert {settings_of(client).url(kind) for kind in JobKind} == {base}

@@ -181,7 +181,7 @@ async def test_wrong_kind(answers: aioresponses) -> None:
 )
 @virtual
 async def test_delete_all(answers: aioresponses, answer: dict[str, Any], count: int | None) -> None:
-    """``delete_all`` gives the number that was deleted, ``None`` where the service does not tell."""
+    """``delete_all`` gives the number that was deleted, ``None`` where the service does not say."""
     answers.delete(f"{TOPAZ}/image/v1/status", **answer)
     async with opened() as client:
         assert await client.image.delete_all() == count
@@ -203,7 +203,7 @@ NOT_DELETED: list[tuple[bytes, str | None]] = [
 @pytest.mark.parametrize(("body", "kind"), NOT_DELETED)
 @virtual
 async def test_a_page_deletes_nothing(body: bytes, kind: str | None) -> None:
-    """A 200 that is none of the service's is an error, sent once, and the watches of the jobs go on undoubting."""
+    """A 200 that is not the service's own is an error, sent once, and the watches of the jobs go on undoubting."""
     ids = [f"00000000-0000-4000-8000-{index:012}" for index in range(3)]
     deletes = 0
 

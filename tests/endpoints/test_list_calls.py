@@ -54,7 +54,7 @@ async def test_limits_of_a_page() -> None:
 @pytest.mark.parametrize("order", ["newest", "uuid", "random"])
 @virtual
 async def test_list(order: str) -> None:
-    """``list`` walks all pages, in whatever order the service has, and asks no more often than it must."""
+    """``list`` reads all pages, in whatever order the service has, and asks no more often than it must."""
     simulator = Simulator(order=order)
     ids = images(simulator, 250)
     async with client_of(simulator) as client:
@@ -69,7 +69,7 @@ async def test_list(order: str) -> None:
 @pytest.mark.parametrize(("fault", "pages"), [("no_cursor", 1), ("same_cursor", 2), ("empty_page", 2)])
 @virtual
 async def test_cursors_that_lead_nowhere(fault: str, pages: int) -> None:
-    """A next page without a cursor, or with one that came before, is the end and no endless walk."""
+    """A next page without a cursor, or with one that came before, is the end and no endless loop."""
     simulator = Simulator()
     images(simulator, 30)
     simulator.add_fault(fault)
@@ -120,7 +120,7 @@ async def test_lists_of_another_form() -> None:
 @pytest.mark.parametrize("paged", [True, False])
 @virtual
 async def test_history(paged: bool) -> None:
-    """The video history is walked in pages where there are any, by either text."""
+    """The video history is read in pages where there are any, by either text."""
     simulator = Simulator(history_paged=paged, history_page=20)
     jobs = simulator.add_jobs(JobPlan(kind="video", count=70, duration=0.0, failure_rate=0.2))
     async with client_of(simulator) as client:
@@ -136,7 +136,7 @@ async def test_history(paged: bool) -> None:
 @pytest.mark.parametrize("fault", ["no_cursor", "same_cursor"])
 @virtual
 async def test_history_cursors_that_lead_nowhere(fault: str) -> None:
-    """So for the history: a cursor that comes again ends the walk."""
+    """So for the history: a cursor that comes again ends the loop."""
     simulator = Simulator(history_page=5)
     simulator.add_jobs(JobPlan(kind="video", count=20, duration=0.0))
     simulator.add_fault(fault)

@@ -149,8 +149,8 @@ async def test_retry_after(answers: aioresponses, status: int, hint: str, least:
 
 
 @virtual
-async def test_retry_after_is_told(answers: aioresponses) -> None:
-    """The exception tells how long the service asked to wait."""
+async def test_retry_after_is_reported(answers: aioresponses) -> None:
+    """The exception says how long the service asked to wait."""
     times(answers, IMAGE, *[{"status": 429, "headers": {"Retry-After": "3"}}] * 6)
     async with opened() as client:
         with pytest.raises(RateLimitedError) as raised:

@@ -151,12 +151,12 @@ class Stage:
             stream.put(None)
         self._streams.clear()
 
-    def tell(self, event: str, **data: Any) -> None:
-        """Send an event to whoever listens."""
+    def send_event(self, event: str, **data: Any) -> None:
+        """Send an event to all listeners."""
         self.send(f"event: {event}\ndata: {json.dumps(data)}\n\n")
 
     def send(self, text: str) -> None:
-        """Send anything to whoever listens."""
+        """Send anything to all listeners."""
         for stream in self._streams:
             stream.put(text)
 
@@ -177,14 +177,14 @@ class Stage:
                 raise HTTPException(401)
             stream: queue.SimpleQueue[str | None] = queue.SimpleQueue()
             self._streams.append(stream)
-            return StreamingResponse(_told(stream), media_type="text/event-stream")
+            return StreamingResponse(_parts(stream), media_type="text/event-stream")
 
         app = FastAPI()
         app.include_router(router)
         return app
 
 
-async def _told(stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
+async def _parts(stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
     yield ": hello\n\n"
     while (text := await anyio.to_thread.run_sync(stream.get)) is not None:
         yield text

@@ -85,7 +85,7 @@ def press_and_watch(url: str) -> None:
 
 
 async def test_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notice behind the secret brings a look; the handler that waits is answered with what that look saw."""
+    """A notice behind the secret brings a poll; the handler that waits is answered with what that poll saw."""
     async with running("webhook", monkeypatch) as (simulator, app), asking(app) as client:
         job = simulator.add_image(duration=1.0)
         waiting = asyncio.create_task(client.get(f"/images/{job.id}"))

@@ -1,4 +1,4 @@
-"""Whoever waits is let go of: when its client leaves, and when the server goes away. Nobody else notices."""
+"""A waiting request is let go: when its client leaves, and when the server goes away. Nobody else notices."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WAYS: list[tuple[str, str, dict[str, Any]]] = [
 def test_a_client_that_leaves_frees_its_handle_and_harms_nobody(
     method: str, path: str, settings: dict[str, Any]
 ) -> None:
-    """Long before the next event or heartbeat; the watch goes on for whoever else waits for the job, and ends where nobody does."""
+    """Long before the next event or heartbeat; the watch goes on for others that wait for the job, and ends where nobody does."""
 
     @real
     async def play() -> None:
@@ -94,7 +94,7 @@ async def test_one_who_sent_a_body_may_leave_as_well() -> None:
 
 
 @real
-async def test_one_who_leaves_during_a_look_calls_it_off() -> None:
+async def test_one_who_leaves_during_a_poll_calls_it_off() -> None:
     """A direct request whose answer nobody will read is not waited for."""
     async with world() as w:
         job = w.simulator.add_image()
@@ -105,7 +105,7 @@ async def test_one_who_leaves_during_a_look_calls_it_off() -> None:
 
 
 @real
-async def test_a_look_that_takes_too_long_is_a_timeout() -> None:
+async def test_a_poll_that_takes_too_long_is_a_timeout() -> None:
     """504, after the longest wait that the router allows."""
     async with world(router={"max_wait": 0.2}) as w:
         job = w.simulator.add_image()
@@ -125,8 +125,8 @@ async def test_a_handler_gets_what_it_waits_for() -> None:
 
 
 @real
-async def test_a_server_that_goes_away_tells_everybody() -> None:
-    """Streams end and say when to come back, long polls and looks have their answers, also those that come late."""
+async def test_a_server_that_goes_away_ends_every_request() -> None:
+    """Streams end and say when to come back, long polls and single polls have their answers, also those that come late."""
     async with world(app_that_waits()) as w:
         job = w.simulator.add_image(duration=600.0)
         before = tasks()
@@ -162,7 +162,7 @@ async def test_a_client_closed_under_its_handlers_is_no_end_of_the_job() -> None
 
 @real
 async def test_two_apps_in_one_process_share_nothing() -> None:
-    """Each has its client, its lobby and its end."""
+    """Each has its client, its state and its end."""
     simulator = Simulator()
     async with simulator.serve() as service:
         apps = []
@@ -200,7 +200,7 @@ async def test_a_thousand_handlers_of_ten_jobs_are_ten_streams_of_polls() -> Non
         assert w.client.stats().watches[JobKind.IMAGE] == 10
         answers, events = await asyncio.gather(*polls), await asyncio.gather(*streams)
         assert {answer.body["state"] for answer in answers} == {"completed"}
-        assert {told[-1].data["state"] for told in events} == {"completed"}
+        assert {reported[-1].data["state"] for reported in events} == {"completed"}
         assert w.simulator.stats().requests < 10 * 40
         await until(lambda: not w.app_state.waiting)
         await until(lambda: tasks() <= before)

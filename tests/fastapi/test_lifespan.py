@@ -65,7 +65,7 @@ async def test_an_app_that_starts_again_has_a_new_client() -> None:
 
 @real
 async def test_a_client_that_cannot_be_made_stops_the_app() -> None:
-    """Settings that are unusable are told when the app starts, not when somebody comes."""
+    """Settings that are unusable are reported when the app starts, not when somebody comes."""
     app = FastAPI(lifespan=status_lifespan(rate=-1))
     with pytest.raises(ConfigurationError, match="rate"):
         async with app.router.lifespan_context(app):
@@ -97,14 +97,14 @@ async def test_an_app_within_an_app_has_the_same_client() -> None:
 async def test_without_its_lifespan_an_app_has_no_client() -> None:
     """And says what is missing."""
     app = FastAPI()
-    told: list[str] = []
+    reported: list[str] = []
 
     @app.get("/")
     async def handler(request: Request) -> None:
         try:
             client_of(request)
         except ConfigurationError as error:
-            told.append(str(error))
+            reported.append(str(error))
 
     async with served(app) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
@@ -112,7 +112,7 @@ async def test_without_its_lifespan_an_app_has_no_client() -> None:
         await reader.read()
         writer.close()
         await writer.wait_closed()
-    assert "lifespan=status_lifespan" in told[0]
+    assert "lifespan=status_lifespan" in reported[0]
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def page() -> Iterator[Page]:
 
 @contextlib.contextmanager
 def stage(page: Page, token: str | None = None) -> Iterator[Stage]:
-    """Serve the page, open it, and look at the console at last: neither errors nor refusals."""
+    """Serve the page, open it, and check the console at last: neither errors nor refusals."""
     scene = Stage(token)
     scene.start()
     try:
@@ -44,7 +44,7 @@ def stage(page: Page, token: str | None = None) -> Iterator[Stage]:
         scene.stop()
 
 
-def news(number: int, **fields: Any) -> dict[str, Any]:
+def change(number: int, **fields: Any) -> dict[str, Any]:
     """A running job's event."""
     job = f"image:{number:04d}"
     plain = {"status": "Processing", "progress": 10, "expected_end": None, "error": None, "updated_at": time.time()}
@@ -72,14 +72,14 @@ def test_jobs_appear_move_and_turn(page: Page) -> None:
     with stage(page) as scene:
         page.until(lambda: page.text("#line") == "live")
         assert page.texts("#none") == ["No jobs yet."]
-        scene.tell("status", **news(7, expected_end=time.time() + 90))
+        scene.send_event("status", **change(7, expected_end=time.time() + 90))
         page.until(lambda: page.jobs() == ["image 0007"])
         assert page.value("#jobs progress") == 10
         assert page.text("#jobs .when").startswith("in 1 min")
-        scene.tell("status", **news(7, progress=55.5))
+        scene.send_event("status", **change(7, progress=55.5))
         page.until(lambda: page.value("#jobs progress") == 55.5)
         assert page.text("#jobs .share") == "55 %"
-        scene.tell("status", **news(7, state="completed", progress=100))
+        scene.send_event("status", **change(7, state="completed", progress=100))
         page.until(lambda: page.texts("#jobs .state") == ["completed"])
         assert page.text(".tile.completed b") == "1"
         assert page.text(".tile.running b") == "0"
@@ -88,12 +88,14 @@ def test_jobs_appear_move_and_turn(page: Page) -> None:
 def test_what_went_wrong_is_on_top(page: Page) -> None:
     """Failures come first with their reasons, then what should end first, then what waits, then what is done."""
     with stage(page) as scene:
-        scene.tell("status", **news(1, state="completed"))
-        scene.tell("status", **news(2, state="queued"))
-        scene.tell("status", **news(3, expected_end=time.time() + 500))
-        scene.tell("status", **news(4, expected_end=time.time() + 50))
-        scene.tell("status", **news(5, state="failed", error="the model ran out of memory"))
-        scene.tell("status", **news(6, state=None, error={"title": "Lost", "detail": "no record of it any more"}))
+        scene.send_event("status", **change(1, state="completed"))
+        scene.send_event("status", **change(2, state="queued"))
+        scene.send_event("status", **change(3, expected_end=time.time() + 500))
+        scene.send_event("status", **change(4, expected_end=time.time() + 50))
+        scene.send_event("status", **change(5, state="failed", error="the model ran out of memory"))
+        scene.send_event(
+            "status", **change(6, state=None, error={"title": "Lost", "detail": "no record of it any more"})
+        )
         page.until(lambda: len(page.jobs()) == 6)
         assert [job[-1] for job in page.jobs()] == ["6", "5", "4", "3", "2", "1"]
         assert page.texts("#jobs .error") == ["no record of it any more", "the model ran out of memory"]
@@ -103,24 +105,24 @@ def test_what_went_wrong_is_on_top(page: Page) -> None:
 def test_an_error_does_not_repeat_the_row(page: Page) -> None:
     """What the row says already is left out of an error's text."""
     with stage(page) as scene:
-        scene.tell("status", **news(1, state="failed", error="image:0001 failed: no memory", updated_at=1))
-        scene.tell("status", **news(2, state="running", error="404 for image:0002: no such job", updated_at=2))
-        scene.tell("status", **news(3, state="running", error="image:0003: connection reset", updated_at=3))
-        scene.tell("status", **news(4, state="failed", error="image:0004 failed", updated_at=4))
+        scene.send_event("status", **change(1, state="failed", error="image:0001 failed: no memory", updated_at=1))
+        scene.send_event("status", **change(2, state="running", error="404 for image:0002: no such job", updated_at=2))
+        scene.send_event("status", **change(3, state="running", error="image:0003: connection reset", updated_at=3))
+        scene.send_event("status", **change(4, state="failed", error="image:0004 failed", updated_at=4))
         page.until(lambda: len(page.jobs()) == 4)
         assert page.texts("#jobs .error") == ["connection reset", "404: no such job", "no memory"]
 
 
 def test_the_beginning_and_the_end_of_a_watch(page: Page) -> None:
-    """A job nobody has looked at yet says so; one whose watch was given up is one that went wrong, or is gone."""
+    """A job nobody has polled yet says so; one whose watch was given up is one that went wrong, or is gone."""
     with stage(page) as scene:
-        scene.tell("status", **news(1, state=None, status=None, progress=None, ended=False))
+        scene.send_event("status", **change(1, state=None, status=None, progress=None, ended=False))
         page.until(lambda: page.texts("#jobs .state") == ["not seen yet"])
-        scene.tell("status", **news(2, state="unheard-of", status="Unheard-Of"))
+        scene.send_event("status", **change(2, state="unheard-of", status="Unheard-Of"))
         page.until(lambda: page.texts("#jobs .state") == ["unknown", "not seen yet"])
-        scene.tell("status", **news(2, error="image:0002 took longer than 5 s"))
+        scene.send_event("status", **change(2, error="image:0002 took longer than 5 s"))
         page.until(lambda: page.texts("#jobs .state") == ["given up", "not seen yet"])
-        scene.tell("status", **news(1, ended=True))
+        scene.send_event("status", **change(1, ended=True))
         page.until(lambda: page.texts("#jobs .state") == ["given up"])
 
 
@@ -128,8 +130,8 @@ def test_text_stays_text(page: Page) -> None:
     """Markup in a job's id, in the service's word or in an error's text is shown as it is, and nothing of it runs."""
     with stage(page) as scene:
         evil = {"job": "try-on:" + EVIL, "kind": EVIL, "id": EVIL, "status": EVIL, "error": EVIL}
-        scene.tell("status", **news(1, **evil, state="failed"))
-        scene.tell("stats", **numbers(down={EVIL: 5.0}))
+        scene.send_event("status", **change(1, **evil, state="failed"))
+        scene.send_event("stats", **numbers(down={EVIL: 5.0}))
         page.until(lambda: page.texts("#jobs .error") == [EVIL])
         assert page.jobs() == [f"{EVIL} {EVIL}"]
         page.until(lambda: EVIL in page.text("#notes"))
@@ -138,7 +140,7 @@ def test_text_stays_text(page: Page) -> None:
 
 
 def test_nothing_is_let_in(page: Page) -> None:
-    """The policy stops markup and scripts that were not in the file, whoever puts them there, and other hosts."""
+    """The policy stops markup and scripts that were not in the file, no matter who puts them there, and other hosts."""
     with stage(page) as scene:
         script = """
             const refused = [], attempts = {markup: () => { document.body.innerHTML = '<img src=x>'; },
@@ -165,13 +167,13 @@ def test_nothing_is_let_in(page: Page) -> None:
 def test_the_budget_and_the_lag(page: Page) -> None:
     """The figures are the client's: requests and rate, tokens, lag, and a note where a service is down or held."""
     with stage(page) as scene:
-        scene.tell("stats", **numbers())
+        scene.send_event("stats", **numbers())
         page.until(lambda: page.text("#requests") == "42\n3 in flight, 7 tokens left")
         assert page.text("#lag") == "0.5 s\nmedian, 2.5 s p95"
         assert page.text("#expected") == "1.2 s"
         assert page.text("#watched") == "1,230\n1,200 image, 30 video"
         assert page.texts("#notes li") == []
-        scene.tell("stats", **numbers(requests={"image": {"200": 45}}, down={"video": 65.0}, overdue=30.0))
+        scene.send_event("stats", **numbers(requests={"image": {"200": 45}}, down={"video": 65.0}, overdue=30.0))
         page.until(lambda: "of 10 requests/s" in page.text("#used"))
         assert page.texts("#notes li") == [
             "The video service has been down for 1 min 5 s.",
@@ -194,15 +196,15 @@ def test_a_401_asks_for_the_token(page: Page) -> None:
         page.window.refresh()
         page.until(lambda: page.text("#line") == "live")
         assert scene.heard[3:] == ["Bearer open-sesame"]
-        kept = "return [localStorage.length, document.cookie, sessionStorage.length, location.href]"
-        assert page.window.execute_script(kept) == [0, "", 1, scene.url]
+        stored = "return [localStorage.length, document.cookie, sessionStorage.length, location.href]"
+        assert page.window.execute_script(stored) == [0, "", 1, scene.url]
 
 
 def test_it_comes_back(page: Page) -> None:
-    """When the server goes away the page says so, comes back with it, and goes on from what it is told then."""
+    """When the server goes away the page says so, comes back with it, and goes on from what it is sent then."""
     with stage(page) as scene:
-        scene.tell("status", **news(1))
-        scene.tell("status", **news(2))
+        scene.send_event("status", **change(1))
+        scene.send_event("status", **change(2))
         page.until(lambda: len(page.jobs()) == 2)
         scene.stop()
         page.until(lambda: "trying again" in page.text("#line"))
@@ -210,7 +212,7 @@ def test_it_comes_back(page: Page) -> None:
         scene.start()
         page.until(lambda: page.text("#line") == "live")
         page.until(lambda: page.texts("#jobs li.stale .job") == ["image 0001", "image 0002"])
-        scene.tell("status", **news(2, state="completed"))
+        scene.send_event("status", **change(2, state="completed"))
         page.until(lambda: page.texts("#jobs .state") == ["running", "completed"])
         page.until(lambda: page.jobs() == ["image 0002"])
 
@@ -218,11 +220,11 @@ def test_it_comes_back(page: Page) -> None:
 def test_thousands_of_rows(page: Page) -> None:
     """Of thousands of jobs as many rows as one can read are drawn; the others are counted, and found."""
     with stage(page) as scene:
-        scene.send("".join(f"event: status\ndata: {encode(news(n, progress=n / 60))}\n\n" for n in range(5000)))
+        scene.send("".join(f"event: status\ndata: {encode(change(n, progress=n / 60))}\n\n" for n in range(5000)))
         page.until(lambda: page.text(".tile.running b") == "5,000")
         assert len(page.jobs()) == 200
         assert page.text("#more") == "and 4,800 more"
-        scene.send("".join(f"event: status\ndata: {encode(news(n, state='failed'))}\n\n" for n in range(3000)))
+        scene.send("".join(f"event: status\ndata: {encode(change(n, state='failed'))}\n\n" for n in range(3000)))
         page.until(lambda: page.text(".tile.failed b") == "3,000")
         states = page.texts("#jobs .state")
         assert (states.count("failed"), states.count("running")) == (50, 150)
@@ -239,10 +241,10 @@ def test_any_cut_of_the_stream(page: Page) -> None:
     with stage(page) as scene:
         scene.send("data: {\n\nevent: status\ndata: [1]\n\nevent: status\ndata: null\n\nevent: other\ndata: 1\n\n")
         scene.send('event: status\ndata: {"job": 5}\n\nevent: stats\ndata: {"requests": {"image": {"200": "x"}}}\n\n')
-        scene.send(f"event: status\r\ndata: {encode(news(1))}\r\n\r\n")
+        scene.send(f"event: status\r\ndata: {encode(change(1))}\r\n\r\n")
         page.until(lambda: page.jobs() == ["image 0001"])
         ends = "\n", "\r", "\r\n"
-        text = "".join(f"event: status{end}data: {encode(news(2 + n))}{end}{end}" for n, end in enumerate(ends))
+        text = "".join(f"event: status{end}data: {encode(change(2 + n))}{end}{end}" for n, end in enumerate(ends))
         page.window.execute_script("const read = reader(); for (const letter of arguments[0]) read(letter)", text)
         page.until(lambda: sorted(page.jobs()) == [f"image {n:04d}" for n in (1, 2, 3, 4)])
 
@@ -255,8 +257,8 @@ def test_on_a_phone(page: Page) -> None:
             "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
         )
         with stage(page) as scene:
-            scene.tell("status", **news(1, id="f" * 200, state="failed", error="m" * 300))
-            scene.tell("stats", **numbers(down={"video": 65.0}))
+            scene.send_event("status", **change(1, id="f" * 200, state="failed", error="m" * 300))
+            scene.send_event("stats", **numbers(down={"video": 65.0}))
             page.until(lambda: len(page.jobs()) == 1)
             assert window.execute_script("return document.documentElement.scrollWidth") == 360
             error = "const e = document.querySelector('.error'); return e.scrollWidth <= e.clientWidth && e.clientHeight > 40"
@@ -291,7 +293,7 @@ def see_them_end(url: str, jobs: list[JobRef], going: JobRef, give_up: Callable[
 
 
 async def test_it_is_part_of_the_routes() -> None:
-    """The status routes have the page unless told otherwise; it is open where its events are not, for it holds no data."""
+    """The status routes have the page unless it is switched off; it is open where its events are not, for it holds no data."""
 
     async def nobody() -> None:
         raise HTTPException(401)

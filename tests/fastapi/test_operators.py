@@ -1,4 +1,4 @@
-"""What web clients are not told is in the operator's log: at ERROR, with the remedy, once per cause, without secrets."""
+"""What web clients do not see is in the operator's log: at ERROR, with the remedy, once per cause, without secrets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ JOB = JobRef.parse("image:a")
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the operator has been told so far, by this library."""
+    """What the operator has been shown so far, by this library."""
     return [
         record.getMessage()
         for record in caplog.records
@@ -90,8 +90,8 @@ async def test_an_app_whose_lifespan_never_ran_says_so(
             answer = await call(f"/sub{path}")
             assert answer.status_code == 500
             assert "lifespan" not in answer.text
-    [told] = errors(caplog)
-    assert "Give lifespan=status_lifespan(…) to the outermost app" in told
+    [reported] = errors(caplog)
+    assert "Give lifespan=status_lifespan(…) to the outermost app" in reported
     assert SECRET not in caplog.text
 
 
@@ -125,7 +125,7 @@ async def raised_in_a_websocket(app: FastAPI, error: Exception) -> aiohttp.WSMes
 
 
 @real
-async def test_a_websocket_is_closed_with_a_code_that_tells(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_websocket_is_closed_with_a_code_that_says_why(caplog: pytest.LogCaptureFixture) -> None:
     """1011 for a fault, 1013 for a server that cannot at the moment; the detail is the operator's."""
     for error, code in ((ConfigurationError("no key"), 1011), (StoreError("full", path="/srv/private.db"), 1013)):
         app = FastAPI(lifespan=status_lifespan(**options()))
@@ -165,7 +165,7 @@ async def test_a_websocket_is_closed_with_a_code_that_tells(caplog: pytest.LogCa
 )
 @pytest.mark.parametrize("where", ["handler", "background", "body"])
 @real
-async def test_whatever_is_kept_from_web_clients_is_in_the_log(
+async def test_what_web_clients_do_not_see_is_in_the_log(
     caplog: pytest.LogCaptureFixture, error: Exception, remedy: str, where: str
 ) -> None:
     """Raised in a handler, in a background task or in the body of a stream, though nobody handles it."""
@@ -193,13 +193,13 @@ async def test_whatever_is_kept_from_web_clients_is_in_the_log(
     async with app.router.lifespan_context(app), browser(app) as http:
         for _ in range(2):
             await http.get(f"/{where}")
-    [told] = errors(caplog)
-    assert remedy in told
-    assert "sk-123" not in told
+    [reported] = errors(caplog)
+    assert remedy in reported
+    assert "sk-123" not in reported
 
 
 @real
-async def test_a_cause_is_told_once_whatever_its_requests_ask_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_cause_is_reported_once_whatever_its_requests_ask_for(caplog: pytest.LogCaptureFixture) -> None:
     """Ids that nobody can use are one cause, and another app has a log of its own."""
     for _ in range(2):
         app = FastAPI()
@@ -242,7 +242,7 @@ async def test_what_nobody_can_act_on_is_no_error(caplog: pytest.LogCaptureFixtu
 
 @real
 async def test_a_client_that_is_closed_as_the_app_ends_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever comes that late is told to come back."""
+    """A client that comes that late is asked to come back."""
     app = FastAPI(lifespan=status_lifespan(**options()))
     add_exception_handlers(app)
 
@@ -259,7 +259,7 @@ async def test_a_client_that_is_closed_as_the_app_ends_is_no_fault(caplog: pytes
 
 
 @real
-async def test_a_stream_tells_no_more_than_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stream_says_no_more_than_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     """The end of a watch by a refused key or a store is an event without the detail; the operator has it."""
     simulator = Simulator(seed=1)
     job = simulator.add_image(duration=60.0)
@@ -296,7 +296,7 @@ class _Odd:
 
 @real
 async def test_a_stream_that_fails_midway_ends_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """Its reader does not wait for news that cannot come."""
+    """Its reader does not wait for a change that cannot come."""
     simulator = Simulator(seed=1)
     async with simulator.serve() as service:
         app = FastAPI(lifespan=status_lifespan(OddClient, **options(topaz_url=service)))
@@ -305,5 +305,5 @@ async def test_a_stream_that_fails_midway_ends_and_is_reported(caplog: pytest.Lo
             async with http.get("/jobs/image/a/events") as stream:
                 assert await stream.content.read() == b""
             await until(lambda: not app.state.topaz_status.waiting)
-    [told] = errors(caplog)
-    assert "ZeroDivisionError" in told
+    [reported] = errors(caplog)
+    assert "ZeroDivisionError" in reported

@@ -103,8 +103,8 @@ def test_each_error_has_its_status(error: TopazStatusError, status: int) -> None
         ),
     ],
 )
-def test_the_way_to_the_service_is_not_told(error: TopazStatusError, name: str, detail: str) -> None:
-    """Which proxy, which host and which certificate is the operator's business; the kind of problem is told."""
+def test_the_way_to_the_service_is_not_shown(error: TopazStatusError, name: str, detail: str) -> None:
+    """Which proxy, which host and which certificate is the operator's business; the kind of problem is shown."""
     _, _, body = body_of(error)
     assert (body["type"], body["detail"]) == (f"urn:topaz-status:{name}", detail)
     assert "10.0.0.1" not in json.dumps(body)
@@ -116,7 +116,7 @@ def test_no_error_is_forgotten() -> None:
     assert tree - {type(error) for error, _ in EACH} == {errors.JobError, errors.WatchError}
 
 
-def test_what_helps_to_go_on_is_told() -> None:
+def test_what_helps_to_go_on_is_reported() -> None:
     """When to come back, in whole seconds and never sooner than was asked for; which job, and how it ended."""
     waits = {str(error): body_of(error)[1].get("Retry-After") for error, _ in EACH}
     assert waits[str(RateLimitedError(429, retry_after=2.2))] == "3"

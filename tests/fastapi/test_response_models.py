@@ -55,7 +55,7 @@ Any_ = ImageStatus | VideoStatus | TryOnStatus
 
 
 def written(kind: Any, value: Any) -> Any:
-    """What pydantic writes, after a look at whether it is what its schema promises."""
+    """What pydantic writes, after a check that it is what its schema promises."""
     adapter = TypeAdapter(kind)
     body = adapter.dump_python(adapter.validate_python(value), mode="json")
     for mode in ("serialization", "validation"):

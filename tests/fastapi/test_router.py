@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, HTTPException, Request
-from harness import looks, real, until
+from harness import polls_of, real, until
 from serving import World, world
 
 from topaz_status import ConfigurationError, JobKind, JobRef, PollPolicy
 from topaz_status.fastapi import status_router
 
 OFTEN = PollPolicy(max_interval=0.3, not_found_grace=0.2)
-"""Looks at a job of hours as at one of seconds."""
+"""Polls a job of hours as it polls one of seconds."""
 NOBODY = "image:00000000-0000-4000-8000-000000000000"
 
 
@@ -25,7 +25,7 @@ def path_of(job: JobRef, rest: str = "") -> str:
 
 @real
 async def test_the_status_of_a_job_that_nobody_watches_costs_one_request() -> None:
-    """It is asked for directly, and the job of each kind is told in its own shape."""
+    """It is asked for directly, and the job of each kind is returned in its own shape."""
     async with world() as w:
         for kind in JobKind:
             job = w.simulator.add(kind, duration=60.0)
@@ -33,12 +33,12 @@ async def test_the_status_of_a_job_that_nobody_watches_costs_one_request() -> No
             assert answer.status == 200
             assert answer.body["job"] == str(job)
             assert answer.body["is_terminal"] is False
-            assert len(looks(w.simulator, job)) == 1
+            assert len(polls_of(w.simulator, job)) == 1
 
 
 @real
 async def test_the_status_of_a_watched_job_costs_nothing() -> None:
-    """What the watch has seen last is told."""
+    """What the watch has seen last is returned."""
     async with world() as w:
         job = w.simulator.add_image(duration=600.0)
         with watching(w, job) as watch:
@@ -70,7 +70,7 @@ async def test_a_long_poll_ends_with_the_job() -> None:
 
 @real
 async def test_a_long_poll_that_runs_out_gives_the_last_status_and_when_to_come_back() -> None:
-    """202 with ``Retry-After``; before the first look there is no status."""
+    """202 with ``Retry-After``; before the first poll there is no status."""
     async with world() as w:
         job = w.simulator.add_image(duration=600.0)
         answer = await w.get(path_of(job, "/wait?timeout=0"))
@@ -82,7 +82,7 @@ async def test_a_long_poll_that_runs_out_gives_the_last_status_and_when_to_come_
 
 
 @real
-async def test_a_stream_tells_each_change_and_ends_with_the_job() -> None:
+async def test_a_stream_sends_each_change_and_ends_with_the_job() -> None:
     """The last event is the terminal one, and no link is in any."""
     async with world() as w:
         job = w.simulator.add_video(queue=0.2, duration=0.6)
@@ -98,7 +98,7 @@ async def test_a_stream_tells_each_change_and_ends_with_the_job() -> None:
 
 @real
 async def test_a_stream_that_is_taken_up_repeats_nothing() -> None:
-    """What ``Last-Event-ID`` says was told is not told again; after the end there is nothing left: 204, and no request."""
+    """What ``Last-Event-ID`` says was sent is not sent again; after the end there is nothing left: 204, and no request."""
     async with world(policy=OFTEN) as w:
         job = w.simulator.add_image(duration=600.0)
         with watching(w, job) as watch:
@@ -116,7 +116,7 @@ async def test_a_stream_that_is_taken_up_repeats_nothing() -> None:
 
 @real
 async def test_many_jobs_share_one_stream() -> None:
-    """It ends when all have, tells each end once, and its ids go on from any event."""
+    """It ends when all have, sends each end once, and its ids go on from any event."""
     async with world() as w:
         jobs = [w.simulator.add(kind, duration=0.2 + 0.2 * n) for n, kind in enumerate(JobKind)]
         path = "/jobs/events?" + "&".join(f"job={job}" for job in [*jobs, jobs[0]])
@@ -144,7 +144,7 @@ async def test_a_job_that_is_lost_ends_its_stream_with_the_reason() -> None:
 
 @real
 async def test_the_whole_fleet_on_one_stream() -> None:
-    """All that is watched by whoever, each end, and the numbers; looking on keeps no watch alive."""
+    """All that is watched by anybody, each end, and the numbers; an observer keeps no watch alive."""
     async with world() as w:
         done, other = w.simulator.add_image(duration=1.2), w.simulator.add_video(duration=600.0)
         with watching(w, done), watching(w, other) as leaving:
@@ -179,7 +179,7 @@ async def upto(events: Any, count: int) -> Any:
 
 @real
 async def test_a_stream_ends_when_its_time_is_over() -> None:
-    """So that whoever may no longer look on is asked again."""
+    """So a reader whose permission has ended is asked again."""
     async with world(router={"max_stream": 0.1}) as w:
         job = w.simulator.add_image(duration=600.0)
         assert all(event.data["state"] != "completed" for event in await w.events(path_of(job, "/events")))
@@ -228,7 +228,7 @@ def test_what_cannot_be_answered_is_a_problem(path: str, status: int, name: str)
 
 @real
 async def test_no_more_may_wait_than_there_is_room_for() -> None:
-    """503 with ``Retry-After``; whoever leaves makes room."""
+    """503 with ``Retry-After``; a client that leaves makes room."""
     async with world(router={"max_waiting": 2}) as w:
         job = w.simulator.add_image(duration=600.0)
         async with w.stream(path_of(job, "/events")), w.stream("/jobs/events"):
@@ -242,7 +242,7 @@ async def test_no_more_may_wait_than_there_is_room_for() -> None:
 
 @real
 async def test_who_is_not_authorized_learns_and_costs_nothing() -> None:
-    """The dependency stands before every route, before its arguments are looked at, and may look at the job itself."""
+    """The dependency stands before every route, before its arguments are read, and may check the job itself."""
 
     async def guard(request: Request) -> None:
         if request.path_params.get("id") != "open":

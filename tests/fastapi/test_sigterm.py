@@ -1,4 +1,4 @@
-"""A server in a process of its own, as its users start it, is told to end while a thousand streams are open."""
+"""A server in a process of its own, as its users start it, is asked to end while a thousand streams are open."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_sigterm_ends_a_thousand_streams_and_the_server(loop: str) -> None
             streams += [asyncio.create_task(stream(http, "/jobs/events"))]
             await until(lambda: open_streams == STREAMS + 1)
             polls = [asyncio.create_task(poll(http, f"/jobs/image/{job}/wait?timeout=60")) for job in others]
-            while await watched(http) < len(jobs) + POLLS:  # noqa: ASYNC110  # nobody tells when all have begun to wait
+            while await watched(http) < len(jobs) + POLLS:  # noqa: ASYNC110  # no event says when all have begun to wait
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGTERM)
             assert set(await asyncio.gather(*streams)) == {1000}

@@ -20,11 +20,11 @@ RUNNING = View(
 ENDED = attrs.evolve(RUNNING, state=JobState.COMPLETED, status="Completed", ended=True)
 
 
-def test_an_id_says_what_was_told_of_each_job() -> None:
-    """Whoever reads it, in this process or another, goes on from there."""
-    told = DeliveredMarks.read([A, B], None)
-    assert told.open == [A, B]
-    first = told.record(RUNNING)
+def test_an_id_says_what_was_sent_of_each_job() -> None:
+    """A client that reads it, in this process or another, goes on from there."""
+    reported = DeliveredMarks.read([A, B], None)
+    assert reported.open == [A, B]
+    first = reported.record(RUNNING)
     again = DeliveredMarks.read([A, B], first)
     assert again.record(attrs.evolve(RUNNING, updated_at=2.0, expected_end=9.0)) is None
     assert again.record(attrs.evolve(RUNNING, job=B)) is not None
@@ -35,8 +35,8 @@ def test_an_id_says_what_was_told_of_each_job() -> None:
 @pytest.mark.parametrize(
     "event_id", ["", "!", "x!", "00000000!", "-.-.-", "00000000.0000000g", "\U0001f600.-", "-" * 99]
 )
-def test_an_id_that_is_none_tells_nothing(event_id: str) -> None:
-    """It comes from outside: everything is told anew then."""
+def test_an_id_that_is_no_id_says_nothing(event_id: str) -> None:
+    """It comes from outside: everything is sent anew then."""
     assert DeliveredMarks.read([A, B], event_id).open == [A, B]
     assert DeliveredMarks.read([A, B], event_id).record(RUNNING) == DeliveredMarks.read([A, B], None).record(RUNNING)
 
@@ -61,9 +61,9 @@ async def test_silence_is_broken_by_heartbeats() -> None:
 
     task, began = asyncio.create_task(reader()), asyncio.get_running_loop().time()
     await asyncio.sleep(15.0)
-    queue.put("x", "news")
+    queue.put("x", "item")
     await settle()
     await asyncio.sleep(5.0)
     queue.close()
     await task
-    assert [(at - began, letter) for at, letter in read] == [(10.0, None), (15.0, "news")]
+    assert [(at - began, letter) for at, letter in read] == [(10.0, None), (15.0, "item")]

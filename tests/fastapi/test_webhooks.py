@@ -1,4 +1,4 @@
-"""The receiver of webhooks: a secret in the path, any body at all, and a look as the only effect."""
+"""The receiver of webhooks: a secret in the path, any body at all, and a poll as the only effect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from harness import client_of, looks, now, options, until, virtual
+from harness import client_of, now, options, polls_of, until, virtual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +42,7 @@ def app_of(client: StatusClient) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def vendor(client: StatusClient) -> AsyncIterator[httpx.AsyncClient]:
-    """Whoever posts to the app."""
+    """A client that posts to the app."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(client)), base_url="http://test") as posting:
         yield posting
 
@@ -83,17 +83,17 @@ async def test_the_lag_is_one_round_trip() -> None:
 
 @virtual
 async def test_forged_repeated_and_late_ones_change_nothing() -> None:
-    """What a notice says is not believed, and a storm of them costs no more than one look each ``min_interval``."""
+    """What a notice says is not believed, and a storm of them costs no more than one poll each ``min_interval``."""
     simulator = Simulator(delay=0.01)
     job = simulator.add_image(duration=1000, eta="absent")
     async with client_of(simulator, policy=PollPolicy(price=50, min_interval=1.0)) as client, vendor(client) as posting:
         watch = client.watch(job)
         await asyncio.sleep(100)
-        before = len(looks(simulator, job))
+        before = len(polls_of(simulator, job))
         for status in ("Completed", "Failed", "Cancelled", "Processing", "Completed") * 40:
             assert (await posting.post(URL, json=notice(job, status))).status_code == 204
         await asyncio.sleep(5)
-        assert len(looks(simulator, job)) == before + 1
+        assert len(polls_of(simulator, job)) == before + 1
         assert not watch.done()
         assert watch.status is not None
         assert watch.status.state is JobState.RUNNING
@@ -114,7 +114,7 @@ async def test_a_job_that_nobody_watches() -> None:
 @pytest.mark.parametrize("path", ["/hooks/wrong", "/hooks/" + SECRET[:-1], "/hooks/" + SECRET.upper(), "/hooks/é%00"])
 @virtual
 async def test_a_wrong_secret(path: str) -> None:
-    """A wrong secret is answered as a path that does not exist, its body is not read, and nothing is looked at."""
+    """A wrong secret is answered as a path that does not exist, its body is not read, and nothing is polled."""
     simulator = Simulator()
     job = simulator.add_image(duration=1000, eta="absent")
     async with client_of(simulator, policy=PollPolicy(price=50)) as client, vendor(client) as posting:
@@ -220,7 +220,7 @@ def test_a_secret_that_is_none(secret: Any) -> None:
         assert str(secret) not in str(raised.value)
 
 
-async def test_the_secret_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_secret_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     """Neither a ``repr``, nor the schema, nor a log of this library has the secret in it."""
     simulator = Simulator()
     job = simulator.add_image(duration=1)
@@ -233,10 +233,10 @@ async def test_the_secret_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
                 schema = (await posting.get("/openapi.json")).text
             await watch
     router = webhook_router(secret=SECRET)
-    told = [repr(router), *map(repr, router.routes), *(repr(vars(route)) for route in router.routes), schema]
+    reported = [repr(router), *map(repr, router.routes), *(repr(vars(route)) for route in router.routes), schema]
     assert caplog.records
-    told += [record.getMessage() for record in caplog.records]
-    assert not [text for text in told if SECRET in text]
+    reported += [record.getMessage() for record in caplog.records]
+    assert not [text for text in reported if SECRET in text]
     assert "/hooks/" not in schema
 
 

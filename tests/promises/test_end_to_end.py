@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from harness import SINGLY, TOPAZ_KEY, Heard, RawServer, client_of, http, looks, now, settings_of, virtual
+from harness import SINGLY, TOPAZ_KEY, Heard, RawServer, client_of, http, now, polls_of, settings_of, virtual
 
 from topaz_status import (
     AuthenticationError,
@@ -109,7 +109,7 @@ async def test_a_hold_holds_every_job_of_its_service() -> None:
 
 @virtual
 async def test_ordering_under_a_tight_budget() -> None:
-    """With far more jobs than the budget serves in a round, every one is looked at in turn and none starves."""
+    """With far more jobs than the budget serves in a round, every one is polled in turn and none starves."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=300, duration=400))
     async with client_of(simulator, service_rates={JobKind.TRY_ON: 5.0}) as client:
@@ -175,7 +175,7 @@ async def test_no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 @virtual
 async def test_webhooks_out_of_order() -> None:
-    """Webhooks that come twice, late or out of order cost a look each at most, and settle nothing."""
+    """Webhooks that come twice, late or out of order cost a poll each at most, and settle nothing."""
     simulator = Simulator()
     job = simulator.add_image(duration=50)
     async with client_of(simulator) as client:
@@ -191,7 +191,7 @@ async def test_webhooks_out_of_order() -> None:
 
 @virtual
 async def test_the_remote_job_is_never_touched() -> None:
-    """Canceling, timing out and closing send nothing but looks: no DELETE, no cancel."""
+    """Canceling, timing out and closing send nothing but polls: no DELETE, no cancel."""
     simulator = Simulator()
     jobs = [simulator.add(kind, duration=1000) for kind in JobKind]
     async with client_of(simulator) as client:
@@ -232,7 +232,7 @@ async def test_a_service_that_answers_slowly() -> None:
         with pytest.raises(TransportError):
             await client.image.delete(job)
         assert now() - started == pytest.approx(10.5, abs=0.6)
-    assert len(looks(simulator, job)) == 4
+    assert len(polls_of(simulator, job)) == 4
 
 
 async def test_plain_http_needs_consent() -> None:

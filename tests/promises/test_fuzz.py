@@ -65,17 +65,17 @@ def test_reading_an_answer(kind: JobKind, code: int, fields: list[tuple[str, str
     """Any status code, headers and bytes are a status of the job that was asked about, or one of our errors."""
     job = JobRef(kind, "victim")
     response = Response(code, {name.lower(): value for name, value in fields}, body)
-    told = None
+    reported = None
     try:
         check(get_status(job), response, wall=1.8e9)
         status = decode_status(job, parse_json(response.body))
     except TopazStatusError as error:
-        told = str(error)
-    if told is None:
+        reported = str(error)
+    if reported is None:
         seen = observe_status(status, job=job, service_now=service_time(response.headers, wall=1.8e9))
         assert seen.terminal == status.state.is_terminal
         assert status.job == job
-    assert told != ""
+    assert reported != ""
 
 
 @given(values)

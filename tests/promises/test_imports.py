@@ -104,7 +104,7 @@ def test_one_name_loads_its_own_module() -> None:
 
 
 def test_an_open_client_without_a_store_loads_none() -> None:
-    """Neither SQLite nor what keeps rows is loaded for watches that are not kept."""
+    """Neither SQLite nor what keeps rows is loaded for watches that are not stored."""
     found = loaded(OPENED.format(then="pass"))
     assert "topaz_status.session.engine" in found
     assert not {*NEVER, *ONLY_WITH_A_STORE, *WHEN_ASKED_FOR} & found

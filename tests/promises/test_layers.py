@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,22 +59,32 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _nodes(child)
 
 
-def imports(name: str, *, typed: bool = False) -> set[str]:
+@functools.cache
+def _tree(name: str) -> ast.Module:
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _run_time(name: str) -> tuple[ast.AST, ...]:
+    return tuple(_nodes(_tree(name)))
+
+
+@functools.cache
+def imports(name: str, *, typed: bool = False) -> frozenset[str]:
     """Full names of what a file imports when it runs, such as ``topaz_status.core.wire.responses``.
 
     ``typed`` adds what it imports for type checkers alone.
     """
     package = ["topaz_status", *Path(name).parent.parts]
-    found = set()
-    tree = ast.parse((ROOT / name).read_text())
-    for node in ast.walk(tree) if typed else _nodes(tree):
+    found = set[str]()
+    for node in ast.walk(_tree(name)) if typed else _run_time(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
             found |= {f"{origin}.{alias.name}" for alias in node.names} | {origin}
-    return found
+    return frozenset(found)
 
 
 def outside(name: str) -> set[str]:
@@ -83,9 +94,9 @@ def outside(name: str) -> set[str]:
 
 def uses(name: str, call: str) -> bool:
     """Whether a file names ``call``, such as ``time.time``, at run time."""
+    last = call.rpartition(".")[2]
     return any(
-        isinstance(node, ast.Attribute) and ast.unparse(node) == call
-        for node in _nodes(ast.parse((ROOT / name).read_text()))
+        isinstance(node, ast.Attribute) and node.attr == last and ast.unparse(node) == call for node in _run_time(name)
     )
 
 
@@ -102,7 +113,7 @@ def test_one_folder_imports_aiohttp() -> None:
 
 
 def test_one_file_imports_sqlite() -> None:
-    """Only the store in a file knows SQLite, with its tables; whoever keeps no watches never loads it."""
+    """Only the store in a file knows SQLite, with its tables; programs that store no watches never load it."""
     assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/sqlite_schema.py", "store/sqlite.py"}
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
     assert loads <= {"store/sqlite.py", "cli/commands/pending.py", "cli/commands/watch.py"}
@@ -110,7 +121,7 @@ def test_one_file_imports_sqlite() -> None:
 
 
 def test_one_folder_imports_fastapi() -> None:
-    """Only the edge for web apps knows FastAPI and what comes with it; whoever serves none never loads it."""
+    """Only the edge for web apps knows FastAPI and what comes with it; programs that serve none never load it."""
     for package in ("fastapi", "starlette", "pydantic", "uvicorn"):
         assert not [
             name for name in NAMES if package in outside(name) and not name.startswith(("fastapi/", "examples/"))

@@ -110,7 +110,7 @@ async def test_progress_that_misleads(law: str) -> None:
 @pytest.mark.parametrize("law", ["honest", "absent", "zero", "past", "absurd", "noisy", "frozen", "scaled"])
 @virtual
 async def test_etas_that_mislead(law: str, skew: float) -> None:
-    """No ``eta`` and no skewed clock makes the client look wildly often, or notice an end late."""
+    """No ``eta`` and no skewed clock makes the client poll wildly often, or notice an end late."""
     simulator = Simulator(clock_skew=skew)
     job = simulator.add_image(duration=120, eta=law, eta_error=0.9)
     async with client_of(simulator) as client:
@@ -121,7 +121,7 @@ async def test_etas_that_mislead(law: str, skew: float) -> None:
 
 @virtual
 async def test_an_eta_that_is_always_now() -> None:
-    """A job that is said to end this very moment, again and again, is not looked at as often as can be for all its life."""
+    """A job that is said to end this very moment, again and again, is not polled as often as can be for all its life."""
     simulator = Simulator()
     job = simulator.add_image(duration=600, eta="scaled", eta_error=0.0)
     async with client_of(simulator) as client:

@@ -102,13 +102,13 @@ def leaks(*shown: object) -> list[str]:
     """What of these holds a secret."""
     found = []
     for one in shown:
-        told = texts(one) if isinstance(one, BaseException) else (repr(one), str(one), f"{one}")
-        found += [text for text in told if any(secret in text for secret in SECRETS)]
+        reported = texts(one) if isinstance(one, BaseException) else (repr(one), str(one), f"{one}")
+        found += [text for text in reported if any(secret in text for secret in SECRETS)]
     return found
 
 
 def ours(error: BaseException) -> bool:
-    """Whether nothing but functions of the library, and none of aiohttp's, is told by an error's traceback."""
+    """Whether nothing but functions of the library, and none of aiohttp's, is shown by an error's traceback."""
     return all(
         code.co_filename.startswith(PACKAGE) or "contextlib" in code.co_filename
         for one in chain(error)
@@ -225,18 +225,18 @@ async def test_what_a_store_keeps(body: dict[str, Any], tmp_path: Path) -> None:
     async with client_of(talkative(body), policy=policy, store=store, pixelcut_api_key=TOPAZ_KEY) as client:
         watches = [client.watch(JobRef(kind, "x"), timeout=10) for kind in JobKind]
         await asyncio.sleep(2)
-        kept = contents(tmp_path)
+        stored = contents(tmp_path)
         for watch in watches:
             await watch.outcome()
-    kept += contents(tmp_path)
-    assert any(b"image" in one for one in kept)
-    assert not [secret for secret in SECRETS for one in kept if secret.encode() in one]
+    stored += contents(tmp_path)
+    assert any(b"image" in one for one in stored)
+    assert not [secret for secret in SECRETS for one in stored if secret.encode() in one]
 
 
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad", "403 No", "404 Not Found", "302 Found", "500 Oops"])
 @virtual
 async def test_an_answer_that_quotes(status: str, log: pytest.LogCaptureFixture) -> None:
-    """An error answer that quotes the key and a link is told without them, in its details too."""
+    """An error answer that quotes the key and a link is shown without them, in its details too."""
     said = f"{TOPAZ_KEY} may not read {SIGNED}"
     body = orjson.dumps({"message": said, "errorCode": said, "errors": [said, {said: [said]}, "deep"]})
     body = body.replace(b'"deep"', b"[" * 900 + orjson.dumps(said) + b"]" * 900)
@@ -345,7 +345,7 @@ async def test_a_key_in_what_is_no_answer_at_all() -> None:
 @pytest.mark.parametrize("whole", [False, True])
 @real
 async def test_an_answer_that_is_too_large(whole: bool) -> None:
-    """Whoever keeps the error that tells so keeps nothing of the answer: neither what it quotes nor its megabytes."""
+    """A caller who keeps the error that says so keeps nothing of the answer: neither what it quotes nor its megabytes."""
     server = RawServer(lambda _: http(f"{TOPAZ_KEY} {SIGNED}".encode().ljust(STATUS_BYTES + 1)))
     async with server.serve() as url, AsyncExitStack() as stack:
         session = await stack.enter_async_context(patient_session()) if whole else None
@@ -366,7 +366,7 @@ async def test_a_transport_that_is_not_open() -> None:
 
 @virtual
 async def test_a_session_that_was_closed() -> None:
-    """Whoever is told so is not handed the key, however deeply they look."""
+    """A caller who learns this is not handed the key, however deep the search."""
     async with client_of(Simulator()) as client:
         await error_of(client.image.delete("x"))
         theirs = transport_of(client)._connections.theirs
@@ -404,7 +404,7 @@ async def test_links_that_are_none(url: str, log: pytest.LogCaptureFixture, tmp_
 )
 @virtual
 async def test_redirects_of_the_storage(location: str, log: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """Where the storage's redirects lead nowhere, the error does not tell where."""
+    """Where the storage's redirects lead nowhere, the error does not say where."""
     here = f"{MEMORY_URL}/file?X-Amz-Signature={SIGNATURE}"
     status = orjson.dumps({"job_id": "x", "status": "completed", "result_url": here})
     there = here if location == "loop" else location
@@ -504,7 +504,7 @@ LONG = 1 << 21
 
 @pytest.mark.parametrize("text", ["a" * LONG, "a." * LONG, "?sig" * LONG, "&" * LONG, "//" + "a" * LONG, "a:" * LONG])
 def test_long_texts_are_read_in_one_go(text: str) -> None:
-    """However long a text is and however much it looks like a link, looking for one takes time in proportion."""
+    """However long a text is and however much it resembles a link, the search for one takes time in proportion."""
     assert len(without_urls(text)) <= len(text)
     assert len(without_queries(text[:MOST_READ])) <= MOST_READ
     assert len(VideoStatus(id="x", status="failed", message=text).reason or "") <= 500

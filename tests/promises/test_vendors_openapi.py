@@ -146,8 +146,12 @@ async def test_image_lists_and_links() -> None:
             )
         link = await ask(session, f"/image/v1/download/{jobs[0].id}")
         check(link, "image", "DownloadResponse")
-        told = await client.image.download_link(jobs[0])
-        assert (told.url, told.head_url, told.expires_at) == (link["download_url"], link["head_url"], link["expiry"])
+        reported = await client.image.download_link(jobs[0])
+        assert (reported.url, reported.head_url, reported.expires_at) == (
+            link["download_url"],
+            link["head_url"],
+            link["expiry"],
+        )
         check(await ask(session, "/image/v1/status", "DELETE"), "image", "DeletedResponse")
 
 

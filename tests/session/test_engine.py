@@ -26,7 +26,7 @@ class SlowTransport(Transport):
 
 @virtual
 async def test_a_second_close_waits_for_the_first() -> None:
-    """Nobody is told that all is closed while another is still closing it."""
+    """Nobody learns that all is closed while another is still closing it."""
     async with client_of(Simulator()) as client:
         engine = await Engine.start(
             settings_of(client), SlowTransport(settings_of(client), Connections(settings_of(client))), None

@@ -51,15 +51,15 @@ LINKED: list[tuple[JobRef, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("job", "body", "kept"), BODIES)
+@pytest.mark.parametrize(("job", "body", "stored"), BODIES)
 def test_a_status_comes_back_as_it_was_but_for_its_links(
-    job: JobRef, body: dict[str, Any], kept: dict[str, Any]
+    job: JobRef, body: dict[str, Any], stored: dict[str, Any]
 ) -> None:
     """Every field of the documents, in the service's names and units."""
     status = decode_status(job, body)
     again = read_status(job, write_status(status))
     assert again is not None
-    assert again.to_dict() == kept
+    assert again.to_dict() == stored
     assert (again.job, again.state, again.progress, again.reason) == (job, status.state, status.progress, status.reason)
 
 
@@ -79,7 +79,7 @@ def test_no_link_gets_into_a_store(job: JobRef, body: dict[str, Any]) -> None:
         [(IMAGE_JOB, IMAGE), (VIDEO_JOB, VIDEO), (TRY_ON_JOB, TRY_ON)],
     ).flatmap(lambda pair: st.tuples(st.just(pair[0]), drifted(pair[1])))
 )
-def test_whatever_a_service_sends_can_be_kept(found: tuple[JobRef, dict[str, Any]]) -> None:
+def test_whatever_a_service_sends_can_be_stored(found: tuple[JobRef, dict[str, Any]]) -> None:
     """A status that could be read once can be written and read again, with the same state."""
     job, body = found
     try:
@@ -101,7 +101,7 @@ ERRORS: list[ServiceError] = [
     NotFoundError(404, "no such job", job=IMAGE_JOB),
     BadRequestError(400, "bad", code="E1", job=IMAGE_JOB, details=[{"field": "id"}]),
     PermissionDeniedError(402, None, code=7, job=IMAGE_JOB, retry_after=2.5),
-    ServiceError(412, f"look at {SIGNED}", job=IMAGE_JOB),
+    ServiceError(412, f"see {SIGNED}", job=IMAGE_JOB),
 ]
 
 

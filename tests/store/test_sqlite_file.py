@@ -92,7 +92,7 @@ def test_only_its_owner_may_read_the_lock_and_it_holds_no_secret(path: Path) -> 
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda _: b"no database at all, but long enough to look at" * 9,
+        lambda _: b"no database at all, but long enough to be read" * 9,
         lambda data: data[:16] + b"\xff" * 84 + data[100:],
         lambda data: data[:4096] + b"\x55" * (len(data) - 4096),
         lambda data: data[: len(data) // 2],
@@ -123,7 +123,7 @@ def test_damage_that_no_query_would_meet_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", ["PRAGMA user_version = 99", "PRAGMA application_id = 7"])
 def test_what_a_crash_left_in_the_log_of_a_file_that_is_not_ours_stays_there(path: Path, spoil: str) -> None:
-    """A refused file is only looked at: not even the log beside it is worked into it."""
+    """A refused file is only read: not even the log beside it is worked into it."""
     log = path.with_name("watches.db-wal")
     with contextlib.closing(sqlite3.connect(path)) as writer, contextlib.closing(sqlite3.connect(path)):
         writer.execute(spoil)
@@ -204,17 +204,17 @@ def test_a_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path, path: Path)
     version_1(old)
     with opened(old):
         pass
-    told = []
+    reported = []
     for file in (old, path):
         with contextlib.closing(sqlite3.connect(file)) as connection:
-            told.append(
+            reported.append(
                 [
                     connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall(),
                     connection.execute("PRAGMA user_version").fetchone(),
                     connection.execute("PRAGMA application_id").fetchone(),
                 ]
             )
-    assert told[0] == told[1]
+    assert reported[0] == reported[1]
 
 
 def test_a_migration_is_done_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -250,13 +250,13 @@ def full_disk(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, before)
 
 
-def test_a_full_disk_is_told_and_harms_nothing(path: Path) -> None:
+def test_a_full_disk_is_reported_and_harms_nothing(path: Path) -> None:
     """The write that found no room is undone whole; the store goes on once there is some."""
     many = [attrs.evolve(row(number, f"video:{number}"), tag='"%s"' % ("x" * 1000)) for number in range(10, 500)]
     with opened(path) as store:
-        with full_disk(100_000), pytest.raises(StoreError, match="full") as told:
+        with full_disk(100_000), pytest.raises(StoreError, match="full") as reported:
             store.write(many, [1], flush=True)
-        assert told.value.path == str(path)
+        assert reported.value.path == str(path)
         assert store.load() == ROWS
         store.write(many, [1], flush=True)
         assert len(store.load()) == len(many) + 2
@@ -264,7 +264,7 @@ def test_a_full_disk_is_told_and_harms_nothing(path: Path) -> None:
         assert len(store.load()) == len(many) + 2
 
 
-def test_a_file_that_is_full_by_its_own_limit_is_told(path: Path) -> None:
+def test_a_file_that_is_full_by_its_own_limit_is_reported(path: Path) -> None:
     """SQLite's own word for a full disk is passed on in ours."""
     with opened(path) as store:
         assert store._connection is not None
@@ -298,7 +298,7 @@ def as_somebody_who_may_not_write(path: Path) -> str:
 
 @pytest.fixture
 def locked_folder(path: Path) -> Iterator[Path]:
-    """A file in a folder that may be looked into, and not written to."""
+    """A file in a folder that may be read, and not written to."""
     for folder in (path.parent, *path.parent.parents):
         if folder.owner() == path.owner() and folder != Path("/") and "pytest" in str(folder):
             folder.chmod(0o755)
@@ -308,7 +308,7 @@ def locked_folder(path: Path) -> Iterator[Path]:
     path.parent.chmod(0o755)
 
 
-def test_a_read_only_folder_is_told_and_harms_nothing(locked_folder: Path) -> None:
+def test_a_read_only_folder_is_reported_and_harms_nothing(locked_folder: Path) -> None:
     """Whether the file is there or not, the message names it and what is wrong."""
     before = locked_folder.read_bytes()
     for path in (locked_folder, locked_folder.with_name("new.db")):
@@ -316,7 +316,7 @@ def test_a_read_only_folder_is_told_and_harms_nothing(locked_folder: Path) -> No
     assert locked_folder.read_bytes() == before
 
 
-def test_a_read_only_file_is_told_and_harms_nothing(locked_folder: Path) -> None:
+def test_a_read_only_file_is_reported_and_harms_nothing(locked_folder: Path) -> None:
     """A folder that takes files is not enough."""
     locked_folder.parent.chmod(0o777)
     locked_folder.with_name("watches.db.lock").unlink()
@@ -325,7 +325,7 @@ def test_a_read_only_file_is_told_and_harms_nothing(locked_folder: Path) -> None
     assert locked_folder.read_bytes() == before
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """No folder is made for it: the name may be mistyped."""
     assert "No such file or directory" in refusal(tmp_path / "nowhere" / "watches.db")
     assert "is a folder" in refusal(tmp_path)
@@ -362,7 +362,7 @@ def test_a_second_process_is_turned_away_until_the_first_is_gone(path: Path) -> 
 
 
 def test_a_longer_number_in_the_lock_does_not_show_through(path: Path) -> None:
-    """The lock is left there by whoever had it; the number in it is the holder's alone."""
+    """The lock is left there by its last holder; the number in it is the holder's alone."""
     lock = path.with_name("watches.db.lock")
     lock.write_text("12345678901234567890\n")
     with opened(path):
@@ -377,7 +377,7 @@ def test_another_name_for_the_file_does_not_help(path: Path) -> None:
         assert "another client of this process" in refusal(link)
 
 
-def test_a_look_needs_no_lock_and_changes_nothing(path: Path) -> None:
+def test_reading_needs_no_lock_and_changes_nothing(path: Path) -> None:
     """Rows can be listed while a client writes; a file that is not there is not made."""
     with opened(path) as store:
         store.write([row(9, "video:new")], [1], flush=True)

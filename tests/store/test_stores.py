@@ -47,7 +47,7 @@ def test_what_is_put_in_comes_out(store: WatchStore) -> None:
 
 
 def test_a_job_has_one_row_and_the_higher_number_wins(store: WatchStore) -> None:
-    """A job watched anew takes its row over; what is told of the earlier watch after that is passed over."""
+    """A job watched anew takes its row over; what comes of the earlier watch after that is passed over."""
     store.write([row(1), row(2, "video:a")], [], flush=True)
     store.write([row(5, tag="1"), ended(1)], [], flush=True)
     assert list(store.load()) == [row(2, "video:a"), row(5, tag="1")]
@@ -78,7 +78,7 @@ def test_old_rows_go_when_the_store_is_opened(tmp_path: Path) -> None:
     rows = [
         row(1, "image:old"),
         row(2, "image:patient", timeout=50.0, deadline=1000.0 + 5 * A_DAY),
-        ended(3, "image:told"),
+        ended(3, "image:reported"),
         ended(4, "image:fresh", detected_at=1000.0 + 4 * A_DAY),
         row(5, "image:started", started_at=1000.0 + 4 * A_DAY),
     ]

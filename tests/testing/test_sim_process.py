@@ -30,7 +30,7 @@ def arguments(*line: str) -> argparse.Namespace:
 
 
 async def test_control_endpoints_script_a_simulator(topaz_simulator: Simulator, topaz_simulator_url: str) -> None:
-    """Jobs, faults, limits and keys are scripted, truth, log and counters told; control requests are not counted."""
+    """Jobs, faults, limits and keys are scripted, truth, log and counters shown; control requests are not counted."""
     async with aiohttp.ClientSession(topaz_simulator_url) as session:
 
         async def control(path: str, body: Any = None) -> Any:
@@ -136,17 +136,17 @@ def test_the_command_line_prints_what_a_shell_needs_and_leaves_on_an_interrupt(t
 
 
 def test_the_child_dies_with_its_parent() -> None:
-    """When whoever holds its standard input is gone, so is the child; with --json it prints one object."""
+    """When the holder of its standard input is gone, so is the child; with --json it prints one object."""
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "topaz_status.testing", "--until-eof", "--json", "--images=1"]
     with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE) as process:  # noqa: S603
         os.close(reading)
         assert process.stdout is not None
-        told = orjson.loads(process.stdout.readline())
+        printed = orjson.loads(process.stdout.readline())
         os.close(writing)
         assert process.wait(20) == 0
-    assert told["env"]["TOPAZ_API_URL"] == told["url"]
-    assert told["count"] == len(told["jobs"]) == 1
+    assert printed["env"]["TOPAZ_API_URL"] == printed["url"]
+    assert printed["count"] == len(printed["jobs"]) == 1
 
 
 @pytest.mark.parametrize(

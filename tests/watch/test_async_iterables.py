@@ -85,7 +85,7 @@ async def test_async_iterable_comes_as_it_goes() -> None:
 
 @virtual
 async def test_refused_items() -> None:
-    """An item of an async iterable that cannot be watched comes out as an outcome that tells which and why."""
+    """An item of an async iterable that cannot be watched comes out as an outcome that says which and why."""
     simulator = Simulator()
     job = simulator.add_image(duration=5)
 

@@ -1,4 +1,4 @@
-"""Cancellation at every await: whoever is canceled goes, and nothing else changes."""
+"""Cancellation at every await: the one who is canceled goes, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def bystander(simulator: Simulator, **settings: Any) -> AsyncIterator[Stat
         assert not watch.done()
         client.notify(calm)
         await asyncio.sleep(5)
-        told = watch.explain()
-        assert told.looked_ago is not None
-        assert told.looked_ago <= 5.0, "the bystander is not looked at any more"
+        explanation = watch.explain()
+        assert explanation.looked_ago is not None
+        assert explanation.looked_ago <= 5.0, "the bystander is not polled any more"
         watch.cancel()
 
 
@@ -80,7 +80,7 @@ def test_several_calls_in_one() -> None:
 
 @pytest.mark.parametrize("how", ["result", "outcome", "updates"])
 def test_awaiting_a_watch(how: str) -> None:
-    """Whoever awaits a watch may be canceled; the watch goes on for the others, and its last one to leave ends it."""
+    """A caller who awaits a watch may be canceled; the watch goes on for the others, and its last one to leave ends it."""
 
     async def scenario(axe: Axe) -> None:
         simulator = Simulator(delay=0.5)
@@ -213,7 +213,7 @@ class CountedBudget(LocalBudget):
 
 
 def test_admission() -> None:
-    """Whoever is canceled in the gate's line loses neither a slot nor a token, and those behind move up."""
+    """A caller who is canceled in the gate's line loses neither a slot nor a token, and those behind move up."""
 
     async def scenario(axe: Axe) -> None:
         loop = asyncio.get_running_loop()

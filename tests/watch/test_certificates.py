@@ -15,11 +15,16 @@ import pytest
 from harness import SINGLY, now, options, settle, virtual
 
 from topaz_status import CertificateError, JobState, MemoryStore, PollPolicy, StatusClient, TransportError
-from topaz_status.core.health.certificates import CONFIRMED_AFTER, FEWEST, LONGEST_CERTIFICATE_DOUBT, CertificateTrust
+from topaz_status.core.health.certificate_trust import (
+    CONFIRMED_AFTER,
+    FEWEST,
+    LONGEST_CERTIFICATE_DOUBT,
+    CertificateTrust,
+)
 from topaz_status.testing import MEMORY_URL, JobPlan, MemoryConnector, Simulator
 
 SOON = 10.0
-"""Seconds within which a watch is told."""
+"""Seconds within which a watch learns it."""
 OTHER_URL = "http://127.0.0.2:1"
 
 
@@ -60,7 +65,7 @@ async def client_behind(
 
 
 @virtual
-async def test_a_watch_is_told_after_seconds() -> None:
+async def test_a_watch_ends_after_seconds() -> None:
     """Not at the first poll, which may have met one of several servers, and long before ``give_up_after``."""
     simulator = Simulator()
     job = simulator.add_image(duration=100)
@@ -76,9 +81,7 @@ async def test_a_watch_is_told_after_seconds() -> None:
 
 @pytest.mark.parametrize("sweep", [False, True])
 @virtual
-async def test_all_watches_of_that_service_are_told_and_no_others(
-    sweep: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_all_watches_of_that_service_end_and_no_others(sweep: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Whether polled by themselves or by pages; those of a host with a good certificate go on. The log says why, once."""
     simulator = Simulator()
     images = simulator.add_jobs(JobPlan(kind="image", count=300, duration=100))
@@ -111,7 +114,7 @@ async def test_a_certificate_that_is_replaced_in_time() -> None:
 
 @virtual
 async def test_one_of_several_servers() -> None:
-    """As long as some polls are answered, be it with an error, the others that meet a wrong certificate end nothing."""
+    """As long as some polls are answered, even with an error, the others that meet a wrong certificate end nothing."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=5, duration=600))
     simulator.add_fault("503", since=100, until=300)

@@ -130,7 +130,7 @@ async def test_leaving_the_loop() -> None:
 @pytest.mark.parametrize("how", ["aclose", "async with", "raising"])
 @virtual
 async def test_closing_the_stream(how: str) -> None:
-    """Closing the stream drops its handles at once, ends whoever iterates over it, and may be done twice."""
+    """Closing the stream drops its handles at once, ends every loop over it, and may be done twice."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=10 + i) for i in range(20)]
     async with client_of(simulator) as client:

@@ -64,7 +64,7 @@ def test_jobs_of_an_async_iterable_that_is_read_at_once() -> None:
 
 
 def test_watches_that_nobody_lets_end() -> None:
-    """Cancelled at once, out of time, and open when the client closes: each is told which."""
+    """Cancelled at once, out of time, and open when the client closes: each learns which."""
 
     async def main() -> None:
         simulator = Simulator()

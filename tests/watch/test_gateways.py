@@ -88,7 +88,7 @@ PAGES = {
     "Kubernetes'": foreign(404, {"kind": "Status", "status": "Failure", "message": "no route", "code": 404}),
     "RFC 9457's": foreign(404, {"title": "Not Found", "status": 404, "detail": "no"}, "application/problem+json"),
     "a message without words": foreign(404, {"message": " "}),
-    "JSON that is told to be text": foreign(404, {"message": "Not Found"}, "text/plain"),
+    "JSON that is declared as text": foreign(404, {"message": "Not Found"}, "text/plain"),
     "JSON that breaks off": Page(404, b'{"message": "Not', JSON),
 }
 
@@ -146,7 +146,7 @@ async def test_a_page_that_stays_ends_the_wait_alone(name: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 402, 403, 412])
 @virtual
-async def test_refusals_that_nothing_tells_from_the_services_own(status: int) -> None:
+async def test_refusals_that_nothing_distinguishes_from_the_services_own(status: int) -> None:
     """From the third seen job on that is refused within seconds, none ends by it: neither while it lasts nor after."""
     page, store = foreign(status, {"message": "Forbidden"}), MemoryStore()
     async with client_of(served(page, 20, 25, 60), policy=POLICY, store=store) as client:
@@ -227,7 +227,7 @@ async def test_a_proxys_401_confirms_no_other() -> None:
 @pytest.mark.parametrize("status", [400, 403, 404])
 @virtual
 async def test_a_page_instead_of_a_list(status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """In place of the list it is a trouble that passes: nobody is told of a refusal."""
+    """In place of the list it is a trouble that passes: nobody learns of a refusal."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=200))
     simulator.add_fault("text", status=status, endpoint="image.list", since=20, until=100)
@@ -239,7 +239,7 @@ async def test_a_page_instead_of_a_list(status: int, caplog: pytest.LogCaptureFi
 
 @virtual
 async def test_a_direct_call_tries_again() -> None:
-    """A GET is sent again after a page, and an own refusal is told at once."""
+    """A GET is sent again after a page, and an own refusal is reported at once."""
     asked: list[float] = []
 
     def reply(request: Heard) -> bytes:
@@ -261,8 +261,8 @@ async def test_a_direct_call_tries_again() -> None:
 
 
 @virtual
-async def test_the_log_tells_that_something_is_in_the_way(caplog: pytest.LogCaptureFixture) -> None:
-    """Once, as a warning, with the code and where to look."""
+async def test_the_log_says_that_something_is_in_the_way(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, as a warning, with the code and what to check."""
     caplog.set_level(logging.WARNING)
     async with client_of(served(PAGES["nginx's 404"], 20, 60, 80), policy=POLICY) as client:
         await client.outcomes(IMAGES)

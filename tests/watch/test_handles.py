@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
-from harness import SINGLY, client_of, looks, now, virtual
+from harness import SINGLY, client_of, now, polls_of, virtual
 
 from topaz_status import (
     ConfigurationError,
@@ -41,7 +41,7 @@ async def test_one_stream_of_polls() -> None:
 
 @virtual
 async def test_latecomer() -> None:
-    """Whoever comes late is given the last known status at once, and counts only its own polls and time."""
+    """A late caller is given the last known status at once, and counts only its own polls and time."""
     simulator = Simulator()
     job = simulator.add_video(duration=100)
     async with client_of(simulator, policy=SINGLY) as client:
@@ -51,7 +51,7 @@ async def test_latecomer() -> None:
         late = client.watch(job)
         assert late.status is early.status is not None
         assert await anext(late.updates()) is late.status
-        asked = len(looks(simulator, job))
+        asked = len(polls_of(simulator, job))
         first, second = await asyncio.gather(early.outcome(), late.outcome())
     assert first.waited - second.waited == pytest.approx(50)
     assert (first.polls, second.polls) == (len(simulator.log), len(simulator.log) - asked)
@@ -60,7 +60,7 @@ async def test_latecomer() -> None:
 
 @virtual
 async def test_watching_anew() -> None:
-    """A job that has ended and is watched anew gets a fresh look: nothing is answered from memory."""
+    """A job that has ended and is watched anew gets a fresh poll: nothing is answered from memory."""
     simulator = Simulator()
     job = simulator.add_image(duration=5)
     async with client_of(simulator) as client:
@@ -74,7 +74,7 @@ async def test_watching_anew() -> None:
 
 @virtual
 async def test_an_answer_to_an_earlier_watch() -> None:
-    """A look that an earlier watch sent does not answer a watch that was started after it."""
+    """A poll that an earlier watch sent does not answer a watch that was started after it."""
     simulator = Simulator(delay=4.0)
     job = simulator.add_image(duration=1)
     async with client_of(simulator, policy=SINGLY) as client:
@@ -82,7 +82,7 @@ async def test_an_answer_to_an_earlier_watch() -> None:
         await asyncio.sleep(3)
         earlier.cancel()
         outcome = await client.watch(job).outcome()
-    first, second = looks(simulator, job)
+    first, second = polls_of(simulator, job)
     assert first < 3 <= second
     assert outcome.waited == pytest.approx(second + 4 - 3)
     assert outcome.polls == 1
@@ -214,17 +214,17 @@ async def test_outcomes_do_not_change() -> None:
         canceled = client.watch(job)
         before = await brief.outcome()
         canceled.cancel()
-        told = await canceled.outcome()
+        reported = await canceled.outcome()
         await other
         after = await brief.outcome()
         assert after == attrs.evolve(before, error=after.error)  # exceptions equal nothing but themselves
-        assert (await canceled.outcome()).polls == told.polls
+        assert (await canceled.outcome()).polls == reported.polls
         assert brief.status is before.status
 
 
 @virtual
 async def test_outcome_fields() -> None:
-    """An outcome tells job, tag, state, status, error, polls, and both times: its own span and the Unix time."""
+    """An outcome has job, tag, state, status, error, polls, and both times: its own span and the Unix time."""
     simulator = Simulator()
     good, bad = simulator.add_image(duration=30), simulator.add_try_on(duration=30, outcome="failed")
     async with client_of(simulator, policy=SINGLY) as client:
@@ -232,7 +232,7 @@ async def test_outcome_fields() -> None:
         outcome = await client.watch(good, tag="t").outcome()
         assert (outcome.job, outcome.tag, outcome.state, outcome.error) == (good, "t", JobState.COMPLETED, None)
         assert outcome.status == await client.image.get(good)
-        assert outcome.polls == len(looks(simulator, good)) - 1
+        assert outcome.polls == len(polls_of(simulator, good)) - 1
         assert 20 <= outcome.waited <= 25
         assert outcome.detected_at == pytest.approx(EPOCH + 10 + outcome.waited)
         failed = await client.watch(bad).outcome()
@@ -246,7 +246,7 @@ async def test_outcome_fields() -> None:
 
 @virtual
 async def test_explain() -> None:
-    """``explain()`` says why, and when, the job is looked at next, and that is when it is looked at."""
+    """``explain()`` says why, and when, the job is polled next, and that is when it is polled."""
     simulator = Simulator(delay=0.5)
     job = simulator.add_image(duration=100, eta="absent")
     async with client_of(simulator, policy=SINGLY) as client:
@@ -260,13 +260,13 @@ async def test_explain() -> None:
         assert watch.explain().in_flight
         assert watch.explain().due_in is None
         await asyncio.sleep(40)
-        told = watch.explain()
-        assert told.due_in is not None
-        assert told.looked_ago is not None
-        assert str(job) in str(told)
-        due_at, asked = now() + told.due_in, len(looks(simulator, job))
-        await asyncio.sleep(told.due_in + 0.6)
-        assert looks(simulator, job)[asked] == pytest.approx(due_at, abs=0.02)
+        explanation = watch.explain()
+        assert explanation.due_in is not None
+        assert explanation.looked_ago is not None
+        assert str(job) in str(explanation)
+        due_at, asked = now() + explanation.due_in, len(polls_of(simulator, job))
+        await asyncio.sleep(explanation.due_in + 0.6)
+        assert polls_of(simulator, job)[asked] == pytest.approx(due_at, abs=0.02)
         await watch
         assert watch.explain().reason == "the watch has ended"
         assert watch.explain().due_in is None

@@ -44,7 +44,7 @@ async def test_beginning_thousands_of_watches_lets_the_loop_go_on_meanwhile() ->
 
 
 @virtual
-async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
+async def test_watches_that_end_before_they_have_begun_say_so() -> None:
     """One is canceled, one left by its only handle, one ends by itself; the others' client is closed."""
     async with many_watches() as (client, (first, *others)):
         first.cancel()
@@ -69,7 +69,7 @@ async def test_watches_that_end_before_they_have_begun_tell_so() -> None:
 
 @virtual
 async def test_a_coroutine_that_is_canceled_when_its_job_is_over() -> None:
-    """Its end is told as it was."""
+    """Its end is reported as it was."""
     simulator = Simulator()
     async with client_of(simulator) as client:
         watch = client.watch(simulator.add_image(duration=1000))
@@ -86,7 +86,7 @@ async def test_a_coroutine_that_is_canceled_when_its_job_is_over() -> None:
 @pytest.mark.parametrize("turns", range(6))
 @pytest.mark.parametrize("closing", [False, True])
 def test_coroutines_that_are_canceled_from_outside(turns: int, closing: bool) -> None:
-    """Whoever awaits such a watch is told, also where its coroutine had not yet begun."""
+    """A caller who awaits such a watch learns it, also where its coroutine had not yet begun."""
 
     async def scenario() -> None:
         simulator = Simulator()
@@ -115,7 +115,7 @@ def test_coroutines_that_are_canceled_from_outside(turns: int, closing: bool) ->
 
 @virtual
 async def test_a_loop_that_cannot_make_a_task() -> None:
-    """It says so itself; the other watches begin all the same, and each is told its end."""
+    """It says so itself; the other watches begin all the same, and each learns its end."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=20) for _ in range(30)]
     loop, complaints, faults = asyncio.get_running_loop(), list[object](), [MemoryError("no more")]
@@ -156,7 +156,7 @@ async def test_closing_thousands_of_watches_lets_the_loop_go_on_meanwhile() -> N
 
 @virtual
 async def test_a_closing_that_is_canceled_halfway_ends_every_watch_all_the_same() -> None:
-    """Whoever awaits one of thousands of watches is not left waiting."""
+    """A caller who awaits one of thousands of watches is not left waiting."""
     async with many_watches() as (client, watches):
         await asyncio.sleep(1.0)
         closing = asyncio.create_task(client.aclose())

@@ -105,7 +105,7 @@ async def test_a_few_jobs_of_each_kind(counts: tuple[int, int, int], seconds: in
 
 @virtual
 async def test_a_kind_alone_beside_many_of_another() -> None:
-    """Three images that are all missing are none the less in an outage for fifty videos that are not."""
+    """Three images that are all missing are in an outage all the same for fifty videos that are not."""
     simulator = Simulator(delay=0.05)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=3, duration=100))
     jobs += simulator.add_jobs(JobPlan(kind="video", count=50, duration=100))
@@ -177,7 +177,7 @@ async def test_records_deleted_through_this_client() -> None:
 
 
 async def ended_at_the_patience(client: StatusClient, jobs: list[JobRef]) -> None:
-    """All wait for ``give_up_after``, and are told how many they are."""
+    """All wait for ``give_up_after``, and learn how many they are."""
     outcomes = await client.outcomes(jobs)
     assert {type(outcome.error) for outcome in outcomes} == {TransportError}
     assert {outcome.state for outcome in outcomes} == {None}
@@ -204,7 +204,7 @@ async def test_a_wave_that_stays_ends_the_wait_alone() -> None:
 
 
 @virtual
-async def test_wrong_ids_are_told_as_quickly_as_ever() -> None:
+async def test_wrong_ids_are_reported_as_quickly_as_ever() -> None:
     """Jobs that were never seen are no wave, however many they are, also beside jobs that are there."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=5, duration=100))
@@ -216,7 +216,7 @@ async def test_wrong_ids_are_told_as_quickly_as_ever() -> None:
 
 
 @virtual
-async def test_what_was_never_seen_is_not_told_during_a_wave() -> None:
+async def test_what_was_never_seen_is_not_reported_during_a_wave() -> None:
     """A job that is watched for the first time while all others are missing may be there as they are."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=10, duration=300))
@@ -247,8 +247,8 @@ async def test_jobs_seen_before_a_restart_are_known() -> None:
 
 
 @virtual
-async def test_a_wave_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """One warning for each: what happens, and what to look at."""
+async def test_a_wave_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One warning for each: what happens, and what to check."""
     caplog.set_level(logging.WARNING)
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=20, duration=600))

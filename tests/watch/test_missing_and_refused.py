@@ -56,7 +56,7 @@ async def test_grace_is_configurable() -> None:
 @pytest.mark.parametrize("kind", JobKind)
 @virtual
 async def test_lost(kind: JobKind) -> None:
-    """A job that was seen and is gone at two looks a second apart is lost, and its last status is told."""
+    """A job that was seen and is gone at two polls a second apart is lost, and its last status is reported."""
     simulator = Simulator()
     job = simulator.add(kind, duration=1000, deleted_after=40.0)
     async with client_of(simulator) as client:
@@ -150,7 +150,7 @@ async def test_after_a_401_new_watches_try_again() -> None:
 
 @virtual
 async def test_401_of_one_job_alone() -> None:
-    """Where no other job is there to confirm a 401, a second look at the same job does, a second later."""
+    """Where no other job is there to confirm a 401, a second poll of the same job does, a second later."""
     simulator = Simulator()
     job = simulator.add_image(duration=60)
     simulator.revoke(TOPAZ_KEY)

@@ -1,4 +1,4 @@
-"""Webhooks: at most a reason to look now, whoever sends them and whatever they say."""
+"""Webhooks: at most a reason to poll now, no matter who sends them and what they say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, SINGLY, client_of, looks, now, settle, virtual
+from harness import A_HAIR, SINGLY, client_of, now, polls_of, settle, virtual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,8 +66,8 @@ def test_anything_may_come_to_an_open_client(notices: list[object]) -> None:
 
 @pytest.mark.parametrize("shape", ["ref", "text", "bytes", "string", "bytearray", "memoryview", "parsed"])
 @virtual
-async def test_a_notice_brings_a_look(shape: str) -> None:
-    """A job, its text, or a webhook's body in any form brings a look at that job now, and says which job it is."""
+async def test_a_notice_brings_a_poll(shape: str) -> None:
+    """A job, its text, or a webhook's body in any form brings a poll of that job now, and says which job it is."""
     simulator = Simulator()
     job = simulator.add_image(duration=200, eta="absent")
     body = {"notification_id": "01", "process_id": job.id, "status": "Completed", "download_url": "https://x/y?z"}
@@ -122,7 +122,7 @@ async def test_a_forged_notice_changes_nothing() -> None:
 
 @virtual
 async def test_a_storm_of_notices() -> None:
-    """A storm of notices is as good as one: ``min_interval`` holds, also after failed looks."""
+    """A storm of notices is as good as one: ``min_interval`` holds, also after failed polls."""
     simulator = Simulator(delay=0.1)
     job = simulator.add_image(duration=20)
     simulator.add_fault("503", count=30)
@@ -132,12 +132,12 @@ async def test_a_storm_of_notices() -> None:
             for _ in range(3):
                 client.notify(job)
             await asyncio.sleep(0.03)
-    assert min(later - earlier for earlier, later in pairwise(looks(simulator, job))) >= 0.25 - A_HAIR
+    assert min(later - earlier for earlier, later in pairwise(polls_of(simulator, job))) >= 0.25 - A_HAIR
 
 
 @virtual
 async def test_notices_after_failures() -> None:
-    """Not even after a look that failed does a notice bring another one before ``min_interval`` has passed."""
+    """Not even after a poll that failed does a notice bring another one before ``min_interval`` has passed."""
     simulator = Simulator(delay=0.02)
     job = simulator.add_image(duration=1000)
     simulator.add_fault("503")
@@ -147,14 +147,14 @@ async def test_notices_after_failures() -> None:
             await asyncio.sleep(0.05)
             client.notify(job)
         watch.cancel()
-    gaps = [later - earlier for earlier, later in pairwise(looks(simulator, job))]
+    gaps = [later - earlier for earlier, later in pairwise(polls_of(simulator, job))]
     assert len(gaps) > 2
     assert min(gaps) >= 0.25 - A_HAIR
 
 
 @virtual
-async def test_a_notice_while_a_look_is_on_the_wire() -> None:
-    """A notice that comes while a look is on the wire brings another one: the first may have been too early."""
+async def test_a_notice_while_a_poll_is_on_the_wire() -> None:
+    """A notice that comes while a poll is on the wire brings another one: the first may have been too early."""
     simulator = Simulator(delay=1.0)
     job = simulator.add_image(duration=100, eta="absent")
     async with client_of(simulator, policy=PollPolicy(price=50, sweep=False)) as client:
@@ -164,7 +164,7 @@ async def test_a_notice_while_a_look_is_on_the_wire() -> None:
         await asyncio.sleep(0.9)
         assert client.notify(job) == job
         await asyncio.sleep(1.5)
-        *_, earlier, later = looks(simulator, job)
+        *_, earlier, later = polls_of(simulator, job)
         assert earlier == 50.0
         assert 51.0 <= later <= 51.25 + A_HAIR
         watch.cancel()
@@ -186,19 +186,19 @@ async def test_notices_go_first() -> None:
 
 
 @virtual
-async def test_a_notice_before_the_first_look() -> None:
-    """A notice about a job that still waits for its first look brings that forward, and plans it for now."""
+async def test_a_notice_before_the_first_poll() -> None:
+    """A notice about a job that still waits for its first poll brings that forward, and plans it for now."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=1000) for _ in range(20)]
     async with client_of(simulator, rate=1.0, burst=1.0, policy=SINGLY) as client:
         watches = [client.watch(job) for job in jobs]
         await asyncio.sleep(1.5)
         client.notify(jobs[19])
-        told = watches[19].explain()
-        assert told.due_in == 0.0
-        assert told.looked_ago is None
+        explanation = watches[19].explain()
+        assert explanation.due_in == 0.0
+        assert explanation.looked_ago is None
         await asyncio.sleep(1.0)
-        [polled_at] = looks(simulator, jobs[19])
+        [polled_at] = polls_of(simulator, jobs[19])
         assert 1.5 <= polled_at <= 2.5, "the next token was not its own"
         for watch in watches:
             watch.cancel()
@@ -206,7 +206,7 @@ async def test_a_notice_before_the_first_look() -> None:
 
 @virtual
 async def test_notices_from_another_thread() -> None:
-    """A notice from another thread, such as a web server's, never raises either, and brings a look."""
+    """A notice from another thread, such as a web server's, never raises either, and brings a poll."""
     simulator = Simulator()
     job = simulator.add_image(duration=200, eta="absent")
     async with client_of(simulator) as client:

@@ -27,7 +27,7 @@ def arrivals(simulator: Simulator, kind: JobKind, since: float, until: float) ->
 @pytest.mark.parametrize("fault", FAULTS)
 @virtual
 async def test_a_service_that_is_down_is_probed(fault: str) -> None:
-    """A few looks a minute, however many jobs wait, until it is back; then all come out, one after the other."""
+    """A few polls a minute, however many jobs wait, until it is back; then all come out, one after the other."""
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="video", count=300, duration=100))
     simulator.add_fault(fault, since=50, until=350)
@@ -66,7 +66,7 @@ async def test_other_services_go_on_undisturbed(fault: str) -> None:
 
 
 @virtual
-async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """``stats()`` and ``explain()`` say that a service is down, the log says so once an outage, and when it is back."""
     caplog.set_level(logging.INFO)
     simulator = Simulator(delay=0.1)
@@ -92,9 +92,9 @@ async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(("fault", "seed"), [*((fault, 1) for fault in FAULTS), ("503", 14), ("503", 30), ("503", 32)])
 @virtual
 async def test_an_outage_that_lasts_ends_every_watch(fault: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watches of a service that stays down end about ``give_up_after`` later, also those whose looks were withheld.
+    """Watches of a service that stays down end about ``give_up_after`` later, also those whose polls were withheld.
 
-    By some dice a job is the one to be probed when its look has long been due: that time counts as well.
+    By some dice a job is the one to be probed when its poll has long been due: that time counts as well.
     """
     monkeypatch.setattr(engine, "Backoff", lambda: Backoff(seed))
     simulator = Simulator(delay=0.1)
@@ -115,7 +115,7 @@ async def test_an_outage_that_lasts_ends_every_watch(fault: str, seed: int, monk
 
 @virtual
 async def test_outages_shorter_than_the_patience_end_nothing() -> None:
-    """However often, and although nearly every look of many a job met one."""
+    """However often, and although nearly every poll of many a job met one."""
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="try-on", count=200, duration={"lognormal": [500, 0.8]}))
     for since in range(50, 2000, 150):
@@ -147,7 +147,7 @@ async def test_a_direct_call_is_not_held_up() -> None:
 
 @virtual
 async def test_one_job_that_fails_does_not_hold_up_the_others() -> None:
-    """A record at which the service chokes is its own trouble: another job's first look is as soon as ever."""
+    """A record at which the service chokes is its own trouble: another job's first poll is as soon as ever."""
     simulator = Simulator(delay=0.1)
     poison = simulator.add_video(duration=50)
     simulator.add_fault("500", job=poison, until=300)
@@ -162,7 +162,7 @@ async def test_one_job_that_fails_does_not_hold_up_the_others() -> None:
 
 @virtual
 async def test_a_probe_whose_watch_leaves() -> None:
-    """A probe on the wire whose watch is canceled still tells, and the next one goes out in its time."""
+    """A probe on the wire whose watch is canceled still counts as evidence, and the next one goes out in its time."""
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="video", count=20, duration=100))
     simulator.add_fault("hang", until=90)
@@ -181,7 +181,7 @@ async def test_a_probe_whose_watch_leaves() -> None:
 
 @virtual
 async def test_an_outage_over_an_empty_house() -> None:
-    """Watches that begin after all others have gone are looked at by one probe at once."""
+    """Watches that begin after all others have gone are polled by one probe at once."""
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="video", count=20, duration=100))
     simulator.add_fault("503", until=90)

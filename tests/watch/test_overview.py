@@ -13,8 +13,8 @@ from topaz_status.testing import Simulator
 
 
 @virtual
-async def test_each_change_is_told_once() -> None:
-    """Newcomers, then what changed, then each end with its reason; what has been told is not told again."""
+async def test_each_change_is_reported_once() -> None:
+    """Newcomers, then what changed, then each end with its reason; what has been sent is not sent again."""
     simulator = Simulator()
     done, canceled = simulator.add_try_on(duration=10.0), simulator.add_video(duration=3600.0)
     async with client_of(simulator, policy=SINGLY) as client:
@@ -36,7 +36,7 @@ async def test_each_change_is_told_once() -> None:
 
 
 @virtual
-async def test_looking_on_keeps_no_watch_alive() -> None:
+async def test_an_observer_keeps_no_watch_alive() -> None:
     """A handle that is given up ends the polling, and the fleet says so."""
     async with client_of(simulator := Simulator()) as client:
         watch = client.watch(simulator.add_image(duration=3600.0))
@@ -61,7 +61,7 @@ async def test_no_more_are_followed_than_was_asked_for() -> None:
 
 
 @virtual
-async def test_a_view_tells_when_the_end_is_expected() -> None:
+async def test_a_view_says_when_the_end_is_expected() -> None:
     """In Unix seconds, alike from a handle and without one, and with the job's word and progress."""
     async with client_of(simulator := Simulator()) as client:
         job = simulator.add_image(queue=0.0, duration=600.0)

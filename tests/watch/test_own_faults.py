@@ -58,7 +58,7 @@ class Moody(logging.Filter):
 @pytest.mark.parametrize("sweep", [False, True])
 @virtual
 async def test_a_log_that_raises(sweep: bool) -> None:
-    """A filter of the log that raises while an end is told costs another look, not the end."""
+    """A filter of the log that raises while an end is reported costs another poll, not the end."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=30, duration=20))
     logger, moody = logging.getLogger("topaz_status"), Moody(10)
@@ -91,7 +91,7 @@ def _raising(pick: Callable[..., Poll | None], at: int) -> Callable[..., Poll | 
 @pytest.mark.parametrize("at", range(1, 12))
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_schedule_that_raises(at: int, slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks it next is served: no slot is lost, and nothing waits for another watch to begin."""
+    """The next who asks it is served: no slot is lost, and nothing waits for another watch to begin."""
 
     async def main() -> None:
         simulator = Simulator(delay=0.3)
@@ -119,8 +119,8 @@ def test_a_schedule_that_raises(at: int, slots: int, monkeypatch: pytest.MonkeyP
 
 
 @virtual
-async def test_the_lag_that_is_told_is_no_less_than_the_true_one() -> None:
-    """However long answers take: what a look found was true when the service spoke, not when the answer came."""
+async def test_the_lag_that_is_reported_is_no_less_than_the_true_one() -> None:
+    """However long answers take: what a poll found was true when the service spoke, not when the answer came."""
     for duration in (15.5, 17.0, 20.0, 23.0, 29.0):
         simulator = Simulator()
         job = simulator.add_image(duration=duration, eta="absent")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from harness import SINGLY, client_of, looks, now, until, virtual
+from harness import SINGLY, client_of, now, polls_of, until, virtual
 
 from topaz_status import (
     ImageStatus,
@@ -35,12 +35,12 @@ def pages(simulator: Simulator) -> list[float]:
 @pytest.mark.parametrize("kind", [JobKind.IMAGE, JobKind.VIDEO])
 @virtual
 async def test_one_job(kind: JobKind) -> None:
-    """A job alone on its list is asked for by itself: a page is never worth more than a look at it."""
+    """A job alone on its list is asked for by itself: a page is never worth more than a poll of it."""
     simulator = Simulator()
     job = simulator.add(kind, duration=60)
     async with client_of(simulator) as client:
         await client.watch(job)
-    assert looks(simulator, job)[0] < 1.0
+    assert polls_of(simulator, job)[0] < 1.0
     assert not pages(simulator)
 
 
@@ -73,8 +73,8 @@ async def test_thousands() -> None:
     assert max(outcome.waited for outcome in outcomes) < 65
     assert len(simulator.log) < 0.5 * len(jobs)
     assert stats.sweeps[JobKind.IMAGE] == len(pages(simulator))
-    told = sum(outcome.polls for outcome in outcomes)
-    assert stats.swept_statuses == told - sum(exchange.endpoint == "image.status" for exchange in simulator.log)
+    reported = sum(outcome.polls for outcome in outcomes)
+    assert stats.swept_statuses == reported - sum(exchange.endpoint == "image.status" for exchange in simulator.log)
 
 
 @virtual
@@ -107,12 +107,12 @@ async def test_foreign_jobs(order: str) -> None:
 def whole_pages() -> int:
     """Count the pages that are kept in one piece, or were."""
     gc.collect()
-    return sum(isinstance(kept, LazyPage) for kept in gc.get_objects())
+    return sum(isinstance(found, LazyPage) for found in gc.get_objects())
 
 
 @pytest.mark.parametrize(("ours", "foreign", "ends", "whole"), [(90, 10, 0, 1), (30, 170, 0, 0), (100, 0, 97, 0)])
 @virtual
-async def test_what_is_kept_of_a_page(ours: int, foreign: int, ends: int, whole: int) -> None:
+async def test_what_stays_of_a_page(ours: int, foreign: int, ends: int, whole: int) -> None:
     """Where few jobs of a page go on, no more than theirs; either way each watch can be asked for its status."""
     simulator = Simulator(order="uuid")
     jobs = simulator.add_jobs(JobPlan(kind="image", count=ours - ends, duration=1000))
@@ -132,7 +132,7 @@ async def test_what_is_kept_of_a_page(ours: int, foreign: int, ends: int, whole:
 
 @virtual
 async def test_a_watch_that_has_ended_lets_go_of_its_page() -> None:
-    """Once its last status was read: whoever keeps one of a hundred handles does not keep them all."""
+    """Once its last status was read: one kept handle of a hundred does not keep the others."""
     simulator = Simulator(order="uuid")
     jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=1000))
     async with client_of(simulator, **BUDGET) as client:
@@ -141,18 +141,18 @@ async def test_a_watch_that_has_ended_lets_go_of_its_page() -> None:
         assert whole_pages()
         for watch in watches:
             watch.cancel()
-        kept = watches[7]
+        held = watches[7]
         del watches, watch
-        error = (await kept.outcome()).error
+        error = (await held.outcome()).error
         assert isinstance(error, WatchCanceledError)
-        assert error.last_status == kept.status is not None
+        assert error.last_status == held.status is not None
         await asyncio.sleep(0)  # the pollers' coroutines end
         assert not whole_pages()
 
 
 @virtual
 async def test_jobs_that_slide() -> None:
-    """While new jobs, ours and others', push the older ones from page to page, none is lost from sight."""
+    """While new jobs, ours and others', push the older ones from page to page, no job is missed."""
     simulator = Simulator()
 
     async def submitted() -> AsyncIterator[JobRef]:
@@ -174,7 +174,7 @@ async def test_jobs_that_slide() -> None:
 @pytest.mark.parametrize("kind", [JobKind.IMAGE, JobKind.VIDEO])
 @virtual
 async def test_unlisted_jobs(kind: JobKind) -> None:
-    """What no list ever shows is found by looks at it; it is neither lost nor finished by its absence."""
+    """What no list ever shows is found by polls of it; it is neither lost nor finished by its absence."""
     simulator = Simulator()
     listed = simulator.add_jobs(JobPlan(kind=kind, count=80, duration=60))
     hidden = simulator.add_jobs(JobPlan(kind=kind, count=8, duration=60, listed=False))
@@ -183,12 +183,12 @@ async def test_unlisted_jobs(kind: JobKind) -> None:
     assert {outcome.state for outcome in outcomes} == {JobState.COMPLETED}
     assert min(outcome.waited for outcome in outcomes) >= 60
     assert max(outcome.waited for outcome in outcomes) < 80
-    assert all(looks(simulator, job) for job in hidden)
+    assert all(polls_of(simulator, job) for job in hidden)
 
 
 @virtual
 async def test_an_end_on_a_page() -> None:
-    """An image's end on a page settles its watch: with all that a look at it would have told, or with its failure."""
+    """An image's end on a page settles its watch: with all that a poll of it would have shown, or with its failure."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=20, outcome="failed" if i == 7 else "completed") for i in range(60)]
     async with client_of(simulator, **BUDGET) as client:
@@ -196,7 +196,7 @@ async def test_an_end_on_a_page() -> None:
         by_page = [
             (job, outcome)
             for job, outcome in zip(jobs, outcomes, strict=True)
-            if not any(at >= 20 for at in looks(simulator, job))
+            if not any(at >= 20 for at in polls_of(simulator, job))
         ]
         assert len(by_page) > 30
         for job, outcome in by_page:
@@ -213,13 +213,13 @@ async def test_the_end_of_a_video() -> None:
         for job, status in zip(jobs, await client.gather(jobs), strict=True):
             assert isinstance(status, VideoStatus)
             assert status.result_url is not None
-            assert sum(at >= 60 for at in looks(simulator, job)) == 1
+            assert sum(at >= 60 for at in polls_of(simulator, job)) == 1
         assert client.stats().sweeps[JobKind.VIDEO] == len(pages(simulator)) > 0
 
 
 @virtual
-async def test_pages_count_as_looks() -> None:
-    """An outcome counts the looks that told of its job, pages among them; ``looked_ago`` and updates go by them too."""
+async def test_pages_count_as_polls() -> None:
+    """An outcome counts the polls that answered for its job, pages among them; ``looked_ago`` and updates go by them too."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=60))
     async with client_of(simulator, **BUDGET) as client:
@@ -233,8 +233,8 @@ async def test_pages_count_as_looks() -> None:
         following = asyncio.create_task(follow())
         await until(lambda: pages(simulator))
         await asyncio.sleep(20)
-        told = watches[0].explain()
-        assert told.looked_ago == pytest.approx(now() - pages(simulator)[-1], abs=0.01)
+        explanation = watches[0].explain()
+        assert explanation.looked_ago == pytest.approx(now() - pages(simulator)[-1], abs=0.01)
         outcomes = await asyncio.gather(*(watch.outcome() for watch in watches))
         await following
     assert len(seen) > 3
@@ -250,12 +250,12 @@ async def test_explaining_a_page() -> None:
     async with client_of(simulator, **BUDGET) as client:
         watches = [client.watch(job) for job in jobs]
         await asyncio.sleep(60.01)
-        told = watches[3].explain()
-        assert told.via_page
-        assert "a page of the list answers for it and 99 more" in str(told)
-        assert told.due_in is not None
-        due_at, asked = now() + told.due_in, len(pages(simulator))
-        await asyncio.sleep(told.due_in + 0.2)
+        explanation = watches[3].explain()
+        assert explanation.via_page
+        assert "a page of the list answers for it and 99 more" in str(explanation)
+        assert explanation.due_in is not None
+        due_at, asked = now() + explanation.due_in, len(pages(simulator))
+        await asyncio.sleep(explanation.due_in + 0.2)
         assert pages(simulator)[asked] == pytest.approx(due_at, abs=0.11)
         for watch in watches:
             watch.cancel()

@@ -1,4 +1,4 @@
-"""Looks grow rarer for a job only after a notice that its own look has borne out, and stay the net."""
+"""Polls grow rarer for a job only after a notice that its own poll has borne out, and stay the net."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from topaz_status import JobState, PollPolicy, StatusClient
 A = "00000000-0000-4000-8000-000000000001"
 IDS = [f"00000000-0000-4000-8000-0000000001{number:02d}" for number in range(40)]
 EAGER = 0.001
-"""A price at which the gaps between looks at a job of which nothing is told stay well below the longest."""
+"""A price at which the gaps between polls of a job of which nothing is said stay well below the longest."""
 PROVED = "webhooks have proved true"
 
 
@@ -23,20 +23,20 @@ def notice(word: str, job: str = A) -> dict[str, str]:
     return {"notification_id": "01", "process_id": job, "status": word}
 
 
-async def story(told: str | None, *, before: str = "Pending", after: str = "Processing") -> tuple[int, bool]:
-    """Watch a job that changes from one word to another at 20 s, when perhaps a notice tells a word.
+async def story(reported: str | None, *, before: str = "Pending", after: str = "Processing") -> tuple[int, bool]:
+    """Watch a job that changes from one word to another at 20 s, when perhaps a notice says a word.
 
-    Give the looks of the ten minutes after, and whether notices are relied on.
+    Give the polls of the ten minutes after, and whether notices are relied on.
     """
     topaz = Topaz(images={A: image(A, before)})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False, max_interval=60.0, price=EAGER)) as client:
         watch = client.image.watch(A)
         await asyncio.sleep(20)
         topaz.images[A] = image(A, after)
-        if told is not None:
-            assert client.notify(notice(told)) is not None
+        if reported is not None:
+            assert client.notify(notice(reported)) is not None
         await asyncio.sleep(5)
-        if told is None:
+        if reported is None:
             client.notify({"process_id": A})
         await asyncio.sleep(5)
         assert watch.status is not None
@@ -51,8 +51,8 @@ async def story(told: str | None, *, before: str = "Pending", after: str = "Proc
 
 
 @virtual
-async def test_looks_grow_rarer_after_a_notice_that_proved_true() -> None:
-    """About half as many looks, and no gap longer than the longest."""
+async def test_polls_grow_rarer_after_a_notice_that_proved_true() -> None:
+    """About half as many polls, and no gap longer than the longest."""
     usual, relied_on = await story(None)
     assert not relied_on
     fewer, relied_on = await story("Processing")
@@ -61,7 +61,7 @@ async def test_looks_grow_rarer_after_a_notice_that_proved_true() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "before", "after"),
+    ("reported", "before", "after"),
     [
         ("Processing", "Processing", "Processing"),
         ("Completed", "Pending", "Processing"),
@@ -71,12 +71,12 @@ async def test_looks_grow_rarer_after_a_notice_that_proved_true() -> None:
     ids=["what-was-known", "another-change", "no-change", "the-old-word"],
 )
 @virtual
-async def test_what_anybody_may_send_changes_nothing(told: str, before: str, after: str) -> None:
-    """Only a change that a look finds as the notice told it proves anything."""
-    looks, relied_on = await story(told, before=before, after=after)
+async def test_what_anybody_may_send_changes_nothing(reported: str, before: str, after: str) -> None:
+    """Only a change that a poll finds as the notice said proves anything."""
+    polls, relied_on = await story(reported, before=before, after=after)
     assert not relied_on
     usual, _ = await story(None, before=before, after=after)
-    assert abs(looks - usual) <= 2
+    assert abs(polls - usual) <= 2
 
 
 async def relied_on(client: StatusClient, topaz: Topaz) -> None:
@@ -89,8 +89,8 @@ async def relied_on(client: StatusClient, topaz: Topaz) -> None:
 
 
 @virtual
-async def test_an_end_that_no_notice_tells_of_is_found() -> None:
-    """Notices get lost: the looks find the end all the same."""
+async def test_an_end_that_no_notice_announces_is_found() -> None:
+    """Notices get lost: the polls find the end all the same."""
     topaz = Topaz(images={A: image(A, "Pending")})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False, max_interval=60.0)) as client:
         watch = client.image.watch(A)
@@ -103,8 +103,8 @@ async def test_an_end_that_no_notice_tells_of_is_found() -> None:
 
 
 @virtual
-async def test_an_end_that_a_notice_tells_of_is_known_at_once() -> None:
-    """However rare looks have become, a notice still brings one now."""
+async def test_an_end_that_a_notice_announces_is_known_at_once() -> None:
+    """However rare polls have become, a notice still brings one now."""
     topaz = Topaz(images={A: image(A, "Pending")})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False)) as client:
         watch = client.image.watch(A)
@@ -133,7 +133,7 @@ async def test_a_change_without_a_notice_ends_it() -> None:
 
 
 @virtual
-async def test_a_look_that_was_on_its_way_bears_nothing_out() -> None:
+async def test_a_poll_that_was_on_its_way_bears_nothing_out() -> None:
     """It was not the notice's own: what it found it would have found without."""
     topaz = Topaz(images={A: image(A, "Pending")})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False), latency=1.0) as client:
@@ -151,7 +151,7 @@ async def test_a_look_that_was_on_its_way_bears_nothing_out() -> None:
 
 
 async def readings(word: str) -> int:
-    """Count the pages read in ten minutes after all jobs changed to "Processing", and notices told ``word``."""
+    """Count the pages read in ten minutes after all jobs changed to "Processing", and notices said ``word``."""
     topaz = Topaz(images={name: image(name, "Pending") for name in IDS})
     topaz.image_list = [image(name, "Pending") for name in IDS]
     async with client_of(topaz.server(), policy=PollPolicy(price=EAGER), rate=10.0, burst=10.0) as client:
@@ -172,8 +172,8 @@ async def readings(word: str) -> int:
 
 
 @virtual
-async def test_a_claim_is_forgotten_once_a_look_has_answered() -> None:
-    """What a forged notice told may come about later: that bears nothing out."""
+async def test_a_claim_is_forgotten_once_a_poll_has_answered() -> None:
+    """What a forged notice said may come about later: that bears nothing out."""
     topaz = Topaz(images={A: image(A, "Pending")})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False, max_interval=60.0)) as client:
         watch = client.image.watch(A)
@@ -196,8 +196,8 @@ async def test_pages_grow_rarer_as_well() -> None:
 
 
 @virtual
-async def test_only_a_word_is_kept_of_a_notice() -> None:
-    """Whoever posts megabytes as a status has them forgotten at once."""
+async def test_only_a_word_is_stored_of_a_notice() -> None:
+    """Megabytes that are posted as a status are forgotten at once."""
     topaz = Topaz(images={A: 503})
     async with client_of(topaz.server(), policy=PollPolicy(sweep=False)) as client:
         watch = client.image.watch(A)

@@ -127,7 +127,7 @@ async def test_closing_during_a_sweep(moment: float) -> None:
 
 @virtual
 async def test_closing_twice_at_once() -> None:
-    """Whoever closes a client that is being closed waits until it is."""
+    """A caller who closes a client that is being closed waits until it is."""
     simulator = Simulator(delay=1.0)
     jobs = [simulator.add_image(duration=500) for _ in range(5)]
     async with client_of(simulator) as client:
@@ -173,7 +173,7 @@ async def test_a_loop_that_stood_still(seconds: float, fault: str | None) -> Non
 
 
 @virtual
-async def test_a_look_on_the_wire_while_the_computer_slept() -> None:
+async def test_a_poll_on_the_wire_while_the_computer_slept() -> None:
     """The hours for which a request seems to have been on its way are not the service's silence."""
     simulator = Simulator(delay=0.2)
     job = simulator.add_video(duration=20_000)

@@ -1,4 +1,4 @@
-"""What a page tells which watch, what it does not, and who comes and goes while it is on the wire."""
+"""What a page says to which watch, what it does not, and who comes and goes while it is on the wire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, SINGLY, TOPAZ_KEY, client_of, looks, now, until, virtual
+from harness import A_HAIR, SINGLY, TOPAZ_KEY, client_of, now, polls_of, until, virtual
 from scripted import Topaz, image, video
 
 from topaz_status import (
@@ -119,8 +119,8 @@ async def test_an_end_that_no_status_confirms(own: int) -> None:
 
 
 @virtual
-async def test_the_history_says_when_to_look() -> None:
-    """A terminal word in the history brings a look at the video at once, and that alone ends the watch, with its URL."""
+async def test_the_history_says_when_to_poll() -> None:
+    """A terminal word in the history brings a poll of the video at once, and that alone ends the watch, with its URL."""
     topaz = Topaz(history=[video(name) for name in IDS])
     topaz.videos = {name: {"status": "processing"} for name in IDS}
     async with client_of(topaz.server(), policy=PollPolicy(price=1.0), **BUDGET) as client:
@@ -174,7 +174,7 @@ async def test_a_key_that_is_refused() -> None:
 
 @virtual
 async def test_a_watch_that_comes_after_the_page_was_sent() -> None:
-    """A page that was asked for before a watch began tells it nothing, however late it comes."""
+    """A page that was asked for before a watch began says nothing to it, however late it comes."""
     simulator = Simulator(delay=4.0)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=50, duration=1))
     async with client_of(simulator, **BUDGET) as client:
@@ -196,7 +196,7 @@ async def test_a_watch_that_comes_after_the_page_was_sent() -> None:
 
 @virtual
 async def test_a_notice_while_a_page_is_on_the_wire() -> None:
-    """A notice brings a look at its job although a page that may show it is on the wire."""
+    """A notice brings a poll of its job although a page that may show it is on the wire."""
     simulator = Simulator(delay=3.0)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=50, duration=500, eta="absent"))
     async with client_of(simulator, **BUDGET) as client:
@@ -207,7 +207,7 @@ async def test_a_notice_while_a_page_is_on_the_wire() -> None:
         asked = now()
         assert client.notify(jobs[5]) == jobs[5]
         await asyncio.sleep(3.5)
-        assert any(asked <= at <= asked + 0.3 for at in looks(simulator, jobs[5]))
+        assert any(asked <= at <= asked + 0.3 for at in polls_of(simulator, jobs[5]))
         assert watches[5].explain().via_page
         for watch in watches:
             watch.cancel()
@@ -215,7 +215,7 @@ async def test_a_notice_while_a_page_is_on_the_wire() -> None:
 
 @virtual
 async def test_a_notice_that_waits_for_a_token_while_a_page_comes() -> None:
-    """A page that shows the job meanwhile does not settle a notice: what it tells may be newer than the page."""
+    """A page that shows the job meanwhile does not settle a notice: what it says may be newer than the page."""
     simulator = Simulator(delay=0.3)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=50, duration=500, eta="absent"))
     async with client_of(simulator, rate=1.0, burst=1.0) as client:
@@ -225,7 +225,7 @@ async def test_a_notice_that_waits_for_a_token_while_a_page_comes() -> None:
         asked = now()
         client.notify(jobs[5])
         await asyncio.sleep(1.5)
-        assert [at for at in looks(simulator, jobs[5]) if at > asked + 0.3]
+        assert [at for at in polls_of(simulator, jobs[5]) if at > asked + 0.3]
         for watch in watches:
             watch.cancel()
 
@@ -248,8 +248,8 @@ async def test_closing_during_a_sweep(seconds: float) -> None:
 @pytest.mark.parametrize("sweep", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, 2, 5, 20, 40, 80])
 @virtual
-async def test_looks_that_are_canceled(steps: int, sweep: bool) -> None:
-    """A look's task that somebody cancels, even before it began, costs neither its slot nor its jobs their next look."""
+async def test_polls_that_are_canceled(steps: int, sweep: bool) -> None:
+    """A poll's task that somebody cancels, even before it began, costs neither its slot nor its jobs their next poll."""
     simulator = Simulator(delay=0.5)
     jobs = simulator.add_jobs([JobPlan(kind=kind, count=30, duration=30) for kind in ("image", "video")])
     struck: list[asyncio.Task[Any]] = []
@@ -279,8 +279,8 @@ def _after(loop: asyncio.AbstractEventLoop, steps: int, task: asyncio.Task[Any])
 
 
 @virtual
-async def test_a_task_goes_on_with_the_next_look() -> None:
-    """Where every slot is wanted, what finished one look makes the next: tasks are as many as slots, not as looks."""
+async def test_a_task_goes_on_with_the_next_poll() -> None:
+    """Where every slot is wanted, what finished one poll makes the next: tasks are as many as slots, not as polls."""
     simulator = Simulator(delay=0.5)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=300, duration=20))
     begun = Counter[str]()

@@ -25,7 +25,7 @@ def pages(simulator: Simulator) -> list[float]:
 @pytest.mark.parametrize("fault", ["500", "hang", "malformed", "html", "reset", "401", "403", "404", "400"])
 @virtual
 async def test_a_list_that_fails(fault: str) -> None:
-    """Without a list the jobs are looked at by themselves, and the list is tried again later, ever more rarely."""
+    """Without a list the jobs are polled by themselves, and the list is tried again later, ever more rarely."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=100, duration=30))
     late = simulator.add_jobs(JobPlan(kind="image", count=100, duration=900, eta="absent"))
@@ -44,7 +44,7 @@ async def test_a_list_that_fails(fault: str) -> None:
 @pytest.mark.parametrize("fault", ["500", "hang", "403", "html"])
 @virtual
 async def test_a_list_that_breaks(fault: str) -> None:
-    """Jobs for which a page answered are looked at by themselves as soon as the page fails them."""
+    """Jobs for which a page answered are polled by themselves as soon as the page fails them."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=60, duration=60, eta="absent"))
     simulator.add_fault(fault, endpoint="image.list", since=20)
@@ -60,7 +60,7 @@ async def test_a_list_that_breaks(fault: str) -> None:
 @pytest.mark.parametrize("lag", [1.0, 5.0])
 @virtual
 async def test_a_list_that_lags(lag: float) -> None:
-    """Jobs that the list does not show yet are looked for there again: one page in vain is no reason to do without."""
+    """Jobs that the list does not show yet are searched for there again: one page in vain is no reason to do without."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=500, duration=60, visible_after=lag))
     async with client_of(simulator, **BUDGET) as client:
@@ -91,7 +91,7 @@ async def test_a_list_that_is_empty_for_a_while() -> None:
 @pytest.mark.parametrize("fault", ["same_cursor", "no_cursor", "empty_page"])
 @virtual
 async def test_cursors_that_lead_nowhere(fault: str) -> None:
-    """A cursor that repeats, one that is missing, and pages without items end the walk; nobody is lost on it."""
+    """A cursor that repeats, one that is missing, and pages without items end the sweep; no job is lost by it."""
     simulator = Simulator()
     jobs = simulator.add_jobs(JobPlan(kind="image", count=250, duration=60))
     simulator.add_fault(fault)
@@ -112,7 +112,7 @@ async def test_a_cursor_that_is_refused() -> None:
         assert all(watch.explain().via_page for watch in watches)
         topaz.cursors_refused = True
         await asyncio.sleep(60)
-        assert len(topaz.times(names[100:])) >= 200, "the rest was not looked at singly"
+        assert len(topaz.times(names[100:])) >= 200, "the rest was not polled singly"
         assert len(topaz.times("image.list?")) < 40
         topaz.cursors_refused = False
         await asyncio.sleep(300)
@@ -149,7 +149,7 @@ async def test_an_array() -> None:
 
 @virtual
 async def test_a_list_refused_by_401_confirms_nothing() -> None:
-    """A 401 of the list has a job looked at at once; with one job's 401 it makes no confirmation, however often it comes."""
+    """A 401 of the list has a job polled at once; with one job's 401 it makes no confirmation, however often it comes."""
     simulator = Simulator(delay=0.1)
     jobs = simulator.add_jobs(JobPlan(kind="image", count=40, duration=60, eta="absent"))
     simulator.add_fault("401", endpoint="image.list")
@@ -161,4 +161,4 @@ async def test_a_list_refused_by_401_confirms_nothing() -> None:
     assert len(pages(simulator)) >= 2
     for at in pages(simulator):
         if at < 50:
-            assert any(at < single <= at + 0.5 for single in singles), "the key was not looked into"
+            assert any(at < single <= at + 0.5 for single in singles), "the key was not tested"

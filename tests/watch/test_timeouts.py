@@ -1,4 +1,4 @@
-"""Nobody is told of a timeout before the job was polled, nor while its last poll has yet to be answered."""
+"""No timeout is reported before the job was polled, nor while its last poll has yet to be answered."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0.01, 400.0), st.floats(0.05, 400.0), st.sampled_from(JobKind))
-def test_what_ended_before_the_timeout_is_told_as_ended(lasts: float, timeout: float, kind: JobKind) -> None:
-    """And what had not is told as timed out, a shortest interval and a round trip after the time at the latest."""
+def test_what_ended_before_the_timeout_is_reported_as_ended(lasts: float, timeout: float, kind: JobKind) -> None:
+    """And what had not is reported as timed out, a shortest interval and a round trip after the time at the latest."""
 
     @virtual
     async def play() -> None:
@@ -52,7 +52,7 @@ def test_what_ended_before_the_timeout_is_told_as_ended(lasts: float, timeout: f
 
 @virtual
 async def test_a_timeout_shorter_than_a_round_trip_waits_for_the_first_answer() -> None:
-    """What is known a moment later is not told as never seen."""
+    """What is known a moment later is not reported as never seen."""
     simulator = Simulator(delay=3.0)
     over, runs = simulator.add_video(after=-100.0, duration=1.0), simulator.add_video(duration=1e6)
     async with client_of(simulator, **BUDGET) as client:
@@ -77,7 +77,7 @@ async def test_a_first_answer_is_not_awaited_for_longer_than_a_request() -> None
 
 @virtual
 async def test_the_answer_to_a_last_poll_is_awaited_for_a_while_only() -> None:
-    """A job seen before is told on time, or that much later, when its service hangs."""
+    """A job seen before is reported on time, or that much later, when its service hangs."""
     simulator = Simulator(delay=RTT)
     simulator.add_fault("hang", since=5.0)
     job = simulator.add_video(duration=1e6)
@@ -93,7 +93,7 @@ async def test_the_answer_to_a_last_poll_is_awaited_for_a_while_only() -> None:
 )
 @virtual
 async def test_a_timeout_waits_for_no_poll_that_cannot_be_sent(fault: dict[str, Any], late: float) -> None:
-    """A service that asked to be left alone has timeouts told on time; one that is down is probed once more before."""
+    """A service that asked to be left alone has timeouts reported on time; one that is down is probed once more before."""
     simulator = Simulator(delay=RTT)
     jobs = [simulator.add_video(duration=1e6) for _ in range(10)]
     async with client_of(simulator, policy=SINGLY, **BUDGET) as client:
@@ -108,7 +108,7 @@ async def test_a_timeout_waits_for_no_poll_that_cannot_be_sent(fault: dict[str, 
 
 
 @virtual
-async def test_a_service_that_is_back_is_found_so_before_a_timeout_is_told() -> None:
+async def test_a_service_that_is_back_is_found_so_before_a_timeout_is_reported() -> None:
     """The next probe may be far off: the watch that is about to time out has one sent."""
     simulator = Simulator(delay=RTT)
     job = simulator.add_video(duration=30.0)
@@ -123,8 +123,8 @@ async def test_a_service_that_is_back_is_found_so_before_a_timeout_is_told() -> 
 
 @pytest.mark.parametrize("count", [200, 1_000])
 @virtual
-async def test_every_job_is_polled_before_it_is_told_as_timed_out(count: int) -> None:
-    """Where there are more jobs than tokens, a short timeout waits for the job's turn: what has ended is told so."""
+async def test_every_job_is_polled_before_it_is_reported_as_timed_out(count: int) -> None:
+    """Where there are more jobs than tokens, a short timeout waits for the job's turn: what has ended is reported so."""
     simulator = Simulator(delay=RTT)
     plans = [JobPlan(kind=JobKind.TRY_ON, count=count, after=-100.0, duration=duration) for duration in (10.0, 1e6)]
     jobs = simulator.add_jobs(plans)
@@ -137,8 +137,8 @@ async def test_every_job_is_polled_before_it_is_told_as_timed_out(count: int) ->
 
 @pytest.mark.parametrize(("count", "timeout"), [(30, 1.0), (100, 1.0), (100, 5.0), (200, 10.0)])
 @virtual
-async def test_an_end_that_a_list_told_is_confirmed_before_a_timeout_is_told(count: int, timeout: float) -> None:
-    """The video history tells ends without results: each waits for the poll that confirms it."""
+async def test_an_end_that_a_list_showed_is_confirmed_before_a_timeout_is_reported(count: int, timeout: float) -> None:
+    """The video history shows ends without results: each waits for the poll that confirms it."""
     simulator = Simulator(delay=RTT)
     jobs = simulator.add_jobs([JobPlan(kind=JobKind.VIDEO, count=count, after=-100.0, duration=10.0)])
     async with client_of(simulator, **BUDGET) as client:
@@ -152,7 +152,7 @@ async def test_an_end_that_a_list_told_is_confirmed_before_a_timeout_is_told(cou
 )
 @virtual
 async def test_slow_answers_are_awaited_for_longer(delay: float, lasts: float, timeout: float) -> None:
-    """A service that takes seconds to answer has what ended before the timeout told as ended, too."""
+    """A service that takes seconds to answer has what ended before the timeout reported as ended, too."""
     simulator = Simulator(delay=delay)
     job = simulator.add_try_on(duration=lasts)
     async with client_of(simulator, **BUDGET) as client:
@@ -163,7 +163,7 @@ async def test_slow_answers_are_awaited_for_longer(delay: float, lasts: float, t
 
 @virtual
 async def test_a_service_that_hangs_takes_no_slot_of_the_last() -> None:
-    """With two slots, one stays for the service that answers: its jobs are told as they end."""
+    """With two slots, one stays for the service that answers: its jobs are reported as they end."""
     simulator = Simulator(delay=RTT)
     images = [simulator.add_image(duration=1e6) for _ in range(10)]
     simulator.add_fault("hang", endpoint="image.status")
@@ -195,7 +195,7 @@ async def test_each_handle_has_a_last_poll_of_its_own() -> None:
 
 @virtual
 async def test_a_batch_that_times_out_together_is_asked_for_by_pages() -> None:
-    """Images that time out together cost pages, and those that ended just before are told as ended."""
+    """Images that time out together cost pages, and those that ended just before are reported as ended."""
     simulator = Simulator(delay=RTT)
     plans = [JobPlan(kind=JobKind.IMAGE, duration=1.0 + 0.237 * number) for number in range(500)]
     jobs = simulator.add_jobs(plans)
@@ -206,7 +206,7 @@ async def test_a_batch_that_times_out_together_is_asked_for_by_pages() -> None:
 
 @virtual
 async def test_a_watch_that_is_taken_up_after_its_time_has_one_poll() -> None:
-    """However many there are: none is told as timed out that nobody has asked for."""
+    """However many there are: none is reported as timed out that nobody has asked for."""
     simulator, store = Simulator(delay=RTT), MemoryStore()
     jobs = [simulator.add_video(duration=1e6) for _ in range(400)]
     async with client_of(simulator, store=store, **BUDGET) as client:
@@ -232,7 +232,7 @@ async def test_a_watch_that_is_taken_up_after_its_time_has_one_poll() -> None:
 )
 @pytest.mark.parametrize("sweep", [False, True])
 @virtual
-async def test_a_timeout_without_an_answer_tells_the_last_trouble(
+async def test_a_timeout_without_an_answer_says_the_last_trouble(
     fault: dict[str, Any], said: str, kind: type[TopazStatusError], *, sweep: bool
 ) -> None:
     """Also of jobs whose own polls a circuit held back: what the others met is all that is known of theirs."""
@@ -254,7 +254,7 @@ async def test_a_timeout_without_an_answer_tells_the_last_trouble(
 
 
 @virtual
-async def test_a_timeout_of_a_job_that_alone_is_in_trouble_tells_its_own() -> None:
+async def test_a_timeout_of_a_job_that_alone_is_in_trouble_says_its_own() -> None:
     """The service answers for the others, and 404 for one that may not be written yet."""
     simulator = Simulator(delay=RTT)
     running = simulator.add_video(duration=1e6)
@@ -267,7 +267,7 @@ async def test_a_timeout_of_a_job_that_alone_is_in_trouble_tells_its_own() -> No
 
 
 @virtual
-async def test_a_timeout_of_a_job_that_was_seen_tells_its_last_word() -> None:
+async def test_a_timeout_of_a_job_that_was_seen_says_its_last_word() -> None:
     """Trouble that came later, or that has passed, is another matter."""
     simulator = Simulator(delay=RTT)
     job, other = simulator.add_image(stuck=True), simulator.add_image(stuck=True)

@@ -23,7 +23,7 @@ from topaz_status import (
 from topaz_status.testing import Simulator
 
 
-def told(status: JobStatus) -> tuple[Any, ...]:
+def reported(status: JobStatus) -> tuple[Any, ...]:
     """What an update is about."""
     return status.state, status.status, status.progress, status.result_url
 
@@ -42,7 +42,7 @@ async def test_changes_only() -> None:
         many, few = await asyncio.gather(read(client, moving), read(client, standing))
     assert [status.status for status in few] == ["pending", "running", "completed"]
     assert len(many) > 10
-    assert all(told(one) != told(other) for one, other in pairwise(many))
+    assert all(reported(one) != reported(other) for one, other in pairwise(many))
     assert [status.is_terminal for status in many] == [False] * (len(many) - 1) + [True]
 
 
@@ -73,7 +73,7 @@ async def test_slow_reader() -> None:
 
 @virtual
 async def test_slow_reader_of_few_changes() -> None:
-    """A slow reader is not given what only looks new: an answer that says the same as the last."""
+    """A slow reader is not given what only seems new: an answer that says the same as the last."""
     simulator = Simulator()
     job = simulator.add_try_on(duration=100)
     seen = []

@@ -1,4 +1,4 @@
-"""What ``watch`` is told, and where and when it may be called."""
+"""The arguments of ``watch``, and where and when it may be called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, TOPAZ_KEY, client_of, looks, options, settle, virtual
+from harness import A_HAIR, TOPAZ_KEY, client_of, options, polls_of, settle, virtual
 
 from topaz_status import (
     ConfigurationError,
@@ -25,7 +25,7 @@ UUID = "00000000-0000-4000-8000-000000000000"
 
 @virtual
 async def test_submitted_at() -> None:
-    """A job submitted long ago is looked at as rarely as its age warrants, not like a new one."""
+    """A job submitted long ago is polled as rarely as its age warrants, not like a new one."""
     counts = []
     for age in (0, 100_000):
         simulator = Simulator()
@@ -40,17 +40,17 @@ async def test_submitted_at() -> None:
 
 @virtual
 async def test_eta() -> None:
-    """An ``eta`` given to ``watch`` is gone by where the service tells none: the end is known sooner, for fewer looks."""
+    """An ``eta`` given to ``watch`` is gone by where the service gives none: the end is known sooner, for fewer polls."""
     simulator = Simulator()
     without, hinted = (simulator.add_try_on(duration=33.3) for _ in range(2))
     async with client_of(simulator) as client:
-        blind, told = await asyncio.gather(
+        blind, reported = await asyncio.gather(
             client.watch(without).outcome(), client.watch(hinted, eta=EPOCH + 33.4).outcome()
         )
-    assert told.waited < min(blind.waited, 34.5)
-    assert told.polls < blind.polls
-    first, second, *_ = looks(simulator, hinted)
-    assert second - first > 3 * (looks(simulator, without)[1] - looks(simulator, without)[0])
+    assert reported.waited < min(blind.waited, 34.5)
+    assert reported.polls < blind.polls
+    first, second, *_ = polls_of(simulator, hinted)
+    assert second - first > 3 * (polls_of(simulator, without)[1] - polls_of(simulator, without)[0])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_unusable_arguments(arguments: dict[str, Any]) -> None:
 
 @virtual
 async def test_hints_that_are_off() -> None:
-    """Hints that are off by years, or that the clocks make negative, are no reason to refuse a job or to look late."""
+    """Hints that are off by years, or that the clocks make negative, are no reason to refuse a job or to poll late."""
     simulator = Simulator()
     job = simulator.add_try_on(duration=20)
     async with client_of(simulator) as client:
@@ -151,23 +151,23 @@ async def test_missing_key() -> None:
 
 @virtual
 async def test_gaps() -> None:
-    """No two looks at a job are closer together than ``min_interval``, and none further apart than the longest gap."""
+    """No two polls of a job are closer together than ``min_interval``, and none further apart than the longest gap."""
     simulator = Simulator()
     job = simulator.add_image(duration=900, eta="past")
     policy = PollPolicy(min_interval=3, max_interval=40)
     async with client_of(simulator, policy=policy) as client:
         await client.watch(job)
-    gaps = [later - earlier for earlier, later in pairwise(looks(simulator, job))]
+    gaps = [later - earlier for earlier, later in pairwise(polls_of(simulator, job))]
     assert min(gaps) >= 3 - A_HAIR
     assert max(gaps) <= 40.02
 
 
 @virtual
 async def test_gaps_after_failures() -> None:
-    """Not even a failed look is repeated before ``min_interval`` has passed."""
+    """Not even a failed poll is repeated before ``min_interval`` has passed."""
     simulator = Simulator()
     job = simulator.add_image(duration=60)
     simulator.add_fault("503", count=5)
     async with client_of(simulator, policy=PollPolicy(min_interval=5)) as client:
         await client.watch(job)
-    assert min(later - earlier for earlier, later in pairwise(looks(simulator, job))) >= 5 - A_HAIR
+    assert min(later - earlier for earlier, later in pairwise(polls_of(simulator, job))) >= 5 - A_HAIR

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from harness import A_HAIR, client_of, engine_of, looks, now, virtual
+from harness import A_HAIR, client_of, engine_of, now, polls_of, virtual
 
 from topaz_status import (
     BadRequestError,
@@ -72,7 +72,7 @@ GOES_ON = [
 async def test_terminal_words(
     kind: JobKind, body: dict[str, Any], state: JobState, error: type[TopazStatusError] | None
 ) -> None:
-    """Each service's terminal words end a watch with the first look that sees them, each in its own way."""
+    """Each service's terminal words end a watch with the first poll that sees them, each in its own way."""
     simulator = Simulator()
     job = simulator.add(kind, duration=1e6, body=body)
     async with client_of(simulator) as client:
@@ -165,7 +165,7 @@ async def test_what_passes(fault: str, fields: dict[str, Any], error: type[Topaz
         outcome = await client.watch(job).outcome()
     assert type(outcome.error) is error
     assert (outcome.state, outcome.status) == (None, None)
-    most = 200 if error is RateLimitedError else 100  # 429s slow the looks down, and what is not sent does not count
+    most = 200 if error is RateLimitedError else 100  # 429s slow the polls down, and what is not sent does not count
     assert 60 <= outcome.waited <= most
     assert outcome.polls >= 5
 
@@ -192,12 +192,12 @@ async def test_a_long_hold_is_no_outage() -> None:
         outcome = await client.watch(job).outcome()
     assert outcome.state is JobState.COMPLETED
     assert outcome.waited >= 1000
-    assert all(later - earlier >= 250 - A_HAIR for earlier, later in pairwise(looks(simulator, job)))
+    assert all(later - earlier >= 250 - A_HAIR for earlier, later in pairwise(polls_of(simulator, job)))
 
 
 @virtual
 async def test_a_short_budget_is_no_outage() -> None:
-    """Time in which no look could be sent for want of tokens does not count towards ``give_up_after``."""
+    """Time in which no poll could be sent for want of tokens does not count towards ``give_up_after``."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=10) for _ in range(20)]
     simulator.add_fault("503", count=40)
@@ -276,21 +276,21 @@ async def test_closing_ends_every_watch() -> None:
 
 
 @virtual
-async def test_the_last_look_is_the_one_that_ends_the_patience() -> None:
-    """A watch that is to be given up is looked at just then, not some backoff later."""
+async def test_the_last_poll_is_the_one_that_ends_the_patience() -> None:
+    """A watch that is to be given up is polled just then, not some backoff later."""
     simulator = Simulator()
     job = simulator.add_video(duration=1000)
     simulator.add_fault("503")
     policy = PollPolicy(give_up_after=60, sweep=False)
     async with client_of(simulator, policy=policy) as client:
         assert isinstance((await client.watch(job).outcome()).error, ServerError)
-    asked = looks(simulator, job)
+    asked = polls_of(simulator, job)
     assert asked[-1] - asked[0] == pytest.approx(60.0, abs=policy.min_interval + A_HAIR)
 
 
 @virtual
 async def test_a_service_without_watches_is_none_of_the_feeds() -> None:
-    """Or slots would be kept for it, and the gate would ask for its looks."""
+    """Or slots would be reserved for it, and the gate would ask for its polls."""
     simulator = Simulator()
     async with client_of(simulator) as client:
         jobs = [simulator.add(kind, duration=5.0) for kind in (JobKind.IMAGE, JobKind.VIDEO)]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ..errors import StoreError
-from .arguments import parse
 from .event_loop import run
 from .exit_codes import INTERRUPTED, OK, UNKNOWN, CommandError
+from .parsers import parse
 from .screen import Screen, logged, open_screen
 from .streams import guarded
 

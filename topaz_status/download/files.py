@@ -1,4 +1,4 @@
-"""Names result files so that they stay in their folder, and writes them so that nobody sees a partial file."""
+"""Names and writes result files. A name cannot lead out of its folder. A file has its name only once it is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): ``application/problem+json``, never with a secret in it.
+"""Answers errors with problem details (RFC 9457), as ``application/problem+json``. They never contain a secret.
 
 =========================================  ======  =====================================================
 error                                      status  why
@@ -9,13 +9,13 @@ error                                      status  why
 ``JobFailedError``, ``…Canceled``,         409     the job ended without a result; ``state`` says how
 ``…Expired``, ``ResultUnavailableError``
 ``JobLostError``                           410     its record was deleted
-``RateLimitedError``                       429     with ``Retry-After``
-``GatewayError``                           502     something in front of the service answered
-``CertificateError``                       502     its certificate is not trusted, or ours is not
+``RateLimitedError``                       429     the service has too many requests; ``Retry-After``
+``GatewayError``                           502     something in front of the service answered for it
+``CertificateError``                       502     the service's or this server's is not trusted
 other ``TransportError``                   502     this server got no answer from the service
 other ``ServiceError``, ``DecodeError``    502     the service is in trouble, or refuses this server's key
 ``WatchTimeoutError``                      504     the watch's timeout ran out
-``ClientClosedError``, ``WatchCanceled…``  503     this server is going away; with ``Retry-After``
+``ClientClosedError``, ``WatchCanceled…``  503     this server is about to end; ``Retry-After``
 ``StoreError``                             503     the store cannot be written to
 ``ConfigurationError``                     500     this server is set up wrongly; details are in its log
 =========================================  ======  =====================================================

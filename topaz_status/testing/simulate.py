@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from ..cli.exit_codes import INTERRUPTED, USAGE
 from ..models.job import JobKind, JobRef
 from ..session.http.urls import is_loopback
 from .simulator.durations import Durations
@@ -22,8 +23,6 @@ from .simulator.job_plan import JobPlan
 from .simulator.simulator import Simulator
 
 KEY: Final = "sim"
-EXIT_INTERRUPTED: Final = 130
-EXIT_USAGE: Final = 2
 
 _SHARES: Final = {JobKind.IMAGE: 0.6, JobKind.VIDEO: 0.08}
 _SIGMA: Final = 0.6
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_serve(simulator, plans, arguments))
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # of standard output: the caller of this function handles it
         raise
     except OSError as problem:
@@ -104,7 +103,7 @@ run_simulate = run
 
 def _complain(problem: str) -> int:
     sys.stderr.write(f"topaz-status simulate: {problem}\n")
-    return EXIT_USAGE
+    return USAGE
 
 
 async def _serve(simulator: Simulator, plans: Iterable[JobPlan], arguments: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ def worst_excess(times: list[float], rate: float, burst: float) -> float:
 
 
 @given(rates, bursts, starts)
-def test_whoever_jumps_to_the_time_it_named_gets_a_token(rate: float, burst: float, start: float) -> None:
+def test_a_caller_who_jumps_to_the_time_it_named_gets_a_token(rate: float, burst: float, start: float) -> None:
     """No residue: ``take`` at ``ready_at`` never fails, whatever the figures."""
     assert len(greedy(TokenBucket(rate, burst), start, 60)) == 60
 
@@ -61,7 +61,7 @@ def test_waiting_takers_get_the_whole_rate(rate: float, burst: float) -> None:
 
 
 def test_a_late_timer_is_caught_up_with_from_the_burst() -> None:
-    """Whoever comes late finds the tokens of the meantime, up to ``burst`` of them."""
+    """A late caller finds the tokens of the meantime, up to ``burst`` of them."""
     bucket = TokenBucket(rate=10.0, burst=3.0)
     assert greedy(bucket, 0.0, 3) == [0.0, 0.0, 0.0]
     assert greedy(bucket, 0.25, 3) == [0.25, 0.25, pytest.approx(0.3)]

@@ -51,7 +51,7 @@ def test_any_sign_of_life_starts_the_count_anew() -> None:
         assert fail(circuit, 8.0)
 
 
-def test_a_look_sent_before_the_last_sign_of_life_proves_nothing() -> None:
+def test_a_poll_sent_before_the_last_sign_of_life_proves_nothing() -> None:
     """Polls that hang although the service is back already say nothing of the present."""
     circuit = CircuitBreaker(600.0)
     circuit.used(29.0)
@@ -116,7 +116,7 @@ def test_who_waited_through_enough_trouble_is_hopeless() -> None:
     assert circuit.trouble_since(54.5) == 69.5
 
 
-def test_trouble_that_passes_while_a_look_hangs_has_passed() -> None:
+def test_trouble_that_passes_while_a_poll_hangs_has_passed() -> None:
     """The time that counts is when the last failing poll was sent, not when it was given up."""
     circuit = found_down(patience=100.0)
     for at in range(14, 95, 10):

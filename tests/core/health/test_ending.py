@@ -98,7 +98,7 @@ def test_a_passing_fault_ends_it_only_after_the_time_to_give_up(error: TopazStat
     assert fail(case, error, 600.0) is error
 
 
-def test_time_in_which_no_look_could_be_sent_does_not_count() -> None:
+def test_time_in_which_no_poll_could_be_sent_does_not_count() -> None:
     """A hold of an hour, or a starved budget, is not the service's silence."""
     case = FailureRecord(0.0)
     for round_ in range(15):
@@ -158,7 +158,7 @@ def test_an_old_suspicion_is_none() -> None:
     assert trust.refused(JOB, 301.2, alone=False)
 
 
-def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
+def test_trouble_that_passes_while_a_poll_hangs_ends_nothing() -> None:
     """A watch is given up by a poll that was sent after ten minutes of trouble, not by one that hung until then."""
     case = FailureRecord(0.0)
     assert fail(case, ServerError(500), 0.0) is None
@@ -171,7 +171,7 @@ def test_trouble_that_passes_while_a_look_hangs_ends_nothing() -> None:
     assert case.failed(error, POLICY, last=None, sent_at=620.0, now=620.1) is error
 
 
-def test_time_for_which_a_look_was_withheld_counts_as_far_as_it_was_trouble() -> None:
+def test_time_for_which_a_poll_was_withheld_counts_as_far_as_it_was_trouble() -> None:
     """The failures of other polls of the service stand for polls that were not sent."""
     case = FailureRecord(0.0)
     assert fail(case, ServerError(503), 0.0) is None

@@ -64,7 +64,7 @@ def test_a_job_that_comes_back_takes_404s_their_credit_for_a_minute() -> None:
     assert wave.is_calm(100.0, 110.0 + LONG_MINUTE)
 
 
-def test_a_wave_is_told_once() -> None:
+def test_a_wave_is_reported_once() -> None:
     """The third missing job reports it; it is reported again only after a long minute without a wave."""
     wave = Wave()
     assert miss(wave, JOBS[:5], 100.0) == [False, False, True, False, False]

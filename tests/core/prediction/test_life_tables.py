@@ -57,7 +57,7 @@ def test_a_service_that_changes_is_followed() -> None:
 
 
 def test_few_observations_do_not_turn_the_prior_over() -> None:
-    """One early end does not make every job look short."""
+    """One early end does not make every job seem short."""
     table = LifeTable(lambda x: (1.0 + x / 20.0) ** -0.8, 2.0)
     before = math.exp(-table.curve.hazard_before(20.0))
     table.died(0.0, 3.0)
@@ -77,7 +77,7 @@ def test_sources_and_kinds_learn_apart() -> None:
 
 
 def test_the_share_of_jobs_that_are_over_before_they_are_watched() -> None:
-    """Where first looks find jobs over, the next first look is worth more; where they do not, less."""
+    """Where first polls find jobs over, the next first poll is worth more; where they do not, less."""
     eager, calm = Lifetimes(), Lifetimes()
     start = eager.over_at_first(JobKind.IMAGE)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""What a look is worth, and when it is worth its price."""
+"""What a poll is worth, and when it is worth its price."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from topaz_status.models.job import JobKind, JobRef
 
 @given(st.floats(0.001, 1.0), st.floats(0.02, 1.0))
 def test_a_constant_hazard_gives_keller_s_square_root(hazard: float, price: float) -> None:
-    """Where jobs end at a constant rate, looks are sqrt(2 price / hazard) apart, while that is well below a lifetime."""
+    """Where jobs end at a constant rate, polls are sqrt(2 price / hazard) apart, while that is well below a lifetime."""
     curve = LifeTable(lambda x: math.exp(-min(hazard * x, 600.0)), 1e9).curve
     gap = gap_worth(price, curve, 0.0, 0.0, 1.0, most=1e5)
     assert worth(gap, hazard * gap) == pytest.approx(price, rel=0.05)
@@ -25,8 +25,8 @@ def test_a_constant_hazard_gives_keller_s_square_root(hazard: float, price: floa
         assert gap == pytest.approx(math.sqrt(2.0 * price / hazard), rel=0.12)
 
 
-def test_scale_free_lives_are_looked_at_with_the_square_root_of_the_age() -> None:
-    """Where the hazard falls as 1 / age, a job four times as old is looked at half as often."""
+def test_scale_free_lives_are_polled_with_the_square_root_of_the_age() -> None:
+    """Where the hazard falls as 1 / age, a job four times as old is polled half as often."""
     curve = LifeTable(lambda x: 1.0 / (1.0 + x), 1e9).curve
     gaps = [gap_worth(0.1, curve, age, curve.hazard_before(age), 1.0, most=1e5) for age in (100.0, 400.0, 1600.0)]
     assert gaps[1] / gaps[0] == pytest.approx(2.0, rel=0.05)
@@ -37,7 +37,7 @@ def test_scale_free_lives_are_looked_at_with_the_square_root_of_the_age() -> Non
 @example(2.0, 17.4, 0.02)  # the start of a steep bin is where the straight line through it is farthest off
 @example(2.0, 8.0, 0.03125)
 def test_the_gap_is_where_the_worth_is_reached(start: float, scale: float, price: float) -> None:
-    """The gap that is worked out is the one at which a look is worth what was asked for."""
+    """The gap that is worked out is the one at which a poll is worth what was asked for."""
     curve = Lifetimes().table(JobKind.IMAGE, Source.PACE, scale).curve
     before, rate = curve.hazard_before(start), 1.0 / scale
     gap = gap_worth(price, curve, start, before, 1.0 / rate, most=1e4)
@@ -48,7 +48,7 @@ def test_the_gap_is_where_the_worth_is_reached(start: float, scale: float, price
 
 @given(st.floats(0.0, 1e4), st.floats(0.0, 1e4), st.floats(0.0, 100.0), st.floats(0.0, 100.0))
 def test_worth_grows_with_waiting_and_with_hazard(gap: float, more: float, spent: float, further: float) -> None:
-    """No look loses worth by waiting longer, or because more is likely to have happened; without hazard it has none."""
+    """No poll loses worth by waiting longer, or because more is likely to have happened; without hazard it has none."""
     assert 0.0 <= worth(gap, spent) <= worth(gap + more, spent) * (1 + 1e-9)
     assert worth(gap, spent) <= worth(gap, spent + further) * (1 + 1e-9) + 1e-12
     assert worth(gap, 0.0) == 0.0
@@ -62,8 +62,8 @@ def test_worth_is_bounded_by_the_wait() -> None:
 
 @pytest.mark.parametrize("source", [Source.ETA, Source.OVERDUE, Source.AGE])
 @pytest.mark.parametrize("now", [0.5, 2.0, 5.0, 9.0, 40.0])
-def test_the_time_at_which_a_look_has_a_worth_is_foreseen(source: Source, now: float) -> None:
-    """Also where the hazard rises steeply: whoever waits for a token is not left behind, nor asked again for nothing."""
+def test_the_time_at_which_a_poll_has_a_worth_is_foreseen(source: Source, now: float) -> None:
+    """Also where the hazard rises steeply: a job that waits for a token is not left behind, nor asked again for nothing."""
     tracked = TrackedJob(JobRef(JobKind.IMAGE, "1"), 0.0, 0.0)
     tracked.believe(source, 1.0 if source is Source.AGE else 10.0, 0.0, Lifetimes())
     wanted = 2.0 * max(tracked.worth_at(now), 0.01)

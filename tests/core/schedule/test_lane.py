@@ -51,7 +51,7 @@ def test_pages_come_before_jobs() -> None:
 
 
 def test_first_polls_of_many_are_one_page() -> None:
-    """It goes once no more jobs come in; on a list that tells too little each job is asked for by itself."""
+    """It goes once no more jobs come in; on a list that says too little each job is asked for by itself."""
     for kind, expected, at in ((JobKind.IMAGE, PagePoll, CALM), (JobKind.VIDEO, JobPoll, -math.inf)):
         lane, _ = lane_of(kind, 100, 50)
         first = lane.first(0.0)

@@ -14,7 +14,7 @@ from topaz_status.core.schedule.entry import COVERED, Entry, JobPoll
 from topaz_status.core.schedule.poll_queue import ADMITTED, DUE_GRAIN, PollQueue
 from topaz_status.models.job import JobKind, JobRef
 
-LOOK = JobPoll(JobRef(JobKind.IMAGE, "a"))
+POLL = JobPoll(JobRef(JobKind.IMAGE, "a"))
 
 
 @attrs.define(eq=False)
@@ -29,7 +29,7 @@ class Item(Entry):
     level: int = COVERED
 
     def send(self) -> JobPoll:
-        return LOOK
+        return POLL
 
     def worth_at(self, now: float) -> float:
         return self.slope * (now - self.since)
@@ -38,7 +38,7 @@ class Item(Entry):
         return max(self.since + worth / self.slope, now)
 
 
-def new_agenda(*, exact: bool = False) -> PollQueue:
+def new_queue(*, exact: bool = False) -> PollQueue:
     return PollQueue(0.1, lambda entry: entry.due_at + 10.0, exact=exact)
 
 
@@ -56,7 +56,7 @@ def served(queue: PollQueue, now: float) -> list[Entry]:
 @given(st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=40), st.booleans())
 def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[float, bool]], exact: bool) -> None:
     """``next_at`` names the first due time, nothing is due before it, and at the end all have been."""
-    queue = new_agenda(exact=exact)
+    queue = new_queue(exact=exact)
     entries = [Item(urgent=urgent) for _, urgent in items]
     for entry, (at, _) in zip(entries, items, strict=True):
         queue.put(entry, at)
@@ -72,8 +72,8 @@ def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[floa
 
 
 def test_the_greatest_worth_goes_first_and_the_urgent_before_it() -> None:
-    """An octave of worth is a rung; on one rung who came first goes first."""
-    queue = new_agenda()
+    """An octave of worth is a level; within one level the first to come goes first."""
+    queue = new_queue()
     small, large, twin, urgent = Item(1.0), Item(100.0), Item(100.0), Item(0.001, urgent=True)
     for entry in (small, large, twin, urgent):
         queue.put(entry, 5.0)
@@ -82,7 +82,7 @@ def test_the_greatest_worth_goes_first_and_the_urgent_before_it() -> None:
 
 def test_while_something_is_due_what_else_becomes_so_is_noticed_within_a_grain() -> None:
     """Not at each decision: it would cost more than the decision itself."""
-    queue = new_agenda()
+    queue = new_queue()
     first, better = Item(1.0), Item(100.0)
     queue.put(first, 5.0)
     queue.put(better, 5.0 + DUE_GRAIN / 2.0)
@@ -94,8 +94,8 @@ def test_while_something_is_due_what_else_becomes_so_is_noticed_within_a_grain()
 
 
 def test_the_urgent_do_not_wait_for_the_grain() -> None:
-    """Somebody said that there is news."""
-    queue = new_agenda()
+    """A notice has come for it."""
+    queue = new_queue()
     first, urgent = Item(100.0), Item(0.001, urgent=True)
     queue.put(first, 5.0)
     assert queue.due_by(5.0)
@@ -106,7 +106,7 @@ def test_the_urgent_do_not_wait_for_the_grain() -> None:
 
 def test_a_burst_does_not_wait_for_the_grain() -> None:
     """Only a part of it becomes due in one step, the next part in the next step."""
-    queue = new_agenda()
+    queue = new_queue()
     for _ in range(10 * ADMITTED):
         queue.put(Item(), 5.0)
     for step in range(1, 11):
@@ -115,8 +115,8 @@ def test_a_burst_does_not_wait_for_the_grain() -> None:
 
 
 def test_a_burst_does_not_wait_for_a_grain_that_began_before_it() -> None:
-    """What was looked into a moment ago was nothing yet."""
-    queue = new_agenda()
+    """At the last check, a moment ago, nothing of it was due."""
+    queue = new_queue()
     queue.put(Item(), 5.0)
     assert len(served(queue, 5.0)) == 1
     for _ in range(3 * ADMITTED):
@@ -128,7 +128,7 @@ def test_a_burst_does_not_wait_for_a_grain_that_began_before_it() -> None:
 
 def test_worth_that_grows_is_noticed() -> None:
     """Who overtakes others while all of them wait is served before them."""
-    queue = new_agenda()
+    queue = new_queue()
     steady, growing = Item(1.0, since=0.0), Item(50.0, since=9.9)
     queue.put(steady, 10.0)
     queue.put(growing, 10.0)
@@ -141,7 +141,7 @@ def test_worth_that_grows_is_noticed() -> None:
 
 def test_putting_again_replaces() -> None:
     """An entry is in one place only, whatever it was before."""
-    queue = new_agenda()
+    queue = new_queue()
     entry = Item()
     for at in (50.0, 5.0, 20.0):
         queue.put(entry, at)
@@ -157,7 +157,7 @@ def test_putting_again_replaces() -> None:
 
 def test_the_longest_overdue_is_known() -> None:
     """Of those that are due, whose limit passed first; who was served is not among them."""
-    queue = new_agenda()
+    queue = new_queue()
     entries = [Item() for _ in range(3)]
     for entry, at in zip(entries, (7.0, 3.0, 5.0), strict=True):
         queue.put(entry, at)
@@ -171,9 +171,9 @@ def test_the_longest_overdue_is_known() -> None:
     assert queue.first_late() == (15.0, entries[2])
 
 
-def test_who_is_found_late_keeps_its_place_on_its_rung() -> None:
+def test_who_is_found_late_keeps_its_place_on_its_level() -> None:
     """It is not worth more for it."""
-    queue = new_agenda()
+    queue = new_queue()
     first, second = Item(0.001), Item(0.001)
     queue.put(first, 5.0)
     queue.put(second, 6.0)
@@ -186,7 +186,7 @@ def test_who_is_found_late_keeps_its_place_on_its_rung() -> None:
 
 def test_who_was_due_is_let_go_with_the_last_of_them() -> None:
     """Not only when somebody is due again: that may be never."""
-    queue, items = new_agenda(), [Item(0.001) for _ in range(3)]
+    queue, items = new_queue(), [Item(0.001) for _ in range(3)]
     for item in items:
         queue.put(item, 5.0)
     queue.due_by(5.0)

@@ -25,7 +25,7 @@ lives = st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0.1, 400.0), st.boo
 
 @settings(max_examples=40, deadline=None)
 @given(lives, st.floats(1.0, 20.0), st.booleans())
-def test_looks_are_apart_by_no_more_than_the_bound(
+def test_polls_are_apart_by_no_more_than_the_bound(
     jobs: list[tuple[JobKind, float, bool]], rate: float, paged: bool
 ) -> None:
     """No job is unseen for longer than its longest gap and the time the guard takes to come round."""
@@ -42,7 +42,7 @@ def test_looks_are_apart_by_no_more_than_the_bound(
 @settings(max_examples=40, deadline=None)
 @given(lives, st.floats(1.0, 20.0))
 def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
-    """Listed or not, early or late: each end is met, and looking stops with it."""
+    """Listed or not, early or late: each end is met, and polling stops with it."""
     world = World(rate, PAGES)
     for number, (kind, lasts, listed) in enumerate(jobs):
         world.add(job(number, kind), lasts, listed=listed)
@@ -55,7 +55,7 @@ def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], r
 @settings(max_examples=20, deadline=None)
 @given(lives)
 def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind, float, bool]]) -> None:
-    """Two schedules told the same ask for the same."""
+    """Two schedules that are given the same ask for the same."""
     logs = []
     for _ in range(2):
         world = World(5.0, PAGES)
@@ -69,7 +69,7 @@ def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind,
 @settings(max_examples=20, deadline=None)
 @given(lives, st.floats(0.5, 3.0))
 def test_nothing_waits_while_there_is_a_token(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
-    """A look is picked at the very time it is due, or as soon after as there is a token: none is saved up for later."""
+    """A poll is picked at the very time it is due, or as soon after as there is a token: none is saved up for later."""
     world = World(rate, PAGES)
     for number, (kind, lasts, listed) in enumerate(jobs):
         world.add(job(number, kind), lasts, listed=listed)
@@ -82,15 +82,15 @@ def test_nothing_waits_while_there_is_a_token(jobs: list[tuple[JobKind, float, b
 
 @pytest.mark.parametrize("pages", [{}, {JobKind.IMAGE: 100}])
 def test_nobody_starves(pages: dict[JobKind, int]) -> None:
-    """While others would be worth every token, those of whom little is expected are looked at in their turn, too."""
+    """While others would be worth every token, those of whom little is expected are polled in their turn, too."""
     world = World(2.0, pages, PollPolicy(max_interval=30.0))
     calm = [job(number, JobKind.IMAGE) for number in range(100)]
     for ref in calm:
         world.add(ref, 1e6, listed=False)
-        world.told[ref] = {"remaining": 5e5}
+        world.reported[ref] = {"remaining": 5e5}
     for number in range(100, 1_300):
         world.add(job(number), 1.0 if number % 2 else 20.0)
-        world.told[job(number)] = {"remaining": 1.0}
+        world.reported[job(number)] = {"remaining": 1.0}
         world.run(world.now + 1.0)
         if number >= 120:
             world.schedule.drop(job(number - 20))
@@ -122,8 +122,8 @@ def test_only_an_end_that_was_seen_is_an_end(data: st.DataObject) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(lives, st.floats(0.3, 5.0))
-def test_no_two_looks_at_one_job_are_close(jobs: list[tuple[JobKind, float, bool]], shortest: float) -> None:
-    """``min_interval`` lies between any two looks at a job by itself, notices and failures notwithstanding."""
+def test_no_two_polls_of_one_job_are_close(jobs: list[tuple[JobKind, float, bool]], shortest: float) -> None:
+    """``min_interval`` lies between any two polls of a job by itself, notices and failures notwithstanding."""
     world = World(50.0, PAGES, PollPolicy(min_interval=shortest, price=1e-4))
     for number, (kind, lasts, listed) in enumerate(jobs):
         world.add(job(number, kind), lasts, listed=listed)
@@ -138,8 +138,8 @@ def test_no_two_looks_at_one_job_are_close(jobs: list[tuple[JobKind, float, bool
             asked[poll.job] = at
 
 
-def test_a_notice_after_a_failed_look_waits_for_min_interval() -> None:
-    """A look that brought nothing was a look all the same."""
+def test_a_notice_after_a_failed_poll_waits_for_min_interval() -> None:
+    """A poll that brought nothing was a poll all the same."""
     schedule = Schedule(PollPolicy(min_interval=2.0), pages={})
     schedule.add(job(1), 0.0)
     poll = schedule.pick(5.0, KINDS)
@@ -161,14 +161,14 @@ def test_next_at_never_lies(data: st.DataObject) -> None:
 # -- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_a_new_job_is_looked_at_soon() -> None:
+def test_a_new_job_is_polled_soon() -> None:
     """Nothing is known of it: it may be over already."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 100.0)
     assert 100.0 < schedule.next_at(100.0, KINDS) < 101.5
 
 
-def test_first_looks_hasten_when_jobs_prove_to_be_over() -> None:
+def test_first_polls_hasten_when_jobs_prove_to_be_over() -> None:
     """Where the jobs that are watched anew have ended, each is asked for at once."""
     schedule = Schedule(POLICY, pages={})
     for number in range(50):
@@ -178,7 +178,7 @@ def test_first_looks_hasten_when_jobs_prove_to_be_over() -> None:
     assert schedule.next_at(10.0, KINDS) - 10.0 < 0.3
 
 
-def test_no_job_is_looked_at_before_min_interval() -> None:
+def test_no_job_is_polled_before_min_interval() -> None:
     """A nudge goes before everything else, and yet keeps the distance."""
     schedule = Schedule(PollPolicy(min_interval=2.0), pages={})
     schedule.add(job(1), 0.0)
@@ -206,8 +206,8 @@ def test_a_nudge_goes_before_a_burst() -> None:
     assert schedule.pick(50.0, KINDS) == JobPoll(job(4_999, JobKind.IMAGE))
 
 
-def test_a_nudge_while_a_look_is_on_the_wire_asks_for_another() -> None:
-    """What the notice tells may be newer than what the look will see."""
+def test_a_nudge_while_a_poll_is_on_the_wire_asks_for_another() -> None:
+    """The notice may know newer things than the poll will find."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
     poll = schedule.pick(5.0, KINDS)
@@ -229,7 +229,7 @@ def test_only_kinds_with_a_token_are_picked() -> None:
     assert schedule.next_at(60.0, [JobKind.VIDEO]) == math.inf
 
 
-def test_a_missed_look_is_retried_when_it_was_told() -> None:
+def test_a_missed_poll_is_retried_when_it_was_promised() -> None:
     """No sooner than ``retry_at``."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
@@ -250,7 +250,7 @@ def test_dropping_what_is_unknown_does_nothing() -> None:
 
 
 def test_an_answer_for_a_dropped_job_is_ignored() -> None:
-    """The watch may end while the look is on the wire."""
+    """The watch may end while the poll is on the wire."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0)
     poll = schedule.pick(10.0, KINDS)
@@ -266,30 +266,30 @@ def test_an_explanation_says_when_and_why(age: float) -> None:
     """A person can read what the schedule thinks."""
     schedule = Schedule(POLICY, pages={})
     schedule.add(job(1), 0.0, age=age, remaining=40.0)
-    told = explain(schedule, job(1), 0.5)
-    assert told is not None
-    assert told.due_in == pytest.approx(schedule.next_at(0.5, KINDS) - 0.5)
-    assert told.predicted_end_in == pytest.approx(39.5)
-    assert told.longest_gap == POLICY.longest_gap(age + 0.5)
-    assert "eta" in str(told)
+    explanation = explain(schedule, job(1), 0.5)
+    assert explanation is not None
+    assert explanation.due_in == pytest.approx(schedule.next_at(0.5, KINDS) - 0.5)
+    assert explanation.predicted_end_in == pytest.approx(39.5)
+    assert explanation.longest_gap == POLICY.longest_gap(age + 0.5)
+    assert "eta" in str(explanation)
     assert explain(schedule, job(2), 1.0) is None
-    assert told.source == "the service's eta"
-    assert told.tokens == 10.0
-    assert told.expected_lag is not None
-    assert 0.0 < told.expected_lag < told.longest_gap
+    assert explanation.source == "the service's eta"
+    assert explanation.tokens == 10.0
+    assert explanation.expected_lag is not None
+    assert 0.0 < explanation.expected_lag < explanation.longest_gap
 
 
 @pytest.mark.parametrize("others", [0, 200])
 def test_an_eta_that_always_says_now_is_not_believed_for_ever(others: int) -> None:
-    """Said again and again without an end, it is taken for a job that is overdue: looks grow rarer, whoever else is right."""
+    """Said again and again without an end, it is taken for a job that is overdue: polls grow rarer, although other jobs' predictions are right."""
     world = World(10.0)
     liar = job(0, JobKind.IMAGE)
     world.add(liar, 1e9)
-    world.told[liar] = {"remaining": 0.3}
+    world.reported[liar] = {"remaining": 0.3}
     for number in range(1, others + 1):
         ref = job(number, JobKind.IMAGE)
         world.add(ref, 20.0)
-        world.told[ref] = {"remaining": 10.0}
+        world.reported[ref] = {"remaining": 10.0}
         world.run(world.now + 2.0)
     world.run(600.0)
     times = world.polled[liar]
@@ -303,15 +303,15 @@ def test_an_eta_that_comes_true_is_believed_to_the_end() -> None:
     ref = job(1, JobKind.IMAGE)
     world.add(ref, 2_000.0)
     while ref not in world.found:
-        world.told[ref] = {"remaining": world.ends[ref] - world.now}
+        world.reported[ref] = {"remaining": world.ends[ref] - world.now}
         world.run(world.now + 0.1)
     assert world.found[ref] - 2_000.0 < 1.0
 
 
-def _stream(world: World, kind: JobKind, every: float, *, told: bool) -> tuple[float, float]:
+def _stream(world: World, kind: JobKind, every: float, *, reported: bool) -> tuple[float, float]:
     """Give the true mean lag of a stream of jobs, and the mean of what was expected, once it is steady.
 
-    Where it is ``told``, each has an ETA that counts down to its end, and errs by up to 30 % of what is left.
+    Where it is ``reported``, each has an ETA that counts down to its end, and errs by up to 30 % of what is left.
     """
     dice, refs, expected = random.Random(1), [], []
     error: dict[JobRef, float] = {}
@@ -320,9 +320,9 @@ def _stream(world: World, kind: JobKind, every: float, *, told: bool) -> tuple[f
 
     def pass_by(*, steady: bool) -> None:
         for _ in range(steps):
-            if told:
+            if reported:
                 running = world.ends.keys() - world.found.keys()
-                world.told = {one: {"remaining": (world.ends[one] - world.now) * error[one]} for one in running}
+                world.reported = {one: {"remaining": (world.ends[one] - world.now) * error[one]} for one in running}
             world.run(world.now + every / steps)
             if steady:
                 expected.append(world.schedule.expected_lag(world.now, rates))
@@ -343,7 +343,7 @@ def _stream(world: World, kind: JobKind, every: float, *, told: bool) -> tuple[f
 
 
 @pytest.mark.parametrize(
-    ("kind", "every", "rate", "told"),
+    ("kind", "every", "rate", "reported"),
     [
         (JobKind.TRY_ON, 1.0, 20.0, False),
         (JobKind.TRY_ON, 0.25, 10.0, False),
@@ -355,14 +355,14 @@ def _stream(world: World, kind: JobKind, every: float, *, told: bool) -> tuple[f
     ],
     ids=["idle", "saturated", "pages", "saturated-eta", "overrun-eta", "pages-eta", "idle-eta"],
 )
-def test_the_lag_that_is_expected_comes_about(kind: JobKind, every: float, rate: float, told: bool) -> None:
+def test_the_lag_that_is_expected_comes_about(kind: JobKind, every: float, rate: float, reported: bool) -> None:
     """Within a factor of two: where tokens are left or short, ends foretold or not, and with pages."""
-    true, expected = _stream(World(rate, {JobKind.IMAGE: 100}), kind, every, told=told)
+    true, expected = _stream(World(rate, {JobKind.IMAGE: 100}), kind, every, reported=reported)
     assert true / 2.0 < expected < true * 2.0
 
 
 def test_jobs_that_a_page_should_show_do_not_wait_for_each_other() -> None:
-    """While 5,000 images are walked to, 50 pages are before the last of them, not 5,000 looks."""
+    """While a sweep goes to 5,000 images, 50 pages are before the last of them, not 5,000 polls."""
     world, dice = World(10.0, {JobKind.IMAGE: 100}), random.Random(1)
     for number in range(5_000):
         world.add(job(number, JobKind.IMAGE), dice.lognormvariate(3.4, 0.6))
@@ -388,16 +388,16 @@ def test_nothing_watched_no_lag() -> None:
 
 
 @pytest.mark.parametrize("age", [1.0, 13.0, 3600.0])
-def test_a_job_nobody_looked_at_is_not_taken_for_one_just_seen(age: float) -> None:
-    """Its end may have been missed, so the first look is due at once; and nothing counts as late before it could go."""
+def test_a_job_nobody_polled_is_not_taken_for_one_just_seen(age: float) -> None:
+    """Its end may have been missed, so the first poll is due at once; and nothing counts as late before it could go."""
     schedule = Schedule(POLICY)
     schedule.add(job(1, JobKind.VIDEO), 5000.0, age=age, unseen=age)
     assert schedule.next_at(5000.0, KINDS) <= 5001.0
     assert schedule.overdue(5001.0) <= 1.0
 
 
-def test_a_look_that_was_sent_for_an_earlier_watch_tells_a_later_one_of_the_same_job() -> None:
-    """It is about the job, whoever watches it."""
+def test_a_poll_that_was_sent_for_an_earlier_watch_answers_a_later_one_of_the_same_job() -> None:
+    """It is about the job, not about the one who watches."""
     schedule, ref = Schedule(POLICY), job(1)
     schedule.add(ref, 0.0)
     schedule.nudge(ref, 0.0)
@@ -421,7 +421,7 @@ def test_what_is_overdue_is_known_while_nothing_may_be_sent() -> None:
     assert schedule.overdue(1_000.0) > 600.0
 
 
-def test_a_look_that_was_sent_for_an_earlier_watch_does_not_land_in_place_of_the_later_ones() -> None:
+def test_a_poll_that_was_sent_for_an_earlier_watch_does_not_land_in_place_of_the_later_ones() -> None:
     """While that is on the wire, no other is planned."""
     schedule, ref, polls = Schedule(POLICY), job(1), []
     for now in (0.0, 1.0):
@@ -449,8 +449,8 @@ def test_a_job_that_is_over_stays_so_whatever_else_an_answer_says_of_it() -> Non
     assert schedule.next_at(1.0, KINDS) == math.inf
 
 
-def test_how_long_something_is_overdue_is_told_of_the_longest() -> None:
-    """Also of one that was found so after others: its look had failed."""
+def test_how_long_something_is_overdue_is_reported_of_the_longest() -> None:
+    """Also of one that was found so after others: its poll had failed."""
     schedule = Schedule(POLICY)
     for number in range(3):
         schedule.add(job(number), 0.0)

@@ -36,7 +36,7 @@ def test_a_deadline_costs_one_poll() -> None:
     for deadline in (math.inf, 300.0):
         world = World()
         world.add(job(1), 1e6)
-        world.told[job(1)] = {"remaining": 5e5}
+        world.reported[job(1)] = {"remaining": 5e5}
         world.schedule.expect_by(job(1), deadline, 0.0)
         world.run(1_000.0)
         costs.append(len(world.log))
@@ -59,7 +59,7 @@ def test_jobs_on_a_page_have_their_last_poll_with_it() -> None:
     refs = [job(number, IMAGE) for number in range(100)]
     for ref in refs:
         world.add(ref, 1e6)
-        world.told[ref] = {"remaining": 5e5}
+        world.reported[ref] = {"remaining": 5e5}
     for ref in refs:
         world.schedule.expect_by(ref, 200.0, 0.0)
     world.run(199.0)
@@ -100,7 +100,7 @@ def test_the_shortest_interval_holds_before_a_deadline_too() -> None:
     assert world.schedule.next_at(7.0, KINDS) == 12.0
 
 
-def test_explain_tells_of_a_last_poll() -> None:
+def test_explain_speaks_of_a_last_poll() -> None:
     """The reason names the timeout."""
     world = World()
     world.schedule.add(job(1), 0.0, deadline=100.0)
@@ -108,9 +108,9 @@ def test_explain_tells_of_a_last_poll() -> None:
     assert first is not None
     world.schedule.saw(first, 0.1, [alive(job(1), remaining=1e5)])
     world.schedule.expect_by(job(1), 5.0, 1.0)
-    told = explain(world.schedule, job(1), 1.0)
-    assert told is not None
-    assert "times out" in told.reason
+    explanation = explain(world.schedule, job(1), 1.0)
+    assert explanation is not None
+    assert "times out" in explanation.reason
 
 
 def test_a_poll_that_failed_puts_off_no_last_poll() -> None:

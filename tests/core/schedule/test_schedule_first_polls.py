@@ -54,7 +54,7 @@ def test_a_first_poll_that_failed_is_no_first_poll_any_more() -> None:
 
 
 def test_many_new_jobs_are_first_asked_for_by_their_page() -> None:
-    """One request tells of all that it shows, as soon as no more are coming in; nobody is asked for beside it."""
+    """One request answers for all that it shows, as soon as no more are coming in; nobody is asked for beside it."""
     world = World(pages=PAGES)
     for number in range(8):
         world.add(job(number, IMAGE), 100.0)
@@ -81,7 +81,7 @@ def test_a_new_job_that_its_page_does_not_show_is_asked_for_by_itself() -> None:
     assert world.schedule.pick_first(CALM, KINDS) is None
 
 
-def test_a_list_that_tells_little_is_no_first_poll() -> None:
+def test_a_list_that_says_little_is_no_first_poll() -> None:
     """The video history has neither progress nor result: each new video is asked for by itself."""
     world = World(pages=PAGES)
     for number in range(5):
@@ -114,14 +114,14 @@ def test_an_old_job_found_over_teaches_nothing_of_lifetimes() -> None:
     assert plans[0].total == plans[1].total
 
 
-def test_explain_tells_of_a_first_poll() -> None:
+def test_explain_speaks_of_a_first_poll() -> None:
     """It says that it goes once tokens are idle, and when that is."""
     world = World()
     world.add(job(1), 100.0)
-    told = world.schedule.explain(job(1), 0.0, rates=dict.fromkeys(KINDS, 10.0), tokens=3.0, idle_at=0.2)
-    assert told is not None
-    assert told.due_in == pytest.approx(0.2)
-    assert "first poll" in told.reason
+    explanation = world.schedule.explain(job(1), 0.0, rates=dict.fromkeys(KINDS, 10.0), tokens=3.0, idle_at=0.2)
+    assert explanation is not None
+    assert explanation.due_in == pytest.approx(0.2)
+    assert "first poll" in explanation.reason
     without = explain(world.schedule, job(1), 0.0)
     assert without is not None
     assert without.due_in is not None

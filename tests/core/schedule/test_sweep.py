@@ -1,4 +1,4 @@
-"""The walk through a list: which jobs a page answers for, and what its failures and silences mean."""
+"""The sweep through a list: which jobs a page answers for, and what its failures and silences mean."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def test_many_jobs_are_asked_for_by_page() -> None:
     assert count["PagePoll"] > 10 * count["JobPoll"]
 
 
-@pytest.mark.parametrize("told", [{}, {"remaining": 50.0}, {"progress": 0.5}])
-def test_two_jobs_are_asked_for_singly(told: dict[str, float]) -> None:
-    """Two looks tell as much as a page, which is more work: while tokens are there, no page is asked for in their lives."""
+@pytest.mark.parametrize("reported", [{}, {"remaining": 50.0}, {"progress": 0.5}])
+def test_two_jobs_are_asked_for_singly(reported: dict[str, float]) -> None:
+    """Two polls say as much as a page, which is more work: while tokens are there, no page is asked for in their lives."""
     world = World(10.0, {JobKind.IMAGE: 100})
     for number, lasts in enumerate((300.0, 1_000.0)):
         world.add(job(number, JobKind.IMAGE), lasts)
-        world.told[job(number, JobKind.IMAGE)] = told
+        world.reported[job(number, JobKind.IMAGE)] = reported
     world.run(2_000.0)
     assert len(world.found) == 2
     assert len(world.log) > 20
@@ -73,8 +73,8 @@ def test_a_job_missing_from_the_list_is_not_finished() -> None:
     assert JobPoll(job(0, JobKind.IMAGE)) in [poll for _, poll in world.log]
 
 
-def test_repeating_cursors_end_the_walk() -> None:
-    """A list that names the same pages for ever is not walked for ever, and loses no job."""
+def test_repeating_cursors_end_the_sweep() -> None:
+    """A list that names the same pages for ever is not swept for ever, and loses no job."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
     refs = [job(number, JobKind.IMAGE) for number in range(50)]
     for ref in refs:
@@ -95,7 +95,7 @@ def test_repeating_cursors_end_the_walk() -> None:
     assert len(schedule) == 50
 
 
-def test_endless_empty_pages_end_the_walk() -> None:
+def test_endless_empty_pages_end_the_sweep() -> None:
     """A list that always names a new page, with none of ours on it, is given up."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 10})
     for number in range(50):
@@ -115,7 +115,7 @@ def test_endless_empty_pages_end_the_walk() -> None:
 
 
 def test_a_refused_cursor_sends_its_jobs_to_the_first_page() -> None:
-    """The jobs of a page that cannot be had are looked for from the first page, and by themselves."""
+    """The jobs of a page that cannot be had are searched for from the first page, and by themselves."""
     world = World(10.0, {JobKind.IMAGE: 10})
     for number in range(30):
         world.add(job(number, JobKind.IMAGE), 1e6)
@@ -152,8 +152,8 @@ def test_a_list_that_fails_is_done_without() -> None:
     assert 2 <= len(tried) <= 10
 
 
-def test_the_end_of_a_video_in_its_history_is_confirmed_by_a_look() -> None:
-    """The history has no download link: it is a reason to look at once, not an end."""
+def test_the_end_of_a_video_in_its_history_is_confirmed_by_a_poll() -> None:
+    """The history has no download link: it is a reason to poll at once, not an end."""
     schedule = Schedule(POLICY, pages={JobKind.VIDEO: 50})
     refs = [job(number, JobKind.VIDEO) for number in range(3)]
     for ref in refs:
@@ -175,7 +175,7 @@ def test_a_foreign_job_is_nothing() -> None:
 
 
 def test_jobs_that_a_list_shows_late_are_met_there_in_the_end() -> None:
-    """Who was not found is looked for again after some seconds, then ever more rarely, while there is somebody to find."""
+    """Who was not found is searched for again after some seconds, then ever more rarely, while there is somebody to find."""
     world = World(10.0, {JobKind.IMAGE: 100})
     for number in range(500):
         world.add(job(number, JobKind.IMAGE), 1e6, listed=False)
@@ -187,7 +187,7 @@ def test_jobs_that_a_list_shows_late_are_met_there_in_the_end() -> None:
 
 
 def test_what_no_list_shows_costs_few_pages() -> None:
-    """Looking in vain is given up: of all requests for jobs that are never listed hardly any are pages."""
+    """A search in vain is given up: of all requests for jobs that are never listed hardly any are pages."""
     world = World(10.0, {JobKind.IMAGE: 100})
     for number in range(500):
         world.add(job(number, JobKind.IMAGE), 1e6, listed=False)
@@ -196,7 +196,7 @@ def test_what_no_list_shows_costs_few_pages() -> None:
     assert 3 <= len(pages) < 0.01 * len(world.log)
 
 
-def test_jobs_that_are_over_are_not_looked_for_again() -> None:
+def test_jobs_that_are_over_are_not_searched_for_again() -> None:
     """Of many that no list showed two go on: that is no reason for a page any more."""
     world = World(100.0, {JobKind.IMAGE: 100})
     for number in range(300):
@@ -219,8 +219,8 @@ def test_pages_are_forgotten_with_their_jobs() -> None:
     assert any(isinstance(poll, PagePoll) for at, poll in world.log if at > 100.0)
 
 
-def _walking(flight: float) -> tuple[Schedule, PagePoll, float]:
-    """A thousand images are walked to, each page ``flight`` seconds after the one before; the third is on the wire."""
+def _sweeping(flight: float) -> tuple[Schedule, PagePoll, float]:
+    """A sweep goes to a thousand images, each page ``flight`` seconds after the one before; the third is on the wire."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
     refs = [job(number, JobKind.IMAGE) for number in range(1_000)]
     for ref in refs:
@@ -239,9 +239,9 @@ def _walking(flight: float) -> tuple[Schedule, PagePoll, float]:
             schedule.saw(poll, now, [alive(ref) for ref in refs[shown - 100 : shown]], next_cursor=str(shown))
 
 
-def test_no_token_is_spent_just_before_the_page_that_a_long_walk_waits_for() -> None:
-    """50 ms before it should arrive looks begin to wait, and it goes on with the very token they left."""
-    schedule, poll, sent_at = _walking(0.2)
+def test_no_token_is_spent_just_before_the_page_that_a_long_sweep_waits_for() -> None:
+    """50 ms before it should arrive polls begin to wait, and it goes on with the very token they left."""
+    schedule, poll, sent_at = _sweeping(0.2)
     soon = sent_at + 0.2
     assert schedule.next_at(soon - 0.06, KINDS) == soon - 0.06
     assert schedule.next_at(soon - 0.04, KINDS) == pytest.approx(soon + 0.05)
@@ -253,8 +253,8 @@ def test_no_token_is_spent_just_before_the_page_that_a_long_walk_waits_for() -> 
 
 
 def test_a_page_that_does_not_come_in_time_is_not_waited_for() -> None:
-    """50 ms after it should have come others go, and other kinds were never kept."""
-    schedule, _, sent_at = _walking(0.2)
+    """50 ms after it should have come others go, and other kinds never waited."""
+    schedule, _, sent_at = _sweeping(0.2)
     schedule.add(job(0), 0.0)
     soon = sent_at + 0.2
     assert schedule.pick(soon, KINDS) == JobPoll(job(0))
@@ -277,8 +277,8 @@ def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
     for ref in jobs:
         schedule.add(ref, 0.0)
     page = _read_page(schedule, 20.0)
-    told_of = zip(jobs[:2], (5.0, 1000.0), strict=True)
-    answer = [*(alive(ref, remaining=left) for ref, left in told_of), *(ended(ref) for ref in jobs[2:])]
+    reported = zip(jobs[:2], (5.0, 1000.0), strict=True)
+    answer = [*(alive(ref, remaining=left) for ref, left in reported), *(ended(ref) for ref in jobs[2:])]
     schedule.saw(page, 20.1, answer)
     schedule.nudge(jobs[0], 30.0)
     assert schedule.due_now(30.0) == 2
@@ -286,13 +286,13 @@ def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
     assert poll == JobPoll(jobs[0])
     schedule.saw(poll, 30.1, [alive(jobs[0], remaining=0.0)])
     schedule.next_at(30.1, KINDS)
-    told = explain(schedule, jobs[0], 30.1)
-    assert told is not None
-    assert not told.via_page
+    explanation = explain(schedule, jobs[0], 30.1)
+    assert explanation is not None
+    assert not explanation.via_page
 
 
-def test_a_look_that_lands_counts_for_the_page_that_was_planned_without_it() -> None:
-    """The page was read while a look at one of its jobs was on the wire; now it answers for that one, too."""
+def test_a_poll_that_lands_counts_for_the_page_that_was_planned_without_it() -> None:
+    """The page was read while a poll of one of its jobs was on the wire; now it answers for that one, too."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
     jobs = [job(number, JobKind.IMAGE) for number in range(6)]
     for ref in jobs:

@@ -63,7 +63,7 @@ def test_what_is_put_in_while_others_come_out_takes_its_place_among_them(
 def test_what_is_put_in_for_later_while_something_is_taken_out_comes_out_after_it(
     times: list[float], delays: list[float]
 ) -> None:
-    """As an entry does that climbs, and plans to climb again; whoever stops taking leaves the rest where it is."""
+    """As a promoted entry does that plans its next promotion; a caller who stops taking leaves the rest in place."""
     wheel, expected = new_wheel(), [(at, number) for number, at in enumerate(times)]
     for item in expected:
         wheel.put(item[0], item)
@@ -164,5 +164,5 @@ def test_a_sweep_lets_go_of_what_is_stale_before_its_tick_comes() -> None:
         wheel.put(at, (at, number))
     gone |= set(range(300)) - {99, 100, 299}
     wheel.sweep()
-    gone.clear()  # whoever is still in there counts again
+    gone.clear()  # entries that are still in there count again
     assert taken(wheel) == [(1_000.0, 99), (1_000.0, 299), (2_000.0, 100)]

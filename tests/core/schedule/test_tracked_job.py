@@ -1,4 +1,4 @@
-"""What is kept of a job: the short ways that most looks take lead where the long ones do."""
+"""The tracked job: the short ways that most polls take lead where the long ones do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ etas = st.one_of(st.integers(-100, 20_000), st.integers(150, 300), st.integers(-
 
 
 class Doubtful(Lifetimes):
-    """Lifetimes whose tables speak for no prediction in particular, so that each is looked up."""
+    """Lifetimes whose tables speak for no prediction in particular, so that each is computed."""
 
     def table(self, kind: JobKind, source: Source, remaining: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
         """As ever."""
@@ -68,7 +68,7 @@ def _page(gaps_until: float) -> PageEntry:
 @settings(deadline=None)
 @given(st.floats(1.0, 1e4), st.floats(1.0, 1e4))
 def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(before: float, after: float) -> None:
-    """A page whose worth was looked for elsewhere, its jobs having been others, is due when a new one is."""
+    """A page whose worth was computed elsewhere, its jobs having been others, is due when a new one is."""
     fresh, old = _page(after), _page(before)
     old.reaches_at(0.1, 0.0)
     old.known.members = fresh.known.members

@@ -22,9 +22,9 @@ def job(number: int, kind: JobKind = JobKind.TRY_ON) -> JobRef:
     return JobRef(kind, f"job-{number}")
 
 
-def alive(ref: JobRef, **told: float) -> Observation:
+def alive(ref: JobRef, **reported: float) -> Observation:
     """See that a job goes on."""
-    return Observation(ref, terminal=False, running=True, **told)
+    return Observation(ref, terminal=False, running=True, **reported)
 
 
 def ended(ref: JobRef) -> Observation:
@@ -51,7 +51,7 @@ class World:
         self.found: dict[JobRef, float] = {}
         self.log: list[tuple[float, object]] = []
         self.listed: list[JobRef] = []
-        self.told: dict[JobRef, dict[str, float]] = {}
+        self.reported: dict[JobRef, dict[str, float]] = {}
 
     def add(self, ref: JobRef, lasts: float, *, listed: bool = True) -> None:
         self.ends[ref] = self.now + lasts
@@ -60,15 +60,15 @@ class World:
             self.listed.append(ref)
         self.schedule.add(ref, self.now)
 
-    def sight(self, ref: JobRef) -> Observation:
+    def observation(self, ref: JobRef) -> Observation:
         if self.now >= self.ends[ref]:
             return ended(ref)
-        return alive(ref, **self.told.get(ref, {}))
+        return alive(ref, **self.reported.get(ref, {}))
 
     def answer(self, poll: object) -> None:
         if isinstance(poll, JobPoll):
             self.note(poll.job)
-            self.schedule.saw(poll, self.now, [self.sight(poll.job)])
+            self.schedule.saw(poll, self.now, [self.observation(poll.job)])
             return
         assert isinstance(poll, PagePoll)
         refs = [ref for ref in reversed(self.listed) if ref.kind is poll.kind]
@@ -77,7 +77,7 @@ class World:
         for ref in shown:
             self.note(ref)
         cursor = str(begin + poll.limit) if begin + poll.limit < len(refs) else None
-        self.schedule.saw(poll, self.now, [self.sight(ref) for ref in shown], next_cursor=cursor)
+        self.schedule.saw(poll, self.now, [self.observation(ref) for ref in shown], next_cursor=cursor)
 
     def note(self, ref: JobRef) -> None:
         if ref not in self.found:
@@ -100,7 +100,7 @@ class World:
 
 
 class Chaos(World):
-    """Does what it is told in any order: answers late, loses answers, drops, nudges, jumps ahead."""
+    """Calls the schedule in any order: answers late, loses answers, drops, nudges, jumps ahead."""
 
     def __init__(self, data: st.DataObject) -> None:
         super().__init__(10.0, {JobKind.IMAGE: 4, JobKind.VIDEO: 3})

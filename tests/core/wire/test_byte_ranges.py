@@ -56,7 +56,7 @@ def test_what_a_resume_is_conditional_on(headers: dict[str, str], condition: str
     ],
 )
 def test_versions(one: Version, other: Version, same: bool) -> None:
-    """Answers are of one version unless they show otherwise; a strong tag tells more than a date."""
+    """Answers are of one version unless they show otherwise; a strong tag proves more than a date."""
     assert one.may_be(other) is same
     assert other.may_be(one) is same
 

@@ -63,7 +63,7 @@ def test_any_cut(how: str) -> None:
 
 @pytest.mark.parametrize("body", [b"no such thing", gzip.compress(DATA)[:-8] + bytes(8), gzip.compress(DATA) + b"more"])
 def test_damaged_gzip(body: bytes) -> None:
-    """Other data, a wrong checksum and something behind the end are told from the file."""
+    """Other data, a wrong checksum and something behind the end are recognized as no part of the file."""
     with pytest.raises(TransportError, match="damaged"):
         decoded("gzip", body)
 

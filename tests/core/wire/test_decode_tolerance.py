@@ -130,7 +130,7 @@ def test_progress_is_brought_into_range(raw: object, progress: float) -> None:
         assert status.to_dict()["progress"] == raw
 
 
-def test_unknown_fields_are_kept() -> None:
+def test_unknown_fields_stay() -> None:
     """New fields are in ``extra``, at each depth in that object's own, under the service's names."""
     status = video(
         queuePosition=4, download={"url": "u", "bucket": "b"}, processingJobs=[{"node": 1}], estimates={"x": 2}

@@ -165,7 +165,7 @@ def test_an_item_of_a_page(surprises: list[object], bare: bool, asked: list[int]
 
 
 @given(surprise=st.sampled_from([None, "ü", NESTED]))
-def test_an_item_that_is_kept_apart(surprise: object) -> None:
+def test_an_item_that_is_held_apart(surprise: object) -> None:
     """It releases its page."""
     [item] = items_of([surprise])
     lazy = LazyStatus("Processing", 0.0, LazyPage(b"[]"), 0)

@@ -80,7 +80,7 @@ def test_end_of_an_image(word: str, ended_ago: float | None) -> None:
     assert image(status=word, modification_time=NOW - 3).ended_ago == ended_ago
 
 
-def test_a_sighting_is_of_the_job_that_was_asked_for() -> None:
+def test_an_observation_is_of_the_job_that_was_asked_for() -> None:
     """An observation has the name by which the job is watched, however the service spells it."""
     status, watched = decode_image({"process_id": "ABC", "status": "Completed"}), JobRef(JobKind.IMAGE, "abc")
     assert observe_status(status, job=watched, service_now=NOW).job == watched
@@ -133,7 +133,7 @@ def test_estimate(time: object, estimate: float | None) -> None:
     assert record(estimates={"time": time}).estimate == estimate
 
 
-def test_video_and_try_on_tell_no_times() -> None:
+def test_video_and_try_on_say_no_times() -> None:
     """A field that a service does not send is ``None``."""
     try_on = observe_status(decode_try_on(TRY_ON, TRY_ON_JOB), job=TRY_ON_JOB, service_now=NOW)
     assert try_on == Observation(job=TRY_ON_JOB, terminal=True, running=False)
@@ -188,13 +188,13 @@ def test_every_span_is_sane(image_body: Any, video_body: Any, entry: Any, now: f
         assert seen.progress is None or 0 <= seen.progress <= 1
 
 
-def test_documented_record_has_a_sight() -> None:
+def test_documented_record_has_an_observation() -> None:
     """The documents' own entry, 10 s after its end."""
     [entry] = decode_history([RECORD]).records
     seen = observe_record(entry, job=entry.job, service_now=1727213410.0)
     assert (seen.job, seen.terminal, seen.ended_ago, seen.age, seen.estimate) == (VIDEO_JOB, True, 10.0, 3410.0, 650.0)
 
 
-def test_documented_video_has_a_sight() -> None:
+def test_documented_video_has_an_observation() -> None:
     """The documents' own video status: its share of work and the middle of its estimate."""
     assert video(**VIDEO) == Observation(job=VIDEO_JOB, terminal=False, running=True, progress=0.825, estimate=650.0)

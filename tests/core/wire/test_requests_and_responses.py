@@ -227,7 +227,7 @@ def test_message_and_code_are_read_in_every_services_shape_or_none(body: object,
     assert (error.message, error.code) == (message, code)
 
 
-def test_the_video_services_list_of_errors_is_kept() -> None:
+def test_the_video_services_list_of_errors_stays() -> None:
     """A 400 may say which field is wrong."""
     details = [{"type": "field", "path": "source.container", "msg": "must be mp4"}]
     assert refusal(answer(400, {"message": "Invalid input", "errors": details})).details == tuple(details)

@@ -9,7 +9,7 @@ import pickle
 from typing import Any
 
 import pytest
-from harness import SINGLY, client_of, looks, settle, until, virtual
+from harness import SINGLY, client_of, polls_of, settle, until, virtual
 from stores import Spy, after_a_crash
 
 from topaz_status import (
@@ -108,10 +108,10 @@ async def test_nobody_hears_of_an_end_that_is_not_on_disk() -> None:
     job = simulator.add_image(duration=2.0)
     async with client_of(simulator, store=store) as client:
         watch, other, short = client.watch(job), client.watch(job), client.watch(job, timeout=10.0)
-        told: list[bool] = []
+        reported: list[bool] = []
 
         async def read() -> None:
-            told.extend([status.is_terminal async for status in other.updates()])
+            reported.extend([status.is_terminal async for status in other.updates()])
 
         reading = asyncio.create_task(read())
         await until(lambda: store.seen(watch.job))
@@ -124,21 +124,21 @@ async def test_nobody_hears_of_an_end_that_is_not_on_disk() -> None:
         await settle()
         assert not watch.done()
         assert not short.done()
-        assert not told
+        assert not reported
         store.release()
         await reading
-        assert told[-1]
+        assert reported[-1]
         assert (await watch).state is (await short).state is JobState.COMPLETED
 
 
 @virtual
-async def test_a_change_of_state_is_kept_and_a_change_of_progress_is_not() -> None:
-    """Rows are written on change, not on every look; these writes need not outlive a power failure."""
+async def test_a_change_of_state_is_stored_and_a_change_of_progress_is_not() -> None:
+    """Rows are written on change, not on every poll; these writes need not outlive a power failure."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_video(queue=30.0, duration=60.0)
     async with client_of(simulator, store=store, policy=SINGLY) as client:
         await client.watch(job)
-    assert len(looks(simulator, job)) > 10
+    assert len(polls_of(simulator, job)) > 10
     written = [(row.status or "", row.end, flush) for rows, _, flush in store.commits for row in rows]
     words = [status.split('"status":"')[1].split('"')[0] for status, _, _ in written if status]
     assert words[-2:] == ["complete", "complete"]
@@ -177,10 +177,10 @@ async def test_leaving_a_loop_leaves_the_rest() -> None:
             assert (await anext(outcomes)).job == jobs[0]
             assert (await anext(outcomes)).job in jobs[1:3]
             await until(lambda: all(store.jobs()[str(job)].end for job in jobs[1:3]))
-        told = await left(store, simulator)
-        assert sorted(redelivered for _, _, redelivered in told) == [False, False, True]
-        assert {job for job, _, _ in told} == set(jobs[1:])
-        assert {state for _, state, _ in told} == {JobState.COMPLETED}
+        reported = await left(store, simulator)
+        assert sorted(redelivered for _, _, redelivered in reported) == [False, False, True]
+        assert {job for job, _, _ in reported} == set(jobs[1:])
+        assert {state for _, state, _ in reported} == {JobState.COMPLETED}
 
 
 @virtual
@@ -204,7 +204,7 @@ async def test_a_clean_exit_acknowledges_what_was_handed_out() -> None:
 
 @virtual
 async def test_an_outcome_is_acknowledged_by_hand() -> None:
-    """Awaited or not, once or twice; whoever has a handle on the job may do it."""
+    """Awaited or not, once or twice; each handle of the job may do it."""
     simulator, store = Simulator(), Spy()
     jobs = [simulator.add_image(duration=1.0) for _ in range(3)]
     async with client_of(simulator, store=store) as client:
@@ -264,7 +264,7 @@ async def test_workers_acknowledge_each_their_own() -> None:
 
 
 @virtual
-async def test_whoever_asks_anew_in_a_task_of_its_own_acknowledges() -> None:
+async def test_a_caller_who_asks_anew_in_a_task_of_its_own_acknowledges() -> None:
     """As ``wait_for`` does around each step: a task that has ended is done with what it was given."""
     simulator, store = Simulator(), Spy()
     jobs = [simulator.add_image(duration=1.0) for _ in range(3)]
@@ -328,7 +328,7 @@ async def test_only_a_cancel_forgets() -> None:
 
 @virtual
 async def test_a_cancel_before_the_row_is_written_forgets_it_too() -> None:
-    """Whatever is under way, the last word counts; and no look is wasted on it."""
+    """Whatever is under way, the last word counts; and no poll is wasted on it."""
     simulator, store = Simulator(), Spy()
     job, other = simulator.add_image(duration=100.0), simulator.add_image(duration=100.0)
     async with client_of(simulator, store=store) as client:
@@ -366,9 +366,9 @@ async def test_the_ends_of_a_wait_leave_the_row_open() -> None:
     with pytest.raises(ClientClosedError):
         await watches[2]
     assert all(row.end is None for row in store.jobs().values())
-    told = await left(store, simulator)
+    reported = await left(store, simulator)
     ends = {refused: JobState.COMPLETED, down: JobState.COMPLETED, closed: JobState.COMPLETED}
-    assert sorted(told) == sorted([(late, None, False), *((job, state, False) for job, state in ends.items())])
+    assert sorted(reported) == sorted([(late, None, False), *((job, state, False) for job, state in ends.items())])
 
 
 @virtual
@@ -399,7 +399,7 @@ async def test_what_a_service_says_of_a_job_is_an_outcome() -> None:
 
 
 @virtual
-async def test_a_job_watched_anew_gets_a_fresh_look_and_a_row_of_its_own() -> None:
+async def test_a_job_watched_anew_gets_a_fresh_poll_and_a_row_of_its_own() -> None:
     """The acknowledgement of an earlier watch does not touch the later one."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=1.0)

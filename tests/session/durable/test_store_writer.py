@@ -7,7 +7,7 @@ import logging
 import threading
 
 import pytest
-from harness import Axe, at_every_await, client_of, looks, now, options, settle, until, virtual
+from harness import Axe, at_every_await, client_of, now, options, polls_of, settle, until, virtual
 from stores import Spy
 
 from topaz_status import (
@@ -62,8 +62,8 @@ async def test_the_last_state_of_a_row_is_written_once() -> None:
 
 
 @virtual
-async def test_a_watch_that_cannot_be_kept_ends_with_a_clear_error(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is asked for it; others that can be kept go on, and the log says so once."""
+async def test_a_watch_that_cannot_be_stored_ends_with_a_clear_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is asked for it; others that can be stored go on, and the log says so once."""
     simulator, store = Simulator(), Spy()
     jobs = [simulator.add_image(duration=5.0) for _ in range(3)]
     async with client_of(simulator, store=store) as client:
@@ -84,7 +84,7 @@ async def test_a_watch_that_cannot_be_kept_ends_with_a_clear_error(caplog: pytes
 
 @pytest.mark.parametrize("how", ["await", "updates", "as_completed"])
 @virtual
-async def test_an_outcome_that_cannot_be_kept_is_not_handed_out_as_one(how: str) -> None:
+async def test_an_outcome_that_cannot_be_stored_is_not_handed_out_as_one(how: str) -> None:
     """It comes as an error, with what is known; the row stays open, and the job comes again."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=5.0)
@@ -97,14 +97,14 @@ async def test_an_outcome_that_cannot_be_kept_is_not_handed_out_as_one(how: str)
             assert type(outcome.error) is StoreError
             assert outcome.state is JobState.COMPLETED
         elif how == "updates":
-            told: list[bool] = []
+            reported: list[bool] = []
 
             async def read() -> None:
-                told.extend([status.is_terminal async for status in watch.updates()])
+                reported.extend([status.is_terminal async for status in watch.updates()])
 
             with pytest.raises(StoreError, match="full"):
                 await read()
-            assert True not in told
+            assert True not in reported
         else:
             with pytest.raises(StoreError, match="full"):
                 await watch
@@ -116,7 +116,7 @@ async def test_an_outcome_that_cannot_be_kept_is_not_handed_out_as_one(how: str)
 
 @virtual
 async def test_a_mark_that_cannot_be_written_hands_nothing_out() -> None:
-    """The loop raises, and gives the outcome to whoever asks again."""
+    """The loop raises, and gives the outcome to the next who asks."""
     simulator, store = Simulator(), Spy()
     job, other = (simulator.add_image(duration=1.0) for _ in range(2))
     async with client_of(simulator, store=store) as client, client.as_completed([job]) as outcomes:
@@ -190,7 +190,7 @@ async def test_registrations_that_are_under_way_when_the_client_closes() -> None
 
 @virtual
 async def test_a_poller_canceled_from_outside_while_its_end_is_written() -> None:
-    """Nobody is left waiting: the outcome is on disk, and everybody is told."""
+    """Nobody is left waiting: the outcome is on disk, and everybody learns it."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=2.0)
     async with client_of(simulator, store=store) as client:
@@ -279,7 +279,7 @@ class _SlowToOpen(MemoryStore):
 
 @virtual
 async def test_closed_while_it_opens() -> None:
-    """Whoever opens is told; nothing stays open."""
+    """The caller who opens gets the error; nothing stays open."""
     store = _SlowToOpen()
     client = StatusClient(store=store)
     opening = asyncio.create_task(client.open())
@@ -294,7 +294,7 @@ async def test_closed_while_it_opens() -> None:
 
 
 @virtual
-async def test_old_rows_that_go_are_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_old_rows_that_go_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     """Once, as a warning with their number."""
     simulator, store = Simulator(), MemoryStore(keep=100.0)
     jobs = [simulator.add_image(duration=1.0) for _ in range(2)]
@@ -308,7 +308,7 @@ async def test_old_rows_that_go_are_told(caplog: pytest.LogCaptureFixture) -> No
 
 
 @virtual
-async def test_without_a_store_nothing_is_kept_in_mind() -> None:
+async def test_without_a_store_nothing_stays_in_memory() -> None:
     """The plain handle and poller are used: a watch weighs what it weighed."""
     simulator = Simulator()
     job = simulator.add_image(duration=1.0)
@@ -317,7 +317,7 @@ async def test_without_a_store_nothing_is_kept_in_mind() -> None:
         assert type(watch).__name__ == "Watch"
         assert type(watch._poller).__name__ == "Poller"
         await watch
-    assert len(looks(simulator, job)) >= 0
+    assert len(polls_of(simulator, job)) >= 0
 
 
 @virtual

@@ -168,7 +168,7 @@ async def test_an_answer_has_a_bound(over: int, whole: bool) -> None:
 
 @real
 async def test_what_was_sent_when_a_caller_closed_the_session_may_have_been_done() -> None:
-    """Whoever deletes must know: only a request that never left is told that the session is closed."""
+    """A caller who deletes must know: only a request that never left reports a closed session."""
     closing: list[asyncio.Task[None]] = []
 
     async def never(session: aiohttp.ClientSession) -> AsyncIterator[bytes]:
@@ -190,7 +190,7 @@ async def test_what_was_sent_when_a_caller_closed_the_session_may_have_been_done
 
 @real
 async def test_an_answer_that_claims_another_protocol_leaves_nothing_open() -> None:
-    """Aiohttp hands the connection of a 101 to whoever asked; nobody did."""
+    """Aiohttp hands the connection of a 101 to the one who asked; nobody did."""
     server = RawServer(lambda _: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
     async with server.serve() as url, StatusClient(**options(topaz_url=url)) as client:
         with pytest.raises(TopazStatusError):

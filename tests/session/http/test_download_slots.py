@@ -1,6 +1,6 @@
 """Downloads beside polls: in a line and over connections of their own, without a key, and over when the client is."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -329,8 +329,8 @@ async def test_no_key_on_any_hop(whose: str, tmp_path: Path) -> None:
         async with middle.serve() as storage_url:
 
             def reply(_: Heard) -> bytes:
-                told = {"job_id": "x", "status": "completed", "result_url": f"{storage_url}/file"}
-                return http(orjson.dumps(told))
+                reported = {"job_id": "x", "status": "completed", "result_url": f"{storage_url}/file"}
+                return http(orjson.dumps(reported))
 
             api = RawServer(reply)
             async with api.serve() as url, loaded_session() as session:

@@ -1,6 +1,6 @@
-"""A result that lags behind the status that tells of it, and links that a storage refuses: both have an end."""
+"""A result that lags behind the status that announces it, and links that a storage refuses: both have an end."""
 
-# ruff: noqa: ASYNC240  # a look at a small file on the local disk
+# ruff: noqa: ASYNC240  # a small file on the local disk is read
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def count(server: RawServer, part: str) -> int:
 @pytest.mark.parametrize("lag", [[409], [409, 409, 409], [404, 404], [404, 409, 404, 409, 409]])
 @virtual
 async def test_a_link_that_lags(lag: list[int], tmp_path: Path) -> None:
-    """A completed job's link may be refused for a while: one look at the status tells that it is worth waiting."""
+    """A completed job's link may be refused for a while: one request for the status says that waiting is worth while."""
     server = service(links=lag)
     async with client_of(server) as client:
         assert (await client.save("image:x", tmp_path)).read_bytes() == b"JPEG"
@@ -69,7 +69,7 @@ async def test_a_link_that_lags(lag: list[int], tmp_path: Path) -> None:
 @pytest.mark.parametrize(("status", "error"), [(409, ConflictError), (404, NotFoundError)])
 @virtual
 async def test_a_link_that_never_comes(status: int, error: type[ServiceError], tmp_path: Path) -> None:
-    """The wait has an end, told by the last refusal; neither a file nor a request is left over."""
+    """The wait has an end, reported by the last refusal; neither a file nor a request is left over."""
     server = service(links=[status] * 100)
     async with client_of(server) as client:
         with pytest.raises(error):
@@ -84,7 +84,7 @@ async def test_a_link_that_never_comes(status: int, error: type[ServiceError], t
 @pytest.mark.parametrize(("status", "error"), [(409, ConflictError), (404, NotFoundError)])
 @virtual
 async def test_no_result_to_wait_for(word: str | int, status: int, error: type[ServiceError], tmp_path: Path) -> None:
-    """A job that has not completed, or that nobody knows, is told of at once: nothing is on its way."""
+    """A job that has not completed, or that nobody knows, is reported at once: nothing is on its way."""
     server = service(word, links=[status] * 100)
     async with client_of(server) as client:
         with pytest.raises(error):
@@ -142,7 +142,7 @@ async def test_a_url_that_never_comes(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", STATUSES)
 @virtual
 async def test_a_video_at_work_is_not_waited_for(kind: str, tmp_path: Path) -> None:
-    """One that has not ended is told of at once."""
+    """One that has not ended is reported at once."""
     bare, _, word = STATUSES[kind]
     server = RawServer(lambda _: http(orjson.dumps(bare | {"status": word})))
     async with client_of(server) as client:

@@ -80,7 +80,7 @@ async def world(ca: trustme.CA, *, tls: bool = True, **how: Any) -> AsyncIterato
 
 
 async def failure_of(client: StatusClient) -> TransportError:
-    """What a watch is told that gives up at once."""
+    """The outcome of a watch that gives up at once."""
     outcome = await client.image.watch("a").outcome()
     assert outcome.state is None
     assert isinstance(outcome.error, TransportError)
@@ -92,7 +92,7 @@ AT_ONCE = PollPolicy(give_up_after=1e-6, sweep=False)
 
 @real
 async def test_services_and_downloads_pass_encrypted(ca: trustme.CA, tmp_path: Path) -> None:
-    """The proxy is told hosts alone: neither a key, nor a link, nor an answer; a tunnel serves many requests."""
+    """The proxy learns hosts alone: neither a key, nor a link, nor an answer; a tunnel serves many requests."""
     async with world(ca) as here:
         async with here.client() as client:
             assert (await client.image.watch("a")).is_terminal
@@ -172,7 +172,7 @@ async def test_a_proxy_that_is_down(ca: trustme.CA) -> None:
 @pytest.mark.parametrize(("proxy", "name"), [("no-such-host.invalid", "80"), ("no-such-host.invalid:3128", "3128")])
 @real
 async def test_a_proxy_that_does_not_resolve(proxy: str, name: str, ca: trustme.CA) -> None:
-    """It is named as the proxy, with its port: the service's name is not looked up here."""
+    """It is named as the proxy, with its port: the service's name is not resolved here."""
     async with world(ca) as here:
         async with here.client(proxy=f"http://{CREDENTIALS}@{proxy}", policy=AT_ONCE) as client:
             error = await failure_of(client)
@@ -189,9 +189,11 @@ async def test_the_log_does_not_blame_the_service_for_its_proxy(
     async with world(ca, refusal=http(b"", "503 Service Unavailable")) as here:
         async with here.client(policy=PollPolicy(give_up_after=3.0, sweep=False)) as client:
             await client.outcomes([f"image:{number}" for number in range(5)])
-    [told] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert told.startswith(f"the image service cannot be reached (the proxy {here.proxy_url.removeprefix('http://')} ")
-    assert told.endswith("): one poll at a time tests it until it answers")
+    [reported] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert reported.startswith(
+        f"the image service cannot be reached (the proxy {here.proxy_url.removeprefix('http://')} "
+    )
+    assert reported.endswith("): one poll at a time tests it until it answers")
 
 
 @real
@@ -225,7 +227,7 @@ async def test_a_407_on_plain_http_is_no_verdict(ca: trustme.CA) -> None:
 
 @real
 async def test_the_authority_holds_for_a_proxy_over_tls(ca: trustme.CA) -> None:
-    """``ssl=`` verifies an ``https://`` proxy as well; one that it does not trust is told by its name."""
+    """``ssl=`` verifies an ``https://`` proxy as well; one that it does not trust is reported by its name."""
     async with world(ca) as here:
         async with here.proxy.serve(server_context(ca, "127.0.0.1")) as url:
             async with here.client(proxy=url) as client:

@@ -1,4 +1,4 @@
-"""On real sockets: nothing is left open, nothing is told to whom it does not concern, nothing is sent twice."""
+"""On real sockets: nothing is left open, nothing is sent to hosts that it does not concern, nothing is sent twice."""
 
 # ruff: noqa: SIM117  # a server and its client are two things
 
@@ -111,7 +111,7 @@ async def test_a_callers_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @real
 async def test_a_callers_closed_session() -> None:
-    """A caller's session that was closed is an error at the next look, not a wait for ever."""
+    """A caller's session that was closed is an error at the next poll, not a wait for ever."""
     session = aiohttp.ClientSession()
     await session.close()
     async with StatusClient(**options(topaz_url="http://127.0.0.1:9", session=session)) as client:
@@ -135,7 +135,7 @@ async def test_keys_go_to_their_own_host_only() -> None:
 
 @real
 async def test_storage_sees_no_key(tmp_path: Path) -> None:
-    """Whoever stores the results is shown neither a key nor what a caller's session holds."""
+    """The one who stores the results is shown neither a key nor what a caller's session holds."""
     simulator = Simulator()
     jobs = [simulator.add_image(duration=0.0), simulator.add_video(duration=0.0), simulator.add_try_on(duration=0.0)]
     async with simulator.serve() as url, aiohttp.ClientSession(headers={"Authorization": "theirs"}) as session:

@@ -248,7 +248,7 @@ async def test_a_name_that_cannot_be_resolved() -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 @real
-async def test_idle_connections_are_kept_alive(tls: bool, ca: trustme.CA) -> None:
+async def test_idle_connections_stay_alive(tls: bool, ca: trustme.CA) -> None:
     """The operating system probes idle connections, to services and to the storage, with TLS and without."""
     service, storage = RawServer(lambda _: DONE), RawServer(lambda _: http(b"file"))
     context = server_context(ca, "127.0.0.1") if tls else None
@@ -257,9 +257,9 @@ async def test_idle_connections_are_kept_alive(tls: bool, ca: trustme.CA) -> Non
             await asking.image.get("a")
             async with asking._transport.stream(Download(f"{storage_url}/file", None, None), {}) as stream:
                 assert await stream.read() == b"file"
-            kept = idle_sockets(asking)
-            assert len(kept) == 2
-            for one in kept:
+            idle = idle_sockets(asking)
+            assert len(idle) == 2
+            for one in idle:
                 assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == IDLE_UNTIL_PROBED
 

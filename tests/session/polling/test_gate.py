@@ -20,7 +20,7 @@ IMAGE, VIDEO, TRY_ON = JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON
 
 
 class Polls:
-    """Looks that are due from given times on; each takes ``took`` seconds."""
+    """Polls that are due from given times on; each takes ``took`` seconds."""
 
     kinds: Collection[JobKind] = (IMAGE,)
 
@@ -131,7 +131,7 @@ def test_a_hold_stops_its_kind_and_ends_by_itself() -> None:
 
 
 def test_a_canceled_waiter_leaves_its_turn_to_the_next() -> None:
-    """Whoever gives up while waiting costs neither token nor slot."""
+    """A waiter that gives up costs neither token nor slot."""
 
     async def main() -> tuple[list[tuple[float, str]], float]:
         gate, log = new_gate(), list[tuple[float, str]]()
@@ -196,7 +196,7 @@ def test_closing_turns_away_those_who_wait() -> None:
 
 
 def test_polls_that_were_refused_a_free_slot_are_asked_again() -> None:
-    """Whoever gives a slot back, of whatever kind, those who were told that the free ones are kept hear of it."""
+    """When a slot of any kind is given back, those that the reserved slots made wait hear of it."""
 
     class Shy(Polls):
         """Leaves the last but one slot to others."""

@@ -27,7 +27,7 @@ async def work(deadlines: Deadlines, *, start: float, took: float) -> float | No
 
 
 @virtual
-async def test_each_runs_out_in_its_own_time_and_none_that_was_kept_does() -> None:
+async def test_each_runs_out_in_its_own_time_and_none_that_was_removed_in_time_does() -> None:
     """However they overlap: the timer goes on to the next that is still running."""
     deadlines = new_deadlines()
     spans = [(0.0, 0.5), (0.2, 9.0), (0.3, 0.1), (0.7, 9.0), (0.7, 0.99), (5.0, 2.0)]

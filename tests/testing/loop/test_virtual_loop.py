@@ -72,7 +72,7 @@ def test_wall_time_follows_the_virtual_clock() -> None:
 
 
 def test_a_deadlock_is_an_error_that_names_the_place() -> None:
-    """A program that waits for what can never happen is told so, and where it waits."""
+    """A program that waits for what can never happen learns so, and where it waits."""
 
     async def stuck_here() -> None:
         await asyncio.get_running_loop().create_future()
@@ -138,7 +138,7 @@ def test_it_cleans_up_like_asyncio_run() -> None:
 
 
 def test_repr_is_an_instrument() -> None:
-    """The loop's repr tells its time, its timers and its jumps."""
+    """The loop's repr shows its time, its timers and its jumps."""
 
     async def main() -> str:
         await asyncio.sleep(2.5)

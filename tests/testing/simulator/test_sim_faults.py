@@ -30,7 +30,7 @@ async def reach(simulator: Simulator, way: str) -> AsyncIterator[tuple[str, aioh
             yield url, session
 
 
-async def look(simulator: Simulator, url: str, session: aiohttp.ClientSession, path: str) -> tuple[Any, bytes]:
+async def ask(simulator: Simulator, url: str, session: aiohttp.ClientSession, path: str) -> tuple[Any, bytes]:
     try:
         async with session.get(url + path, allow_redirects=False) as response:
             return response.status, await response.read()
@@ -88,13 +88,13 @@ async def test_what_a_client_sees(name: str, way: str) -> None:
     path = f"/image/v1/status/{job.id}"
     simulator.add_fault(name, seconds=0.02, size=100_000)
     async with reach(simulator, way) as (url, session):
-        status, body = await look(simulator, url, session, path)
+        status, body = await ask(simulator, url, session, path)
         expected, text = SEEN[name]
         assert status == expected
         shown = body.decode("utf-8", "surrogateescape")
         assert (job.id if text == "shown" else text or "") in shown
         simulator.clear_faults()
-        assert (await look(simulator, url, session, path))[0] == 200
+        assert (await ask(simulator, url, session, path))[0] == 200
     assert simulator.stats().faults[name] >= 1
     assert simulator.stats().in_flight == 0
 

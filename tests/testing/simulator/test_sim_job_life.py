@@ -90,7 +90,7 @@ def test_progress_can_go_backwards() -> None:
     [("honest", 70.0), ("scaled", 21.0), ("zero", -1000.0), ("past", -3600.0), ("absurd", 3.15e11)],
 )
 def test_eta_laws(law: str, left: float) -> None:
-    """Each law tells what is left as it promises; the Unix time of the moment is 1000."""
+    """Each law says what is left as it promises; the Unix time of the moment is 1000."""
     eta = born(duration=100.0, eta=law).eta(30.0, 1000.0)
     assert eta is not None
     assert eta - 1000.0 == pytest.approx(left)
@@ -120,7 +120,7 @@ def test_progress_is_even_to_within_a_ten_thousandth_of_the_end() -> None:
 
 
 def test_video_words_come_in_order() -> None:
-    """A video walks through every intermediate word, in the documented order."""
+    """A video passes through every intermediate word, in the documented order."""
     life = born("video", queue=10.0, duration=100.0)
     words = list(dict.fromkeys(life.video_word(t / 10) for t in range(1200)))
     assert words == [

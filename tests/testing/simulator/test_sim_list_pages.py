@@ -20,7 +20,7 @@ def life(name: str, at: float = 0.0) -> Life:
     return lay_down(PLAN, JobRef(JobKind.IMAGE, name), at, 0, random.Random(name))
 
 
-def walk(listing: Listing, size: int) -> list[str]:
+def read_all(listing: Listing, size: int) -> list[str]:
     names: list[str] = []
     page = listing.page(None, size)
     while True:
@@ -33,7 +33,7 @@ def walk(listing: Listing, size: int) -> list[str]:
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=3, alphabet="abc"), st.integers(0, 5))), st.integers(1, 7))
 def test_the_pages_together_are_the_list(jobs: list[tuple[str, int]], size: int) -> None:
-    """Walking the cursors shows every job once, newest first, whatever the page size."""
+    """Following the cursors shows every job once, newest first, whatever the page size."""
     lives = list({name: life(name, float(at)) for name, at in jobs}.values())
     listing = Listing()
     for index, each in enumerate(lives):
@@ -41,7 +41,7 @@ def test_the_pages_together_are_the_list(jobs: list[tuple[str, int]], size: int)
             listing.add(each)
         else:
             listing.extend([each])
-    names = walk(listing, size)
+    names = read_all(listing, size)
     assert names == [found.ref.id for found in listing]
     assert names == [found.ref.id for found in sorted(lives, key=lambda each: (-each.submitted_at, each.ref.id))]
 
@@ -71,7 +71,7 @@ def test_other_orders(order: str) -> None:
     """A list by uuid or in random order does not follow the time of submission."""
     listing = Listing(order)
     listing.extend(life(str(number), float(number)) for number in range(10))
-    names = walk(listing, 3)
+    names = read_all(listing, 3)
     assert sorted(names) == [str(number) for number in range(10)]
     assert (names == sorted(names)) is (order == "uuid")
 
@@ -82,7 +82,7 @@ def test_oldest_first_is_newest_first_reversed() -> None:
     newest, oldest = Listing(), Listing("oldest")
     newest.extend(lives)
     oldest.extend(lives)
-    assert walk(oldest, 3) == walk(newest, 3)[::-1] == ["0", "1", "2", "3"]
+    assert read_all(oldest, 3) == read_all(newest, 3)[::-1] == ["0", "1", "2", "3"]
     first = oldest.page(None, 3)
     oldest.add(life("newer", 99.0))
     assert [found.ref.id for found in oldest.page(first.next_cursor, 3).lives] == ["3", "newer"]

@@ -70,7 +70,7 @@ async def test_an_image_from_submission_to_result(topaz_simulator: Simulator, as
 async def test_every_outcome_in_each_services_own_words(
     topaz_simulator: Simulator, ask: Caller, outcome: str, words: tuple[str, ...], error_code: str | None
 ) -> None:
-    """The three services spell one outcome in three ways; try-on tells canceled and expired by a code."""
+    """The three services spell one outcome in three ways; try-on reports canceled and expired by a code."""
     try_on = topaz_simulator.add_try_on(duration=5.0, outcome=outcome)
     jobs = [topaz_simulator.add(kind, duration=5.0, outcome=outcome) for kind in ("image", "video") if words]
     await asyncio.sleep(6.0)
@@ -313,7 +313,7 @@ async def test_a_skewed_clock_is_skewed_everywhere() -> None:
 
 
 async def test_the_state_is_taken_in_the_middle_of_the_delay() -> None:
-    """An answer that takes 2 s tells what was true after 1 s."""
+    """An answer that takes 2 s says what was true after 1 s."""
     simulator = Simulator(delay=2.0)
     job = simulator.add_image(duration=1.0)
     async with simulator.session() as session:
@@ -324,7 +324,7 @@ async def test_the_state_is_taken_in_the_middle_of_the_delay() -> None:
 
 
 async def test_truth_and_counters(topaz_simulator: Simulator, ask: Caller) -> None:
-    """The simulator knows each job's end, who looked how often, and what it answered when."""
+    """The simulator knows each job's end, who polled how often, and what it answered when."""
     job, stuck = topaz_simulator.add_image(duration=30.0, queue=5.0), topaz_simulator.add_image(stuck=True)
     for _ in range(3):
         await ask(f"/image/v1/status/{job.id}")

@@ -44,7 +44,7 @@ def test_ranges(text: str, span: tuple[int, int] | None) -> None:
 
 
 async def test_a_result_and_its_parts(topaz_simulator: Simulator) -> None:
-    """The file comes whole or in parts with its length, ETag and date; a HEAD link tells the length alone."""
+    """The file comes whole or in parts with its length, ETag and date; a HEAD link gives the length alone."""
     async with topaz_simulator.session() as session:
         job, url = await link_to(topaz_simulator, session)
         async with session.get(url) as response:

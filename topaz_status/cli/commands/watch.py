@@ -21,8 +21,8 @@ from ...outcome import Outcome
 from ..exit_codes import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
 from ..formatting import job_column, json_line, painted, span
 from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
-from ..network import network_of
-from ..progress import Progress
+from ..network_arguments import network_of
+from ..progress_display import Progress
 from ..screen import Screen, moving
 from .watch_view import WatchPicture, picture_of
 

@@ -11,7 +11,7 @@ import attrs
 
 from ...models.redact import shown
 from ..formatting import clock, percent, plural
-from ..progress import Progress, state_words
+from ..progress_display import Progress, state_words
 
 _MOST_BARS: Final = 8
 _CANDIDATES: Final = 64

@@ -16,7 +16,7 @@ from ...session.timing.clock import Clock
 from ...testing.process import SimulatorProcess
 from ..exit_codes import UNKNOWN, CommandError
 from ..formatting import json_line, plural
-from ..progress import Progress
+from ..progress_display import Progress
 from ..screen import Screen, moving
 from .fleet import CEILINGS, burst_of, plans, shuffled, simulator_options
 from .report import DemoSettings, Report, lag_of, make_report

@@ -12,7 +12,7 @@ from ...models.job import JobKind, JobState
 from ...outcome import Outcome
 from ...session.statistics import Lag
 from ..formatting import clock, plural, span
-from ..progress import LOST, Progress, state_words
+from ..progress_display import LOST, Progress, state_words
 from .report import DemoSettings
 
 _ENDS: Final = (*(state.value for state in JobState if state.is_terminal), LOST)

@@ -1,11 +1,11 @@
 """What ends a watch, and what does not.
 
 An answer is evidence about a job or a key only if it is recognisably *the service's own*. A 4xx is the service's own if
-its body is a JSON object with the documented fields, and its ``Content-Type``, if there is one, is JSON. The fields
-are, as :mod:`..wire.responses` reads them: ``message``, perhaps ``code`` (Topaz Image); ``message``, perhaps
-``errorCode`` (Topaz Video); ``error`` and ``error_code`` (Pixelcut). Any other 4xx comes from something in front of the
-service, and is transient. Every 4xx that the documents show for a status or list has a body, so an empty 4xx is
-transient as well. Waiting longer costs little; a watch that is ended wrongly loses a job.
+its body is a JSON object with the documented fields. Its ``Content-Type``, if it has one, must be JSON.
+:mod:`..wire.responses` reads the fields. They are ``message`` and perhaps ``code`` (Topaz Image), ``message`` and
+perhaps ``errorCode`` (Topaz Video), ``error`` and ``error_code`` (Pixelcut). Any other 4xx comes from something in
+front of the service, and is transient. Every 4xx that the documents show for a status or list has a body, so an empty
+4xx is transient as well. Waiting longer costs little; a watch that is ended wrongly loses a job.
 
 =======================================  ==================================  ========================================
 what a poll of the job brings            what it means                       what ends the watch, and when
@@ -13,22 +13,23 @@ what a poll of the job brings            what it means                       wha
 200 with a terminal status               the job has ended                   that, at once: :func:`failure`
 200 with any other status, known or not  the job goes on                     nothing
 200 that is no status of the job         a failure in transit                ``DecodeError`` after ``give_up_after``
-own 400, 402, 403, 412                   a refusal that never heals          that error, at once
+own 400, 402, 403, 412                   the service refuses, for good       that error, at once
 the same, in a wave (:mod:`.wave`)       something in front of the service   ``TransportError`` after ``give_up_after``
-own 404 within ``not_found_grace``       not written yet                     nothing
-own 404 later                            perhaps deleted                     nothing yet
-a second one ``GONE_TWICE_APART`` later  deleted, unless it is a wave        ``JobLostError``, at once;
-                                                                             ``NotFoundError`` if it was never seen
+                                         refuses
+own 404 within ``not_found_grace``       the record is not there yet         nothing
+own 404 later                            the record may be deleted           nothing; one more such 404 decides
+a second one ``GONE_TWICE_APART`` later  it is deleted, unless many jobs     ``JobLostError``, at once;
+                                         are missing                         ``NotFoundError`` if it was never seen
 own 404s of a wave (:mod:`.wave`)        an outage of the service            ``TransportError`` after ``give_up_after``
-own 401                                  perhaps a bad key                   ``AuthenticationError`` after
+own 401                                  the key may be bad                  ``AuthenticationError`` after
                                                                              ``give_up_after``
-own 401s of two jobs                     a bad key (:class:`KeyTrust`)       ``AuthenticationError`` at once, of all
+own 401s of two jobs                     the key is bad (:class:`KeyTrust`)  ``AuthenticationError`` at once, of all
                                                                              watches with the key
-own 409, any other own 4xx               nothing about the job's end         that error after ``give_up_after``
+own 409, any other own 4xx               it says nothing of the end          that error after ``give_up_after``
 4xx that is not the service's own        a failure in transit                ``GatewayError`` after ``give_up_after``
 408, 425, 429, 3xx, 5xx, own or not      a failure in transit                that error after ``give_up_after``
 no answer                                a failure in transit                ``TransportError`` after ``give_up_after``
-nothing: it could not be sent            nothing                             nothing
+nothing: it could not be sent            it says nothing                     nothing
 =======================================  ==================================  ========================================
 
 ``give_up_after`` counts the seconds of failed polls without a usable answer. Time in which no poll could be sent does

@@ -15,7 +15,7 @@ import attrs
 from ...errors import TransportError
 
 MOST_DECODED: Final = 1 << 18
-"""Bytes that a decoder returns at a time at most: the file may be a thousand times as large as its coded form."""
+"""The most bytes that a decoder returns at a time. A file may be a thousand times as large as its coded form."""
 _PLAIN: Final = frozenset({"", "identity"})
 _ALIASES: Final = {"x-gzip": "gzip"}
 """RFC 9110 §8.4.1.3."""
@@ -70,9 +70,10 @@ class Plain:
 
 @attrs.define(eq=False)
 class Inflater:
-    """Decodes gzip, of one member or several (RFC 1952 §2.2), or deflate, with its zlib wrapping (RFC 1950) or without.
+    """Decodes gzip or deflate.
 
-    RFC 9110 §8.4.1.2 notes that some servers leave the wrapping out.
+    A gzip file has one member or several (RFC 1952 §2.2). Deflate has a zlib wrapping (RFC 1950); RFC 9110 §8.4.1.2
+    notes that some servers leave the wrapping out.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Inflater:
             raise TransportError(f"the file's {self.name} coding breaks off")
 
     def _next_member(self, data: bytes) -> bytes:
-        """Make a decompressor if there is none; return the data left to read, without a gzip file's padding."""
+        """Make a decompressor where a member begins. Return the data without the zero bytes that pad a gzip file."""
         if self._stream is None:
             data = data.lstrip(b"\0") if self.name == "gzip" else data
             if data:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import attrs
 
 from ...core.budget.budget import Budget
-from ...core.health.certificates import CertificateTrust
+from ...core.health.certificate_trust import CertificateTrust
 from ...core.health.circuit_breaker import CircuitBreaker
 from ...core.health.ending import is_about_job
 from ...core.schedule.entry import Poll
@@ -89,8 +89,9 @@ class CircuitBreakers:
 
     def used(self, kind: JobKind, now: float) -> None:
         """Note a usable answer."""
-        self._trust[kind].accepted()
-        self._troubles.pop(kind, None)
+        if kind in self._troubles:
+            self._trust[kind].accepted()
+            del self._troubles[kind]
         if (was_down := self._circuits[kind].used(now)) is not None:
             self._recovered(kind, was_down, now)
 

@@ -92,9 +92,10 @@ class PollResults:
         now = clock.now()
         self._telemetry.polled(job, status.word, now - sent_at)
         self._schedule.saw(poll, now, (seen,))
-        for wave in self._listening(job.kind):
-            wave.answered()
-            wave.saw(job, now)
+        if self._refusals.missing or self._waves[job.kind].listens:
+            for wave in self._listening(job.kind):
+                wave.answered()
+                wave.saw(job, now)
         self._apply(poll, poller, reading, sent_at)
 
     def _saw_page(self, poll: PagePoll, response: Response, sent_at: float) -> None:
@@ -113,10 +114,7 @@ class PollResults:
 
     def _listening(self, kind: JobKind) -> Iterable[Wave]:
         """Return the waves for which it matters that a job of this kind is shown: mostly none."""
-        missing, refused = self._waves[kind], self._refusals
-        if not (refused.missing or missing.listens):
-            return ()
-        return [wave for wave in (missing, refused) if wave.listens]
+        return [wave for wave in (self._waves[kind], self._refusals) if wave.listens]
 
     @staticmethod
     def _shown(wave: Wave, readings: dict[Poller, Reading], now: float) -> None:

@@ -13,10 +13,10 @@ from typing import Any, Final
 import attrs
 
 from ...models.job import JobKind, JobRef, JobState
-from .clock import SimulatedClock
 from .job_life import Life, lay_down
 from .job_plan import JobPlan
 from .list_pages import Listing
+from .simulated_clock import SimulatedClock
 
 RECORDS_LAST: Final = 7 * 86_400.0
 

@@ -14,16 +14,15 @@ from aiohttp import web
 
 from ...models.job import JobRef
 from . import storage
-from .bodies import Moment
 from .durations import Durations
-from .faults import bodies as mangling
-from .faults import connections as wrecking
+from .faults import bodies, broken_connections
 from .faults.rules import BODIES, CONNECTIONS, INSTEAD, SILENCES, DrawnFault, FaultDeck
 from .http_values import KINDS, Answer, Call, read_call
 from .job_life import Life
 from .rate_limit import RateLimits
 from .request_log import STORAGE, Exchange, RequestLog
 from .services import Services
+from .status_bodies import Moment
 
 API_KEY_HEADER: Final = "X-API-Key"
 CONTROL: Final = "/_sim/"
@@ -96,12 +95,12 @@ class Front:
         if fault is None:
             answer: Answer | None = self._ask(request, call, query)
         elif fault.name in INSTEAD:
-            answer = mangling.instead(fault, call)
+            answer = bodies.instead(fault, call)
         elif fault.name in SILENCES:
             answer = None
         else:
             answer = self._ask(request, call, query)
-            answer = mangling.spoil(fault, answer, drawn.nth) if fault.name in BODIES else answer
+            answer = bodies.spoil(fault, answer, drawn.nth) if fault.name in BODIES else answer
         if pause > 0:
             await asyncio.sleep(pause / 2)
         return answer
@@ -155,7 +154,7 @@ class Front:
     async def _send(self, request: web.BaseRequest, answer: Answer | None, drawn: DrawnFault) -> web.StreamResponse:
         fault = drawn.fault
         if fault is not None and (answer is None or fault.name in CONNECTIONS):
-            return await wrecking.wreck(fault, answer or Answer(200), request.transport)
+            return await broken_connections.wreck(fault, answer or Answer(200), request.transport)
         return self.response(answer or Answer(500))
 
     def response(self, answer: Answer) -> web.Response:

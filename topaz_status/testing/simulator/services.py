@@ -9,13 +9,13 @@ from typing import Any, Final
 import attrs
 
 from ...models.job import JobKind
-from . import bodies as wire
+from . import status_bodies
 from .account import SimulatedAccount
-from .bodies import Moment
 from .error_bodies import problem
 from .http_values import Answer, Call
 from .job_life import Life
 from .list_pages import CursorError
+from .status_bodies import Moment
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MAX_LIMIT: Final = 100
@@ -66,14 +66,14 @@ class Services:
         if isinstance(life, Answer):
             return life
         life.looks += 1
-        return Answer(200, wire.status(life, at))
+        return Answer(200, status_bodies.status(life, at))
 
     def image_list(self, call: Call, query: Query, at: Moment) -> Answer:
         """Answer with all images, as an array or in pages."""
         listing = self.account.listing(JobKind.IMAGE)
         paginated = query.get("paginated", "false").lower()
         if paginated not in {"true", "1"}:
-            return Answer(200, _rendered(listing, wire.image_status, at))
+            return Answer(200, _rendered(listing, status_bodies.image_status, at))
         limit = query.get("limit", "50")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= _MAX_LIMIT):
             return self.problem(call, 400, "limit must be between 1 and 100.")
@@ -84,7 +84,7 @@ class Services:
         pagination: dict[str, Any] = {"has_next_page": page.next_cursor is not None}
         if page.next_cursor is not None:
             pagination["next_cursor"] = page.next_cursor
-        return Answer(200, {"data": _rendered(page.lives, wire.image_status, at), "pagination": pagination})
+        return Answer(200, {"data": _rendered(page.lives, status_bodies.image_status, at), "pagination": pagination})
 
     def image_delete(self, call: Call, _query: Query, at: Moment) -> Answer:
         """Remove the record of an image that has ended: 409 before its end."""
@@ -107,7 +107,7 @@ class Services:
             return life
         if life.state(at.now) != "completed" or not life.plan.result:
             return self.problem(call, 409, "The image is not ready for download.")
-        return Answer(200, wire.image_download(life, at))
+        return Answer(200, status_bodies.image_download(life, at))
 
     def cancel(self, call: Call, _query: Query, at: Moment) -> Answer:
         """Cancel an image or a try-on: 409 once it has ended."""
@@ -133,12 +133,14 @@ class Services:
         """Answer with the videos that have been accepted, in the order of the list."""
         listing = self.account.listing(JobKind.VIDEO)
         if not self.history_paged:
-            return Answer(200, {"result": _rendered(listing, wire.video_record, at)})
+            return Answer(200, {"result": _rendered(listing, status_bodies.video_record, at)})
         try:
             page = listing.page(query.get("cursor") or None, self.history_page)
         except CursorError:
             return self.problem(call, 400)
-        return Answer(200, {"result": _rendered(page.lives, wire.video_record, at), "nextCursor": page.next_cursor})
+        return Answer(
+            200, {"result": _rendered(page.lives, status_bodies.video_record, at), "nextCursor": page.next_cursor}
+        )
 
     def video_system(self, _call: Call, _query: Query, _at: Moment) -> Answer:
         """Answer with the state of the video service as a whole, not of a job."""

@@ -17,7 +17,7 @@ from ....models.job import JobKind, JobRef
 from ..http_values import Call
 
 INSTEAD: Final = frozenset({"status", "html", "text", "empty", "redirect"})
-"""Faults played in place of the service: no token is spent, no state changes."""
+"""Faults played in place of the service. They spend no token and change no state."""
 
 BODIES: Final = frozenset(
     {
@@ -29,7 +29,7 @@ BODIES: Final = frozenset(
 """Faults played on the body of a good answer."""
 
 SILENCES: Final = frozenset({"reset", "hang"})
-"""Faults played on the connection before there is an answer: the service is not called either."""
+"""Faults played on the connection before there is an answer. The service is not called."""
 
 CONNECTIONS: Final = frozenset({"reset_body", "truncated", "slow", "short_length", "long_length", "double_length"})
 """Faults played on the connection while a proper answer is sent."""
@@ -65,13 +65,13 @@ class Fault:
     ``empty``                 ``status`` (200 unless set) without a body
     ``redirect``              301 to ``location``
     ``delay``                 the answer comes ``seconds`` later
-    ``hang``                  no answer for ``seconds`` (for ever unless set), then the connection is closed
+    ``hang``                  no answer; the connection is closed after ``seconds``, or never if unset
     ``reset``                 the connection is reset before any answer
     ``reset_body``            the connection is reset in the middle of the body
     ``truncated``             the connection is closed in the middle of the body, whose full length was announced
     ``slow``                  the body arrives in small pieces over ``seconds``
     ``short_length``          the announced length is one byte short
-    ``long_length``           the announced length is one byte too long, then the connection is closed
+    ``long_length``           the announced length is one byte too long; the connection is closed at the end
     ``double_length``         two different lengths are announced
     ``malformed``             JSON that breaks off, at its proper length
     ``not_utf8``              JSON with bytes that are not UTF-8
@@ -82,7 +82,9 @@ class Fault:
     ``nan``                   every number is ``NaN``, which is no JSON
     ``huge_numbers``          every number is 9e307
     ``unknown_word``          a status word that no document lists
-    ``null_status``           the status is null; ``empty_status``: an empty text; ``missing_status``: absent
+    ``null_status``           the status is null
+    ``empty_status``          the status is an empty text
+    ``missing_status``        the status is missing
     ``stale``                 a job that has ended is shown as running again
     ``other_id``              the answer names another job
     ``no_cursor``             a page says that there is a next page but gives no cursor

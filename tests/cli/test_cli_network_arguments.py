@@ -21,10 +21,10 @@ from proxying import port_of, server_context
 
 from topaz_status import CertificateError
 from topaz_status.cli import main
-from topaz_status.cli.arguments import parse
 from topaz_status.cli.commands.watch import new_client
 from topaz_status.cli.exit_codes import CommandError, code_of, explain
-from topaz_status.cli.network import network_of
+from topaz_status.cli.network_arguments import network_of
+from topaz_status.cli.parsers import parse
 from topaz_status.client import StatusClient
 from topaz_status.session.http.certificates import certificate_problem
 
@@ -82,7 +82,7 @@ def test_no_password_in_what_was_parsed() -> None:
 
 
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A proxy of the environment that cannot be used is told in one line; ``--proxy none`` goes without it."""
+    """A proxy of the environment that cannot be used is shown in one line; ``--proxy none`` goes without it."""
     monkeypatch.setenv("TOPAZ_API_KEY", "key-of-the-tests")
     monkeypatch.setenv("ALL_PROXY", "socks5://who:s3cr3t@h")
     assert main(["get", "image:a"]) == 3
@@ -136,7 +136,7 @@ def test_a_file_of_no_use(
 
 
 def test_a_damaged_authority(tmp_path: Path) -> None:
-    """What only looks like a certificate is not taken for one."""
+    """What only resembles a certificate is not taken for one."""
     file = tmp_path / "ca.pem"
     file.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
     assert refusal("--ca-file", str(file)).text.startswith(f"--ca-file {file} holds a damaged certificate: ")
@@ -193,14 +193,14 @@ async def test_a_service_with_a_private_authority(how: str, tmp_path: Path) -> N
 
 
 def test_a_certificate_error_says_what_to_do_by_itself() -> None:
-    """It tells nothing of the job, and gets no further advice."""
+    """It says nothing of the job, and gets no further advice."""
     error = CertificateError("its certificate cannot be trusted: check the host of the URL")
     assert code_of(error) == 3
     assert explain(error) == str(error)
 
 
 @real
-async def test_a_watch_that_a_certificate_ends_tells_it_in_options(tmp_path: Path) -> None:
+async def test_a_watch_that_a_certificate_ends_says_it_in_options(tmp_path: Path) -> None:
     """Once as a warning and once as the outcome, both in the words of the command line."""
     async with RawServer(lambda _: DONE).serve(server_context(trustme.CA(), "localhost")) as url:
         variables = {"TOPAZ_API_KEY": "key-of-the-tests", "TOPAZ_API_URL": f"https://localhost:{port_of(url)}"}
@@ -217,7 +217,7 @@ async def test_a_watch_that_a_certificate_ends_tells_it_in_options(tmp_path: Pat
         assert "ssl=" not in text
 
 
-def test_a_certificate_of_ours_that_is_refused_is_told_in_options() -> None:
+def test_a_certificate_of_ours_that_is_refused_is_reported_in_options() -> None:
     """There is an option for it."""
     error = ssl.SSLError(1, "tlsv13 alert certificate required")
     error.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
@@ -227,8 +227,8 @@ def test_a_certificate_of_ours_that_is_refused_is_told_in_options() -> None:
 
 
 @pytest.mark.parametrize("json", [True, False])
-def test_a_watch_behind_a_proxy_that_is_down_tells_so(json: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
-    """Its line, or its object, tells that no poll was answered and why; people are told to check the proxy."""
+def test_a_watch_behind_a_proxy_that_is_down_says_so(json: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """Its line, or its object, says that no poll was answered and why; it advises to check the proxy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         proxy = f"127.0.0.1:{taken.getsockname()[1]}"
     monkeypatch.setenv("TOPAZ_API_URL", "https://api.topaz.test")

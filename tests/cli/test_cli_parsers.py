@@ -9,7 +9,7 @@ import pytest
 
 from topaz_status import StatusClient
 from topaz_status.cli import main
-from topaz_status.cli.arguments import parse
+from topaz_status.cli.parsers import parse
 
 from .driver import run
 
@@ -78,7 +78,7 @@ def test_a_span_may_have_a_unit(text: str, seconds: float) -> None:
 
 
 def test_downloads_at_once_are_as_many_as_the_librarys() -> None:
-    """One default, told in the help, wherever files are fetched from."""
+    """One default, shown in the help, wherever files are fetched from."""
     default = inspect.signature(StatusClient).parameters["max_downloads"].default
     assert parse(["download", "image:a"]).max_downloads == default
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from .argument_types import a_job, a_size, a_span, at_least_one, count, positive
 from .exit_codes import USAGE
 from .job_arguments import STDIN
-from .network import add_network
+from .network_arguments import add_network
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"
