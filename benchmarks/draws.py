@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-from traces import BAD_ETAS, BAD_PROGRESS, Trace, arrivals, at_once, image, lognormal, try_on, video
+from plans import BAD_ETAS, BAD_PROGRESS, arrivals, at_once, image, lognormal, try_on, video
+from traces import Trace
 
 from topaz_status import JobKind
 from topaz_status.core.wire.list_page import PAGE_SIZES
@@ -186,7 +187,7 @@ def _fill(seed: int, frame: Frame, dice: random.Random) -> World:
         older_videos=older // 5 if JobKind.VIDEO in setting.laws else 0,
         order=_choose(dice, ORDERS),
         history_order=_choose(dice, ORDERS),
-        told=dice.random() < 0.5,
+        age_known=dice.random() < 0.5,
         price=_choose(dice, PRICES),
     )
     return World(seed, trace, _features(trace, frame, setting))
@@ -244,7 +245,7 @@ def _features(trace: Trace, frame: Frame, setting: Setting) -> dict[str, Any]:
         "older": trace.older or trace.older_videos,
         "hints": setting.hints if listed else None,
         "lead": round(setting.lead),
-        "told": "when submitted" if trace.told and setting.lead else None,
+        "age": "known" if trace.age_known and setting.lead else None,
         "stuck": setting.stuck,
         "unlisted": setting.unlisted if listed else None,
         "failing": setting.failing,

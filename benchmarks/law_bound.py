@@ -6,7 +6,7 @@ durations and each submission, and reads lists. A policy that believes progress 
 Why it is a bound. Give every token a price, which may change with time. For one job alone there is a best plan: the one
 with the least lag plus price of its requests. No policy does better for all jobs together than the best plan for each.
 So its mean lag is at least that cost, minus the price of all tokens that the bucket gives to a job. This holds whatever
-the prices are (weak duality; for restless bandits Whittle 1988). A search looks for the prices with the greatest bound.
+the prices are (weak duality; for restless bandits Whittle 1988). A search finds prices with a great bound.
 The tokens of a full bucket may be saved for any time. They count once for each rise of the price.
 
 How it is computed. The best plan is a dynamic program over the age of a job (Barlow, Hunter & Proschan 1963). Where all
@@ -17,7 +17,7 @@ that of submissions. (The first and the last jobs of a trace have more, so that 
 It is a near-bound in three ways. Polls fall on a grid of ages, and its step moves the cost in the second order alone.
 The law is the empirical one of the same trace, drawn with other seeds. A page costs each of its jobs an equal part of a
 token, ended ones too, and has no other items; a policy might find pages on which more jobs than usual are left. The
-video history tells of an end but has no result URL, so a GET follows.
+video history shows an end but has no result URL, so a GET follows.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ AT_ONCE: Final = 1.0
 """Seconds within which all jobs are submitted, if they come at once."""
 SEEDS: Final = range(1_001, 1_011)
 """The seeds whose traces give the law of lifetimes."""
-LADDER: Final = tuple(1e-4 * 2.0**step for step in range(30))
+FIRST_PRICES: Final = tuple(1e-4 * 2.0**step for step in range(30))
 """Prices of a token, in seconds of waiting, with which the search begins."""
 ROUNDS: Final = 40, 2
 """Rounds of the search: so many, and so many more for each window."""
@@ -156,7 +156,7 @@ def _lifetime(plan: JobPlan) -> float:
 
 @attrs.frozen
 class Search:
-    """Looks for the prices that give the greatest bound."""
+    """The search for the prices that give the greatest bound."""
 
     law: Law
     kind: JobKind
@@ -168,18 +168,18 @@ class Search:
     """Tokens of a full bucket, for one job."""
 
     def bound(self) -> LawBound:
-        """Return the greatest bound found: the best price of a ladder at first, and then one for each window."""
+        """Return the greatest bound found: at first for one price, then for one in each window."""
         windows = len(self.supply)
         places = np.clip(np.searchsorted(self.edges, self.law.ages, side="right") - 1, 0, windows - 1)
-        ladder = [(self._try(np.full(windows, price), places)[0], price) for price in LADDER]
-        best, price = max(ladder, key=lambda found: found[0].mean)
+        found_first = [(self._try(np.full(windows, price), places)[0], price) for price in FIRST_PRICES]
+        best, price = max(found_first, key=lambda found: found[0].mean)
         prices = np.full(windows, price)
         for turn in range(ROUNDS[0] + ROUNDS[1] * windows):
             found, plan = self._try(prices, places)
             best = max(best, found, key=lambda one: one.mean)
             demand = np.bincount(places[plan.polls_on], weights=plan.tokens, minlength=windows)
             excess = np.clip((demand - self.supply) / self.supply, -1.0, 2.0)
-            prices = np.maximum(prices, LADDER[0]) * np.exp(GAIN / math.sqrt(1.0 + turn / 10.0) * excess)
+            prices = np.maximum(prices, FIRST_PRICES[0]) * np.exp(GAIN / math.sqrt(1.0 + turn / 10.0) * excess)
         return best
 
     def _try(self, prices: Floats, places: NDArray[np.int_]) -> tuple[LawBound, Plan]:

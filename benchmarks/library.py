@@ -85,7 +85,7 @@ async def _wait(client: StatusClient, simulator: Simulator, trace: Trace, refs: 
         if truth.submitted_at > loop.time():
             await asyncio.sleep(truth.submitted_at - loop.time())
         unix = simulator.clock.true_unix(truth.submitted_at - began_at)
-        watch = client.watch(truth.job, submitted_at=unix if trace.told else None)
+        watch = client.watch(truth.job, submitted_at=unix if trace.age_known else None)
         if truth.ends_at < math.inf:
             watches.append((watch, loop.time(), max(truth.ends_at, began_at)))
     lags = []

@@ -59,7 +59,7 @@ class Loop:
                 heapq.heappush(self._due, (now + gap, next(self._order), one.life))
 
     def refused(self, poll: Poll, now: float) -> None:
-        """See :class:`Policy`: the loop sleeps as after an answer that tells nothing."""
+        """See :class:`Policy`: the loop sleeps as after an answer without any hint."""
         self.saw(poll, [Observation(life, ended=False, remaining=None) for life in poll.jobs], None, now)
 
 

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import attrs
 from checks import Check
-from common import table
+from common import markdown
 from model import Run
 from rivals import USUAL
 
@@ -129,7 +129,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
             f"{_median(one.bound_ratio for one in verdicts):.2f}",
         ],
     ]
-    return table([f"{len(verdicts)} worlds", "topaz_status"], rows)
+    return markdown([f"{len(verdicts)} worlds", "topaz_status"], rows)
 
 
 def claims(verdicts: Sequence[Verdict]) -> Iterator[Check]:

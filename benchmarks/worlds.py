@@ -60,15 +60,15 @@ def _rival(drawn: World, name: str) -> Figures:
     return Figures.of(model.play(drawn.trace, drawn.seed, policy, services, name))
 
 
-def play_all(seeds: Sequence[int], workers: int) -> Iterator[Verdict]:
+def play_all(chosen: Sequence[int], workers: int) -> Iterator[Verdict]:
     """Play many worlds on several processes, and report progress on stderr."""
     with ProcessPoolExecutor(workers, initializer=_be_quiet) as pool:
-        for number, verdict in enumerate(pool.map(play, seeds), 1):
+        for number, verdict in enumerate(pool.map(play, chosen), 1):
             yield verdict
             if sys.stderr.isatty():
-                print(f"\r{number}/{len(seeds)}\033[K", end="", file=sys.stderr, flush=True)
+                print(f"\r{number}/{len(chosen)}\033[K", end="", file=sys.stderr, flush=True)
             elif number % NOTE_EVERY == 0:
-                print(f"{number}/{len(seeds)}", file=sys.stderr, flush=True)
+                print(f"{number}/{len(chosen)}", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
 
@@ -123,7 +123,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=_seeds, default=range(1, 101), metavar="A-B", help="default: 1-100")
+    parser.add_argument("--seeds", type=seeds, default=range(1, 101), metavar="A-B", help="default: 1-100")
     parser.add_argument("--world", type=int, metavar="SEED", help="play one world, and show every policy on it")
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="describe the N worst worlds")
     parser.add_argument("--check", action="store_true", help="exit with 1 unless all targets are met")
@@ -133,15 +133,16 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _seeds(text: str) -> range:
+def seeds(text: str) -> range:
+    """Read a range of seeds such as ``1-100``."""
     first, _, last = text.partition("-")
     try:
-        seeds = range(int(first), int(last or first) + 1)
+        found = range(int(first), int(last or first) + 1)
     except ValueError:
-        seeds = range(0)
-    if not seeds:
+        found = range(0)
+    if not found:
         raise argparse.ArgumentTypeError(f"{text} is no range of seeds such as 1-100")
-    return seeds
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from checks import Row, check
 from loops import INTERVAL, Loop, fixed
 from model import EPOCH, RTT, Run, Services, play
 from rivals import RIVALS
+from tables import table
 from traces import TRACES, Trace, burst, poisson, try_ons
 
 from topaz_status import JobKind, StatusClient
@@ -245,6 +246,6 @@ def test_a_useless_command_line_is_refused(wrong: list[str]) -> None:
 
 def test_the_table_has_a_line_for_each_row() -> None:
     """Figures have three digits or so, and the last one is the ratio to the best bound."""
-    lines = lag.table(rows(fixed=12.34, library=0.321, **{"bound-pages": 0.05})).splitlines()
+    lines = table(rows(fixed=12.34, library=0.321, **{"bound-pages": 0.05})).splitlines()
     assert lines[2] == "| mixed | 10 | fixed | 12.3 | 0.00 | 0.00 | 12.34 | 0.0% | – | 246.8 |"
     assert lines[3].endswith("| 0.32 | 0.0% | – | 6.4 |")

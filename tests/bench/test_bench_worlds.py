@@ -37,7 +37,7 @@ def test_worlds_differ_in_every_feature(drawn: list[World]) -> None:
         assert {one.features[feature] for one in drawn if feature in one.features} == set(values)
     for feature in ("order", "history"):
         assert {one.features.get(feature) for one in drawn} == {None, *ORDERS}
-    for feature in ("foreign", "older", "lead", "told", "stuck", "unlisted", "failing", "queue"):
+    for feature in ("foreign", "older", "lead", "age", "stuck", "unlisted", "failing", "queue"):
         assert 0 < sum(feature in one.features for one in drawn) < len(drawn)
     assert min(one.trace.rate for one in drawn) < 2.0
     assert max(one.trace.rate for one in drawn) > 40.0
