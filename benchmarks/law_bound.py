@@ -6,13 +6,13 @@ durations and each submission, and reads lists. A policy that believes progress 
 Why it is a bound. Give every token a price, which may change with time. For one job alone there is a best plan: the one
 with the least lag plus price of its requests. No policy does better for all jobs together than the best plan for each.
 So its mean lag is at least that cost, minus the price of all tokens that the bucket gives to a job. This holds whatever
-the prices are (weak duality; for restless bandits Whittle 1988). A search finds prices with a great bound.
-The tokens of a full bucket may be saved for any time. They count once for each rise of the price.
+the prices are (weak duality; for restless bandits Whittle 1988). A search finds prices with a great bound. Tokens of
+a full bucket may be saved for any time, so they count once for each rise of the price.
 
 How it is computed. The best plan is a dynamic program over the age of a job (Barlow, Hunter & Proschan 1963). Where all
 jobs come at once, the price may change between windows of time, until long enough after the last end to poll each job
 once more. A stream has one price and counts as endless: each job's share of the tokens is the rate of tokens divided by
-that of submissions. (The first and the last jobs of a trace have more, so that a trace may be a little below.)
+that of submissions. (In a trace the first and the last jobs have more tokens, so its mean lag may be slightly less.)
 
 It is a near-bound in three ways. Polls fall on a grid of ages, and its step moves the cost in the second order alone.
 The law is the empirical one of the same trace, drawn with other seeds. A page costs each of its jobs an equal part of a
