@@ -264,6 +264,12 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
 
 
+def markdown(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Format a table in Markdown: the first column aligned left, figures aligned right."""
+    lines = [title, [":--", *["--:"] * (len(title) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Give a function that overwrites one line on standard error; it does nothing where that is no terminal."""

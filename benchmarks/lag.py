@@ -11,12 +11,14 @@ Policies:
 - fixed:        a loop per job, a poll every 5 s, first come first served;
 - backoff:      the same, with each gap 1.5 times the last, 30 s at most;
 - eta:          the same, with a sleep until the end that the service estimates;
-- sweep:        all pages of the list every 5 s, and fixed loops for jobs on no list;
+- sweep:        all pages of the image list every 5 s, and fixed loops for jobs on no list;
+- history:      the same, and all pages of the video history every second: a GET for each video that has ended;
 - library:      StatusClient with its defaults;
 - no-…:         StatusClient without one of its ideas (--ablations): pages, learned lifetimes, the ETA, all hints, the
                 guard, doubt of sources that repeat themselves, the price of a page, the chance that a new job is over;
 - bound-single: knows when each job ends, and polls one at a time;
-- bound-pages:  also knows every cursor, and reads the page with most ends: a reference for means, not a proof.
+- bound-pages:  also knows every cursor, and reads the page with most ends: a reference for means, not a proof;
+- bound-law:    knows the law of durations, but no end: the least mean lag without hints, computed by law_bound.py.
 
 Examples::
 
@@ -32,24 +34,28 @@ import json
 import logging
 import math
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import mean
 from typing import Any, Final
 
 import attrs
+import law_bound
 import library
 import model
 import plots
 import rivals
-from checks import Row, check
+from checks import check
 from model import Run
+from tables import as_json, summarize, table
 from traces import TRACES, Trace, burst
 
-MAIN: Final = ("fixed", "backoff", "eta", "sweep", "library", "bound-single", "bound-pages")
+MAIN: Final = ("fixed", "backoff", "eta", "sweep", "history", "library", "bound-single", "bound-pages", "bound-law")
 ABLATIONS: Final = tuple(name for name in library.VARIANTS if name != "library")
+LAWFUL: Final = frozenset({"burst", "burst-50", "try-on", "video-burst", "video-stream"})
+"""Traces of one kind of job with one law of durations, which come at once or as a stream."""
+VIDEOS: Final = frozenset({"video", "video-burst", "video-stream", "unknown-limit"})
+"""Traces of videos alone."""
 QUICK: Final = 0.1
 """The share of a trace that is enough for a first impression."""
 RATES: Final = (2.0, 5.0, 10.0, 20.0, 50.0)
@@ -79,9 +85,14 @@ class Task:
 
     @property
     def applies(self) -> bool:
-        """Whether the policy makes a difference on this trace: only the image list is worth a sweep."""
-        lists = self.trace not in {"video", "try-on"}
-        return lists or self.policy not in {"sweep", "bound-pages", *({"no-pages"} if self.trace == "try-on" else ())}
+        """Whether the policy makes a difference on this trace: there must be jobs on the lists that it reads."""
+        if self.policy == "bound-law":
+            return self.trace in LAWFUL
+        if self.policy == "history":
+            return self.trace in {"mixed", *VIDEOS}
+        if self.policy in {"sweep", "bound-pages"}:
+            return self.trace not in {"try-on", *VIDEOS}
+        return self.policy != "no-pages" or self.trace != "try-on"
 
 
 def play(task: Task) -> Run:
@@ -89,8 +100,19 @@ def play(task: Task) -> Run:
     trace = task.made()
     if task.policy in library.VARIANTS:
         return library.play(trace, task.seed, task.policy)
+    if task.policy == "bound-law":
+        return _play_law(task, trace)
+    if task.policy.startswith("bound") and trace.limit is not None:
+        trace = attrs.evolve(trace, rate=trace.limit, limit=None)
     services = model.Services.of(trace, task.seed)
     return model.play(trace, task.seed, rivals.RIVALS[task.policy](services), services, task.policy)
+
+
+def _play_law(task: Task, trace: Trace) -> Run:
+    others = (TRACES[task.trace](seed, task.scale) for seed in law_bound.SEEDS)
+    found, jobs = law_bound.law_bound(trace, others), len(trace.watched)
+    requests = round(found.per_job * jobs)
+    return Run(trace.name, task.policy, trace.rate, task.seed, (), requests, 0, jobs, computed=found.mean)
 
 
 def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
@@ -113,57 +135,9 @@ def _be_quiet() -> None:
 
 
 def _effort(task: Task) -> tuple[bool, float, float]:
-    heavy = {"queue": 4.0, "burst-50": 3.0, "foreign": 2.0, "hostile": 1.5, "poisson": 1.5}
+    heavy = {"queue": 4.0, "burst-50": 3.0, "foreign": 2.0, "hostile": 1.5, "poisson": 1.5, "unknown-limit": 0.2}
     size = heavy.get(task.trace, 1.0) * task.scale * (task.rate or 10.0) / 10.0
     return task.policy in library.VARIANTS, size + (task.count or 0) / 20_000, task.seed
-
-
-# -- output -----------------------------------------------------------------------------------------------------------
-
-
-def summarize(runs: Iterable[Run]) -> list[Row]:
-    """Average the runs over the seeds, in the order of the runs."""
-    groups: dict[tuple[str, str, float], list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[run.trace, run.policy, run.rate].append(run)
-    return [
-        Row(
-            *key,
-            mean=mean(run.mean for run in group),
-            p95=mean(run.quantile(0.95) for run in group),
-            worst=max(run.lags[-1] for run in group),
-            per_job=mean(run.per_job for run in group),
-            refused=sum(run.refused for run in group),
-        )
-        for key, group in groups.items()
-    ]
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Format a table in Markdown; the last column is the mean lag divided by that of the best bound."""
-    best = {row.trace: row.mean for row in rows if row.policy.startswith("bound")}
-    lines = [
-        "| trace | R | policy | mean lag, s | p95, s | worst, s | requests a job | × bound |",
-        "|:--|--:|:--|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        times = f"{row.mean / best[row.trace]:.1f}" if row.trace in best else "–"
-        lines.append(
-            f"| {row.trace} | {row.rate:g} | {row.policy} | {_figure(row.mean)} | {_figure(row.p95)} "
-            f"| {_figure(row.worst)} | {row.per_job:.2f} | {times} |"
-        )
-    return "\n".join(lines)
-
-
-def _figure(seconds: float) -> str:
-    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
-
-
-def as_json(run: Run) -> dict[str, Any]:
-    """Return a run's figures, with the lags as 101 quantiles."""
-    fields = attrs.asdict(run, recurse=False) | {"mean": run.mean, "per_job": run.per_job}
-    fields["lags"] = [round(run.quantile(percent / 100), 3) for percent in range(101)]
-    return fields
 
 
 # -- the command line -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, Self
 
 import attrs
-from model import EPOCH, RTT, Run
+from model import EPOCH, RTT, Run, limit_used
 from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
@@ -28,9 +28,17 @@ def play(trace: Trace, seed: int, name: str) -> Run:
 
 
 async def _play(trace: Trace, seed: int, name: str) -> Run:
-    burst = max(trace.rate, 1.0)
-    simulator = Simulator(seed=seed, order=trace.order, delay=RTT, rate=trace.rate, burst=burst)
+    burst, limit = max(trace.rate, 1.0), trace.limit or trace.rate
+    simulator = Simulator(
+        seed=seed,
+        delay=RTT,
+        rate=limit,
+        burst=max(limit, 1.0),
+        order=trace.order,
+        history_order=trace.history_order,
+    )
     simulator.clock.follow_running_loop()
+    began_at = asyncio.get_running_loop().time()
     refs = simulator.add_jobs(trace.population)
     async with (
         simulator.session() as session,
@@ -44,30 +52,46 @@ async def _play(trace: Trace, seed: int, name: str) -> Run:
             burst=burst,
             service_rates={JobKind.TRY_ON: None},
             session=session,
+            policy=PollPolicy(price=trace.price),
         ) as client,
     ):
-        lags = await _wait(client, simulator, refs)
+        lags = await _wait(client, simulator, trace, refs)
         stats = simulator.stats()
     pages = stats.by_endpoint.get("image.list", 0) + stats.by_endpoint.get("video.history", 0)
+    accepted = [began_at + exchange.at for exchange in simulator.log if exchange.status != 429]
+    ends = [simulator.truth(ref).ends_at for ref in refs]
     return Run(
-        trace.name, name, trace.rate, seed, tuple(sorted(lags)), stats.requests, pages, len(refs), stats.rate_limited
+        trace.name,
+        name,
+        trace.rate,
+        seed,
+        tuple(sorted(lags)),
+        stats.requests,
+        pages,
+        len(refs),
+        stats.rate_limited,
+        trace.limit and limit_used(trace.limit, accepted, ends),
     )
 
 
-async def _wait(client: StatusClient, simulator: Simulator, refs: Sequence[JobRef]) -> list[float]:
-    """Watch each job from its submission on, and return the lags of the jobs that end, from their true ends."""
+async def _wait(client: StatusClient, simulator: Simulator, trace: Trace, refs: Sequence[JobRef]) -> list[float]:
+    """Watch each job from its submission on, and return the lags of the jobs that end, from their true ends.
+
+    A job submitted before the trace begins is watched from the beginning on; a lag does not begin before its watch.
+    """
     loop = asyncio.get_running_loop()
-    watches = []
+    began_at, watches = loop.time(), []
     for truth in sorted((simulator.truth(ref) for ref in refs), key=lambda truth: truth.submitted_at):
         if truth.submitted_at > loop.time():
             await asyncio.sleep(truth.submitted_at - loop.time())
-        watch = client.watch(truth.job)
+        unix = simulator.clock.true_unix(truth.submitted_at - began_at)
+        watch = client.watch(truth.job, submitted_at=unix if trace.age_known else None)
         if truth.ends_at < math.inf:
-            watches.append((watch, loop.time(), truth.ends_at))
+            watches.append((watch, loop.time(), max(truth.ends_at, began_at)))
     lags = []
     for watch, started_at, ends_at in watches:
         outcome = await watch.outcome()
-        assert outcome.error is None, outcome
+        assert outcome.state is not None, outcome
         lags.append(started_at + outcome.waited - ends_at)
     return lags
 

@@ -86,6 +86,19 @@ def draw_by_count(runs: Sequence[Run], folder: Path) -> None:
     _save(figure, axis, folder / "lag-by-jobs.svg")
 
 
+def draw_worlds(lag_ratios: Sequence[float], cost_ratios: Sequence[float], folder: Path) -> None:
+    """Draw how the library's lag and cost, divided by those of the best simple policy, are distributed over worlds."""
+    figure, (axis,) = _figure(1, 1)
+    count = len(lag_ratios)
+    shares = [(rank + 1) / count for rank in range(count)]
+    axis.axvline(1.0, color="#999999", linestyle="--")
+    axis.plot(sorted(lag_ratios), shares, color="#0072b2", label="mean lag, to the best usual policy")
+    axis.plot(sorted(cost_ratios), shares, color="#d55e00", label="cost, to the cheapest simple policy")
+    axis.set(xscale="log", xlabel="topaz_status / simple policy", ylabel="share of worlds", ylim=(0.0, 1.0))
+    axis.set_title(f"{count} random worlds", fontsize=9)
+    _save(figure, axis, folder / "worlds.svg")
+
+
 def _rates(runs: Iterable[Run]) -> list[float]:
     return sorted({run.rate for run in runs})
 

@@ -1,18 +1,19 @@
 """Workloads: when jobs are submitted, how long they last, and what their service reports meanwhile.
 
 A trace is data: plans for the simulator, in the order of submission, drawn from one seed. Times are seconds from the
-trace's beginning. ``scale`` below 1 makes a trace shorter, not thinner: as many jobs per second for a part of the time.
+trace's beginning; a job submitted before is watched from the beginning on. ``scale`` below 1 makes a trace shorter, not
+thinner: as many jobs per second for a part of the time.
 Where all jobs come at once, ``scale`` is the share of the jobs.
 """
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import attrs
+from plans import BAD_ETAS, BAD_PROGRESS, arrivals, at_once, image, lognormal, short_video, try_on, video
 
 from topaz_status import JobKind
 from topaz_status.testing import JobPlan
@@ -21,15 +22,6 @@ SPAN: Final = 600.0
 """Seconds that a stream of jobs lasts."""
 OLDER_EVERY: Final = 0.4
 """Seconds between the submissions of the items that are on the account's list from the start."""
-BAD_ETAS: Final[tuple[dict[str, Any], ...]] = (
-    {"eta": "absent"},
-    {"eta": "frozen"},
-    {"eta": "scaled", "eta_error": 0.3},
-    {"eta": "scaled", "eta_error": 3.0},
-    {"eta": "zero"},
-)
-BAD_PROGRESS: Final[tuple[dict[str, Any], ...]] = ({"progress": "stall"}, {"progress": "jump"})
-"""Progress that rises fast to 99 and stays there; progress that is 0, then 100 long before the end."""
 
 
 @attrs.frozen
@@ -45,6 +37,16 @@ class Trace:
     """Items on the account's image list when the trace begins."""
     order: str = "newest"
     """The order of the image list."""
+    history_order: str = "newest"
+    """The order of the video history."""
+    limit: float | None = None
+    """Requests per second, and the burst, that the services accept if the client does not know it."""
+    older_videos: int = 0
+    """Items on the account's video history when the trace begins."""
+    age_known: bool = False
+    """Whether the client knows when each job was submitted."""
+    price: float = 0.1
+    """The price of a request for the library, in seconds of waiting."""
 
     @property
     def watched(self) -> tuple[JobPlan, ...]:
@@ -54,13 +56,13 @@ class Trace:
     @property
     def population(self) -> list[JobPlan]:
         """All plans of the account, oldest first, to add to a simulator at time 0."""
-        if not self.older:
-            return list(self.plans)
-        since = -OLDER_EVERY * self.older - 60.0
-        older = JobPlan(
-            kind=JobKind.IMAGE, count=self.older, after=since, every=OLDER_EVERY, duration=1.0, foreign=True
-        )
-        return [older, *self.plans]
+        counts = {JobKind.IMAGE: self.older, JobKind.VIDEO: self.older_videos}
+        return [*(_older(kind, count) for kind, count in counts.items() if count), *self.plans]
+
+
+def _older(kind: JobKind, count: int) -> JobPlan:
+    since = -OLDER_EVERY * count - 60.0
+    return JobPlan(kind=kind, count=count, after=since, every=OLDER_EVERY, duration=1.0, foreign=True)
 
 
 class Maker(Protocol):
@@ -68,62 +70,6 @@ class Maker(Protocol):
 
     def __call__(self, seed: int, scale: float = 1.0) -> Trace:
         """Draw the trace of a seed; ``scale`` is its length as a share of the full one."""
-
-
-# -- one job ----------------------------------------------------------------------------------------------------------
-
-
-def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0, high: float = math.inf) -> float:
-    """Draw seconds; draw again if the value is outside the bounds."""
-    while True:
-        seconds = median * math.exp(dice.gauss(0.0, sigma))
-        if low <= seconds <= high:
-            return seconds
-
-
-def image(dice: random.Random, at: float, median: float = 20.0, sigma: float = 0.6, **fields: Any) -> JobPlan:
-    """Draw an image: its ETA is off by up to 30 % of the time left at first, and by up to 8 % near the end."""
-    drawn: dict[str, Any] = {
-        "duration": lognormal(dice, median, sigma),
-        "eta": "noisy",
-        "eta_error": 0.3,
-        "eta_error_late": 0.08,
-        "gamma": math.exp(dice.gauss(0.0, 0.25)),
-    }
-    return JobPlan(kind=JobKind.IMAGE, after=at, **(drawn | fields))
-
-
-def video(dice: random.Random, at: float, **fields: Any) -> JobPlan:
-    """Draw a video of a minute to six hours; its estimates are off by up to 25 %, and its progress is uneven."""
-    drawn: dict[str, Any] = {
-        "queue": lognormal(dice, 20.0, 1.0),
-        "duration": lognormal(dice, 1200.0, 0.9, 60.0, 21_600.0),
-        "gamma": math.exp(dice.gauss(0.0, 0.25)),
-        "estimate_error": 0.25,
-    }
-    return JobPlan(kind=JobKind.VIDEO, after=at, **(drawn | fields))
-
-
-def try_on(dice: random.Random, at: float, **fields: Any) -> JobPlan:
-    """Draw a try-on: the service gives no progress or estimate before its end."""
-    drawn: dict[str, Any] = {"duration": lognormal(dice, 22.0, 0.45, 8.0, 90.0)}
-    return JobPlan(kind=JobKind.TRY_ON, after=at, **(drawn | fields))
-
-
-def arrivals(dice: random.Random, rate: float, span: float) -> Iterator[float]:
-    """Draw the times of a Poisson stream."""
-    at = dice.expovariate(rate)
-    while at < span:
-        yield at
-        at += dice.expovariate(rate)
-
-
-def at_once(dice: random.Random, count: int) -> list[float]:
-    """Draw the times of jobs that are submitted within half a second."""
-    return sorted(dice.uniform(0.0, 0.5) for _ in range(count))
-
-
-# -- many jobs --------------------------------------------------------------------------------------------------------
 
 
 def burst(seed: int, scale: float = 1.0, *, rate: float = 10.0, count: int = 10_000, order: str = "newest") -> Trace:
@@ -183,11 +129,56 @@ def foreign_random(seed: int, scale: float = 1.0) -> Trace:
     return attrs.evolve(foreign(seed, scale, order="uuid"), name="foreign-random")
 
 
+def deep(seed: int, scale: float = 1.0) -> Trace:
+    """200 images, submitted shortly before 1,300 foreign ones; the watches begin when all of them are on the list."""
+    dice = random.Random(seed)
+    own = [image(dice, at - 1.0, 12.0) for at in at_once(dice, round(200 * scale))]
+    newer = [image(dice, at - 0.5, 12.0, foreign=True) for at in at_once(dice, round(1_300 * scale))]
+    return Trace("deep", 10.0, (*own, *newer), older=round(1_500 * scale))
+
+
+def oldest(seed: int, scale: float = 1.0) -> Trace:
+    """The trace "poisson" among as many foreign images; the list begins with its oldest image, so new ones are last."""
+    dice = random.Random(seed)
+    plans = [image(dice, at, foreign=dice.random() < 0.5) for at in arrivals(dice, 10.0, SPAN * scale)]
+    return Trace("oldest", 10.0, tuple(plans), older=500, order="oldest")
+
+
+def waves_shuffled(seed: int, scale: float = 1.0, *, count: int = 1_070) -> Trace:
+    """1,070 images of 7 s in three waves 30 s apart, listed by their ids among 3,000 older ones."""
+    dice = random.Random(seed)
+    times = sorted(30.0 * (number % 3) + at for number, at in enumerate(at_once(dice, round(count * scale))))
+    plans = tuple(image(dice, at, 7.0, 0.37) for at in times)
+    return Trace("waves-shuffled", 20.0, plans, older=round(3_000 * scale), order="uuid")
+
+
 def videos(seed: int, scale: float = 1.0) -> Trace:
     """300 videos over an hour."""
     dice = random.Random(seed)
     times = sorted(dice.uniform(0.0, 3600.0 * scale) for _ in range(round(300 * scale)))
     return Trace("video", 2.0, tuple(video(dice, at) for at in times))
+
+
+def video_burst(seed: int, scale: float = 1.0, *, count: int = 300) -> Trace:
+    """300 videos of 20 s at once; the progress of every second one stalls at 99."""
+    dice = random.Random(seed)
+    times = at_once(dice, round(count * scale))
+    plans = (short_video(dice, at, progress=dice.choice(("linear", "stall"))) for at in times)
+    return Trace("video-burst", 10.0, tuple(plans))
+
+
+def video_stream(seed: int, scale: float = 1.0) -> Trace:
+    """1,900 videos of a minute within 10 minutes, 5 requests a second."""
+    dice = random.Random(seed)
+    times = sorted(dice.uniform(0.0, SPAN * scale) for _ in range(round(1_900 * scale)))
+    return Trace("video-stream", 5.0, tuple(short_video(dice, at, 60.0) for at in times))
+
+
+def unknown_limit(seed: int, scale: float = 1.0) -> Trace:
+    """250 videos at once; the client may send 100 requests a second, the service accepts 12 and says so only by 429."""
+    dice = random.Random(seed)
+    plans = tuple(short_video(dice, at, 60.0) for at in at_once(dice, round(250 * scale)))
+    return Trace("unknown-limit", 100.0, plans, limit=12.0)
 
 
 def try_ons(seed: int, scale: float = 1.0) -> Trace:
@@ -237,7 +228,13 @@ TRACES: Final[Mapping[str, Maker]] = {
     "poisson": poisson,
     "foreign": foreign,
     "foreign-random": foreign_random,
+    "deep": deep,
+    "oldest": oldest,
+    "waves-shuffled": waves_shuffled,
     "video": videos,
+    "video-burst": video_burst,
+    "video-stream": video_stream,
+    "unknown-limit": unknown_limit,
     "try-on": try_ons,
     "mixed": mixed,
     "hostile": hostile,

@@ -12,8 +12,10 @@ import lag
 import library
 import pytest
 from checks import Row, check
+from loops import INTERVAL, Loop, fixed
 from model import EPOCH, RTT, Run, Services, play
-from rivals import INTERVAL, RIVALS, Loop, fixed
+from rivals import RIVALS
+from tables import table
 from traces import TRACES, Trace, burst, poisson, try_ons
 
 from topaz_status import JobKind, StatusClient
@@ -144,6 +146,63 @@ def test_a_loop_sleeps_from_the_answer_on() -> None:
     assert play(trace, 1, Loop(fixed), services, "fixed").requests == 1 + 100.0 // (INTERVAL + RTT) + 1
 
 
+def videos(*durations: float, queue: float = 0.0) -> Trace:
+    plans = (JobPlan(kind=JobKind.VIDEO, queue=queue, duration=seconds) for seconds in durations)
+    return Trace("few", 10.0, tuple(plans))
+
+
+def test_the_word_of_the_history_is_confirmed_by_a_get() -> None:
+    """A page from 2 to 2.1 s shows what ended at 1.9 s; the GET follows it, because a record has no result URL."""
+    run = rival(videos(1.9), "history")
+    assert run.lags == pytest.approx((2.2 - 1.9,))
+    assert (run.pages, run.requests) == (3, 4)
+
+
+def test_a_video_that_is_only_requested_is_awaited_on_the_history() -> None:
+    """It is missing from the history for a tenth of its time in the queue: no loop polls it meanwhile."""
+    run = rival(videos(10.0, queue=100.0), "history")
+    assert run.requests - run.pages == 1
+
+
+def test_a_video_that_is_on_no_list_is_polled_in_a_loop() -> None:
+    """After a minute without it on the history."""
+    hidden = JobPlan(kind=JobKind.VIDEO, duration=90.0, listed=False)
+    run = rival(Trace("few", 10.0, (hidden,)), "history")
+    assert run.lags[0] <= INTERVAL + RTT
+    assert run.requests - run.pages > 1
+
+
+@pytest.mark.parametrize("policy", ["fixed", "sweep", "history", "library"])
+def test_a_limit_that_the_client_does_not_know_refuses_requests(policy: str) -> None:
+    """Policies ask again after a 429 and find every end; the run counts the 429s and the share of the limit used."""
+    plans = [JobPlan(kind=kind, duration=20.0) for kind in (JobKind.IMAGE, JobKind.VIDEO) for _ in range(60)]
+    trace = Trace("few", 100.0, tuple(plans), limit=4.0)
+    run = ours(trace) if policy == "library" else rival(trace, policy)
+    assert len(run.lags) == 120
+    assert run.refused > 0
+    assert run.used is not None
+    assert 0.0 < run.used <= 1.0
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0])
+def test_the_bounds_know_the_limit(rate: float) -> None:
+    """On a trace with an unknown limit a bound sends no faster than it."""
+    run = lag.play(lag.Task("unknown-limit", "bound-single", 1, 0.1, rate))
+    assert (run.rate, run.refused, run.used) == (12.0, 0, None)
+
+
+def test_a_learned_limit_has_claims_of_its_own() -> None:
+    """Few 429s, and most of the limit used, in place of no 429 at all."""
+
+    def claims(refused: int, used: float | None) -> list[str]:
+        row = Row("t", "library", 9.0, 1.0, 1.0, 1.0, 1.0, refused, refused / 100, used)
+        return [one.claim for one in check([row], whole=True) if not one.passed]
+
+    assert claims(2, 0.95) == claims(0, None) == []
+    assert claims(1, None) == ["t: keeps the budget"]
+    assert claims(3, 0.85) == ["t: learns the limit", "t: uses the limit"]
+
+
 def rows(**means: float) -> Sequence[Row]:
     return [
         Row(trace="mixed", policy=policy, rate=10.0, mean=mean, p95=0.0, worst=0.0, per_job=mean, refused=0)
@@ -187,6 +246,6 @@ def test_a_useless_command_line_is_refused(wrong: list[str]) -> None:
 
 def test_the_table_has_a_line_for_each_row() -> None:
     """Figures have three digits or so, and the last one is the ratio to the best bound."""
-    lines = lag.table(rows(fixed=12.34, library=0.321, **{"bound-pages": 0.05})).splitlines()
-    assert lines[2] == "| mixed | 10 | fixed | 12.3 | 0.00 | 0.00 | 12.34 | 246.8 |"
-    assert lines[3].endswith("| 0.32 | 6.4 |")
+    lines = table(rows(fixed=12.34, library=0.321, **{"bound-pages": 0.05})).splitlines()
+    assert lines[2] == "| mixed | 10 | fixed | 12.3 | 0.00 | 0.00 | 12.34 | 0.0% | – | 246.8 |"
+    assert lines[3].endswith("| 0.32 | 0.0% | – | 6.4 |")

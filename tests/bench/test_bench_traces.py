@@ -78,6 +78,50 @@ def test_videos_are_300_an_hour_of_20_minutes() -> None:
     assert median(plan.queue.middle for plan in trace.plans) == pytest.approx(20.0, rel=0.25)
 
 
+def test_short_videos() -> None:
+    """Lognormal with σ 0.5, behind a queue of a second: 300 of 20 s at once, and 1,900 of a minute in ten minutes."""
+    burst, stream = TRACES["video-burst"](1), TRACES["video-stream"](1)
+    assert (len(burst.plans), len(stream.plans)) == (300, 1_900)
+    assert (median(durations(burst)), median(durations(stream))) == pytest.approx((20.0, 60.0), rel=0.1)
+    assert burst.plans[-1].after <= 0.5
+    assert 590.0 < stream.plans[-1].after <= 600.0
+    assert {plan.progress for plan in burst.plans} == {"linear", "stall"}
+
+
+def test_a_service_whose_limit_is_not_known() -> None:
+    """Its limit is far below the rate that the client may use; no other trace has such a limit."""
+    limits = {name: trace.limit for name in TRACES if (trace := TRACES[name](1, 0.02)).limit is not None}
+    assert limits == {"unknown-limit": 12.0}
+    assert TRACES["unknown-limit"](1).rate == 100.0
+
+
+def test_deep_images_have_1300_foreign_ones_before_them() -> None:
+    """All are on the list when the watches begin, newest first."""
+    trace = TRACES["deep"](1)
+    listing = Services.of(trace, 1).account.listing(JobKind.IMAGE)
+    own = [place for place, life in enumerate(listing) if not life.plan.foreign]
+    assert own == list(range(1_300, 1_500))
+    assert len(listing) == 3_000
+
+
+def test_oldest_first_shows_new_images_last() -> None:
+    """The first pages hold the 500 older ones; half of the newer images are foreign."""
+    trace = TRACES["oldest"](1)
+    listing = Services.of(trace, 1).account.listing(JobKind.IMAGE)
+    assert [life.plan.foreign for life in listing] == [True] * 500
+    assert trace.order == "oldest"
+    assert len(trace.watched) / len(trace.plans) == pytest.approx(0.5, abs=0.03)
+
+
+def test_waves_among_shuffled_older_images() -> None:
+    """Three waves of 357 or 356 within half a second, half a minute apart, by id among 3,000."""
+    trace = TRACES["waves-shuffled"](1)
+    sizes = Counter(plan.after // 30.0 for plan in trace.plans)
+    assert sizes == {0.0: 357, 1.0: 357, 2.0: 356}
+    assert max(plan.after % 30.0 for plan in trace.plans) <= 0.5
+    assert (trace.order, trace.older) == ("uuid", 3_000)
+
+
 def test_try_ons_are_2_a_second_of_22_s() -> None:
     """Within 8 and 90 s."""
     trace = try_ons(1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from faulty_worlds import HEAVY, SINGLE, WORLDS, play
 from invariants import Tally
-from worlds import HEAVY, SINGLE, WORLDS, play
 
 from topaz_status.testing.simulator.faults.rules import FAULTS
 

@@ -76,6 +76,18 @@ def test_other_orders(order: str) -> None:
     assert (names == sorted(names)) is (order == "uuid")
 
 
+def test_oldest_first_is_newest_first_reversed() -> None:
+    """A list that begins with its oldest job takes a new one at its end: the last page, not the first, shows it."""
+    lives = [life(str(number), float(number)) for number in (3, 1, 0, 2)]
+    newest, oldest = Listing(), Listing("oldest")
+    newest.extend(lives)
+    oldest.extend(lives)
+    assert read_all(oldest, 3) == read_all(newest, 3)[::-1] == ["0", "1", "2", "3"]
+    first = oldest.page(None, 3)
+    oldest.add(life("newer", 99.0))
+    assert [found.ref.id for found in oldest.page(first.next_cursor, 3).lives] == ["3", "newer"]
+
+
 @pytest.mark.parametrize("text", ["nonsense!", "", "AAAA", "é", encode_cursor(("text", "id")), "W10", "bnVsbA"])
 def test_foreign_cursors_are_refused(text: str) -> None:
     """A cursor that this list never gave out is a CursorError."""

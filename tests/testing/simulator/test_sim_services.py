@@ -224,6 +224,20 @@ async def test_the_video_history_leaves_requested_ones_out(topaz_simulator: Simu
     assert newest["ts"] == {"requested": EPOCH * 1000, "accepted": EPOCH * 1000 + 10_000}
 
 
+@pytest.mark.parametrize("paged", [True, False])
+async def test_a_history_in_another_order(paged: bool) -> None:
+    """Oldest first, the first page shows the oldest videos; the order of images stays what it is."""
+    simulator = Simulator(history_order="oldest", history_page=2, history_paged=paged)
+    videos = [simulator.add_video(after=-after) for after in (30.0, 20.0, 10.0)]
+    images = [simulator.add_image(after=-after) for after in (20.0, 10.0)]
+    async with simulator.session() as session:
+        ask = Caller(simulator, session)
+        _, history = await ask("/video/history")
+        _, listed = await ask("/image/v1/status")
+    assert [record["id"] for record in history["result"]] == [job.id for job in videos[: 2 if paged else None]]
+    assert [status["process_id"] for status in listed] == [job.id for job in images[::-1]]
+
+
 async def test_the_older_history_has_no_pages() -> None:
     """The older text answers with everything, and without a cursor."""
     simulator = Simulator(history_paged=False)

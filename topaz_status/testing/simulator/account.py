@@ -58,13 +58,15 @@ class SimulatedAccount:
     Args:
         clock: the simulator's clock.
         seed: the seed of everything that is drawn.
-        order: the order of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
+        order: the order of the image list: ``"newest"`` first, ``"oldest"`` first, by ``"uuid"``, or ``"random"``.
+        history_order: the order of the video history, in the same words.
         retention: seconds after submission at which a record is removed.
     """
 
     clock: SimulatedClock
     seed: int = 0
     order: str = "newest"
+    history_order: str = "newest"
     retention: float = RECORDS_LAST
     lives: dict[JobKind, dict[str, Life]] = attrs.field(factory=lambda: {kind: {} for kind in JobKind})
     lists: dict[JobKind, Listing] = attrs.field(init=False)
@@ -74,7 +76,7 @@ class SimulatedAccount:
 
     @lists.default
     def _lists(self) -> dict[JobKind, Listing]:
-        return {JobKind.IMAGE: Listing(self.order), JobKind.VIDEO: Listing()}
+        return {JobKind.IMAGE: Listing(self.order), JobKind.VIDEO: Listing(self.history_order)}
 
     def __len__(self) -> int:
         return sum(len(lives) for lives in self.lives.values())

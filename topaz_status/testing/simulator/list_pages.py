@@ -15,7 +15,7 @@ from .job_life import Life
 
 Key: TypeAlias = tuple[float | str, str]
 
-ORDERS: Final = frozenset({"newest", "uuid", "random"})
+ORDERS: Final = frozenset({"newest", "oldest", "uuid", "random"})
 
 
 class CursorError(ValueError):
@@ -26,6 +26,8 @@ def canonical_id(life: Life, order: str) -> Key:
     """Return a job's sort key in a list: lists show ascending keys."""
     if order == "newest":
         return (-life.submitted_at, life.ref.id)
+    if order == "oldest":
+        return (life.submitted_at, life.ref.id)
     return (life.ref.id if order == "uuid" else life.order, life.ref.id)
 
 
@@ -65,7 +67,7 @@ class Listing:
     """Jobs in the order of a list: finding a page takes O(log n), reading it O(page size).
 
     Args:
-        order: ``"newest"`` first, by ``"uuid"``, or in ``"random"`` order.
+        order: ``"newest"`` first, ``"oldest"`` first, by ``"uuid"``, or in ``"random"`` order.
     """
 
     order: str = attrs.field(default="newest", validator=attrs.validators.in_(ORDERS))

@@ -130,7 +130,7 @@ class Services:
         return Answer(200, {"message": "Canceling the request"})
 
     def video_history(self, call: Call, query: Query, at: Moment) -> Answer:
-        """Answer with the videos that have been accepted, newest first."""
+        """Answer with the videos that have been accepted, in the order of the list."""
         listing = self.account.listing(JobKind.VIDEO)
         if not self.history_paged:
             return Answer(200, {"result": _rendered(listing, status_bodies.video_record, at)})

@@ -43,10 +43,11 @@ class Simulator:
         service_rates: ``{kind: (rate, burst)}`` for limits of single services, beside the shared one.
         retry_after: the ``Retry-After`` of a 429: ``None``, ``"auto"``, ``"date"``, a number of seconds, or any text.
         keys: the API keys that are valid; by default any that is not empty.
-        order: the order of the image list: ``"newest"`` first, by ``"uuid"``, or ``"random"``.
+        order: the order of the image list: ``"newest"`` first, ``"oldest"`` first, by ``"uuid"``, or ``"random"``.
         newer_video: True for video bodies in the newer form, False for the founding document's.
         history_paged: True for a video history in pages, False for the older document's single answer.
         history_page: records on a page of the video history.
+        history_order: the order of the video history, in the words of ``order``.
         clock_skew: seconds by which the server's clock is ahead, in ``Date`` and in every time in a body.
         delay: seconds that an answer takes; the answer shows the job's state in the middle of them.
         retention: seconds after submission at which a record is removed.
@@ -68,6 +69,7 @@ class Simulator:
         newer_video: bool = True,
         history_paged: bool = True,
         history_page: int = 50,
+        history_order: str = "newest",
         clock_skew: float = 0.0,
         delay: DurationLike = 0.0,
         retention: float = RECORDS_LAST,
@@ -76,7 +78,7 @@ class Simulator:
         log_size: int = 100_000,
     ) -> None:
         self.clock = SimulatedClock(clock_skew)
-        self._seed, self._order, self._retention = seed, order, retention
+        self._seed, self._orders, self._retention = seed, (order, history_order), retention
         self._keep_alive, self._log_size = keep_alive, log_size
         self._web_server: web.Server | None = None
         buckets: dict[str, Limiter] = {kind.value: Bucket(*limit) for kind, limit in (service_rates or {}).items()}
@@ -93,7 +95,7 @@ class Simulator:
         )
 
     def _account(self) -> SimulatedAccount:
-        return SimulatedAccount(self.clock, self._seed, self._order, self._retention)
+        return SimulatedAccount(self.clock, self._seed, *self._orders, self._retention)
 
     def _request_log(self) -> RequestLog:
         return RequestLog(deque(maxlen=self._log_size), self.clock.now())

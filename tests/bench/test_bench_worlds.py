@@ -1,0 +1,148 @@
+"""Random worlds are what they are said to be, each is played by every policy, and verdicts follow from the figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import worlds
+from draws import HINTS, MIXES, ORDERS, PRICES, SHAPES, World, world
+from rivals import EAGER, USUAL
+from verdicts import Figures, Verdict, claims, summary
+
+from topaz_status import JobKind
+
+CHEAP = 31
+"""The seed of a world that is played within a second."""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[World]:
+    """Worlds of some seeds."""
+    return [world(seed) for seed in range(1, 61)]
+
+
+def test_a_seed_draws_one_world_and_another_seed_another_one() -> None:
+    """The same seed gives an equal world."""
+    assert world(7) == world(7)
+    assert world(7).trace != world(8).trace
+
+
+def test_worlds_differ_in_every_feature(drawn: list[World]) -> None:
+    """Every shape, mix, kind of hints, order and price comes up; load and rate reach from low to high."""
+    for feature, values in (("shape", SHAPES), ("kinds", MIXES), ("hints", HINTS), ("price", PRICES)):
+        assert {one.features[feature] for one in drawn if feature in one.features} == set(values)
+    for feature in ("order", "history"):
+        assert {one.features.get(feature) for one in drawn} == {None, *ORDERS}
+    for feature in ("foreign", "older", "lead", "age", "stuck", "unlisted", "failing", "queue"):
+        assert 0 < sum(feature in one.features for one in drawn) < len(drawn)
+    assert min(one.trace.rate for one in drawn) < 2.0
+    assert max(one.trace.rate for one in drawn) > 40.0
+    assert min(one.features.get("load", 0.0) for one in drawn) < 0.3
+    assert max(one.features.get("load", 0.0) for one in drawn) > 3.0
+
+
+def test_a_world_has_jobs_that_end_and_lists_of_its_kinds(drawn: list[World]) -> None:
+    """Its plans are in the order of submission; items that are not watched are on the lists of its kinds alone."""
+    for one in drawn:
+        plans, kinds = one.trace.plans, {plan.kind for plan in one.trace.watched}
+        assert list(plans) == sorted(plans, key=lambda plan: plan.after)
+        assert any(not plan.stuck for plan in one.trace.watched)
+        assert {plan.kind for plan in one.trace.population if plan.foreign} <= kinds - {JobKind.TRY_ON}
+
+
+def test_a_lead_means_that_jobs_are_watched_late(drawn: list[World]) -> None:
+    """They were submitted before the beginning, all by the same time."""
+    leads = [one for one in drawn if "lead" in one.features]
+    assert leads
+    assert all(one.trace.plans[0].after < 0.0 for one in leads)
+    assert all(one.trace.plans[0].after >= 0.0 for one in drawn if "lead" not in one.features)
+
+
+def test_every_policy_plays_a_world_the_same_way_each_time() -> None:
+    """The verdict names all simple policies, and nobody is sooner than half a round trip."""
+    verdict = worlds.play(CHEAP)
+    assert verdict == worlds.play(CHEAP)
+    assert verdict.simple.keys() == {*USUAL, *EAGER}
+    assert all(of.mean >= 0.05 for of in (verdict.library, *verdict.simple.values()))
+
+
+# -- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def figures(mean: float, per_job: float = 1.0) -> Figures:
+    return Figures(mean, mean, mean, per_job, 0)
+
+
+def verdict(ours: Figures, rivals: Mapping[str, Figures], price: float = 0.1, bound: float = 0.05) -> Verdict:
+    others = dict.fromkeys([*USUAL, *EAGER], figures(100.0, 100.0))
+    return Verdict(1, "a world", price, ours, figures(bound), {**others, **rivals})
+
+
+def test_later_means_sooner_for_others_at_no_higher_cost() -> None:
+    """A policy that buys a shorter lag with requests that are not worth their price does not count."""
+    assert verdict(figures(1.0), {"fixed-5": figures(0.9)}).later
+    assert not verdict(figures(1.0), {"fixed-5": figures(0.96)}).later
+    dear = verdict(figures(1.0), {"fixed-5": figures(0.5, 10.0)})
+    assert not dear.later
+    assert dear.later_at_any_cost
+    assert verdict(figures(1.0), {"fixed-5": figures(0.5, 10.0)}, price=0.01).later
+
+
+def test_an_eager_policy_wins_but_is_not_a_usual_one() -> None:
+    """It is the rival to beat; the ratios of lags and requests are those to the usual policies."""
+    one = verdict(figures(1.0, 2.0), {"fixed-1": figures(0.5, 3.0), "eta": figures(2.0, 4.0)})
+    assert (one.later, one.winners) == (False, ["fixed-1"])
+    assert one.rival == ("fixed-1", figures(0.5, 3.0))
+    assert (one.lag_ratio, one.request_ratio) == (0.5, 0.5)
+    assert one.cost_ratio == pytest.approx(1.2 / 0.8)
+
+
+def test_only_saturated_worlds_are_compared_with_the_bound() -> None:
+    """Where a clairvoyant policy is hardly late at all, the ratio would say nothing."""
+    assert verdict(figures(3.0), {}, bound=0.05).bound_ratio is None
+    assert verdict(figures(3.0), {}, bound=1.5).bound_ratio == 2.0
+
+
+def test_the_summary_and_the_claims() -> None:
+    """Shares and medians over the worlds; a claim fails by itself."""
+    good = verdict(figures(0.1), {"eta": figures(1.0)})
+    late = verdict(figures(1.0), {"eta": figures(0.5)})
+    text = summary([good, good, late])
+    assert "33.3%" in text
+    assert f"{math.nan:.2f}" in text  # no world is saturated
+    assert [one.passed for one in claims([good] * 100 + [late])] == [True, True]
+    assert [one.passed for one in claims([good] * 2 + [late])] == [False, True]
+    assert [one.passed for one in claims([late])] == [False, False]
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_one_world_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--world`` shows what the world is and the figures of every policy."""
+    assert worlds.main(["--world", str(CHEAP)]) == 0
+    printed = capsys.readouterr().out
+    assert str(world(CHEAP)) in printed
+    assert all(f"\n{name} " in printed for name in ("library", "bound-pages", *USUAL, *EAGER))
+
+
+def test_many_worlds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It prints summary and claims, describes the worst worlds, and writes its figures."""
+    facts = tmp_path / "worlds.json"
+    code = worlds.main([f"--seeds={CHEAP}-{CHEAP}", "--workers=1", "--worst=5", "--check", f"--json={facts}"])
+    printed = capsys.readouterr().out
+    assert code == ("FAIL" in printed)
+    assert "1 worlds" in printed
+    assert [one["seed"] for one in json.loads(facts.read_text())["worlds"]] == [CHEAP]
+
+
+@pytest.mark.parametrize("wrong", ["5-1", "a-b", "", "1-2-3"])
+def test_a_useless_range_of_seeds_is_refused(wrong: str) -> None:
+    """With argparse's exit code 2."""
+    with pytest.raises(SystemExit) as refused:
+        worlds.main([f"--seeds={wrong}"])
+    assert refused.value.code == 2
