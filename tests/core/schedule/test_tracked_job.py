@@ -84,3 +84,16 @@ def test_the_first_longest_gap_of_a_page_is_that_of_its_youngest_job(ages: list[
         page.known.add(TrackedJob(job(number, JobKind.IMAGE), now - age, now))
     gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.known.members]
     assert page.first_late_at(now, lambda age: min(max(15.0, age / 4.0), 300.0)) == now + min(gaps)
+
+
+def test_a_list_replaces_no_prediction_of_an_earlier_poll() -> None:
+    """The job's own progress predicts better than the time that it has run."""
+    tracked, lifetimes = TrackedJob(job(1, JobKind.VIDEO), 0.0, 0.0), Lifetimes()
+    tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+    listed = alive(tracked.job, estimate=100.0, ran=10.0)
+    tracked.saw_alive(listed, 10.0, lifetimes)
+    assert (tracked.source, tracked.unit) == (Source.PLAN, 90.0)
+    tracked.saw_alive(alive(tracked.job, estimate=100.0, progress=0.5), 20.0, lifetimes)
+    before = tracked.source, tracked.unit, tracked.basis_at
+    tracked.saw_alive(listed, 30.0, lifetimes)
+    assert (tracked.source, tracked.unit, tracked.basis_at) == before

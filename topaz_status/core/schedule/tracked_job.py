@@ -223,7 +223,9 @@ class TrackedJob(Entry):
         """Predict anew, by the best source there is."""
         age = now - self.born_at
         source, remaining = predict(seen, age, now - self.running_at, self.progress0)
-        if source < _QUEUE:
+        if seen.ran is not None and self.source < _QUEUE:  # a list predicts worse than any earlier poll of the job
+            self.refresh()
+        elif source < _QUEUE:
             if source in DOUBTED:
                 stuck = self._stuck_for(remaining, now)
                 if stuck > lifetimes.doubt * remaining:
