@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import POLICY, World, alive, ended, job
+from world import POLICY, World, alive, ended, explain, job
 
 from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import Source
@@ -93,3 +93,24 @@ def test_an_end_on_the_list_goes_before_all_doubtful_polls() -> None:
         schedule.saw(JobPoll(ref), 1.0, [alive(ref)])
     schedule.saw(PagePoll(VIDEO, None, 50), 600.0, [ended(refs[7])])
     assert schedule.pick(600.0, [VIDEO]) == JobPoll(refs[7])
+
+
+def test_explain_says_what_the_list_does_for_a_video() -> None:
+    """The next poll renews the prediction, and the expected lag counts the page that is read before."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    refs = [job(number, VIDEO) for number in range(30)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+        schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.0)])
+        schedule.saw(JobPoll(ref), 2.0, [alive(ref, progress=0.02)])
+    alone = explain(schedule, refs[0], 2.0)
+    schedule.saw(PAGE, 3.0, [alive(ref) for ref in refs])
+    schedule.next_at(3.0, [VIDEO])
+    listed = explain(schedule, refs[0], 3.0)
+    assert alone is not None
+    assert listed is not None
+    assert not listed.via_page
+    assert listed.reason.startswith("then its prediction is renewed; a page of the list shows until then whether")
+    assert listed.expected_lag is not None
+    assert alone.expected_lag is not None
+    assert listed.expected_lag < 0.7 * alone.expected_lag

@@ -299,3 +299,9 @@ def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
 def page_of(tracked: TrackedJob) -> PageEntry | None:
     """Return the page that answers for a job in its place."""
     return tracked.group.page if tracked.level == COVERED and tracked.group is not None else None
+
+
+def bare_page_of(tracked: TrackedJob) -> PageEntry | None:
+    """Return the page of a bare list that shows whether the job is over, between polls of the job itself."""
+    group = tracked.group
+    return group.page if group is not None and group.known and group.page.is_bare else None
