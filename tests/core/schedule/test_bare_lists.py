@@ -11,7 +11,7 @@ from world import POLICY, World, alive, ended, explain, job
 
 from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import Source
-from topaz_status.core.schedule.entry import JobPoll, PagePoll
+from topaz_status.core.schedule.entry import IN_FLIGHT, JobPoll, PagePoll
 from topaz_status.core.schedule.lane import RENEWED
 from topaz_status.core.schedule.page import GETS, PageEntry
 from topaz_status.core.schedule.schedule import Schedule
@@ -114,3 +114,17 @@ def test_explain_says_what_the_list_does_for_a_video() -> None:
     assert listed.expected_lag is not None
     assert alone.expected_lag is not None
     assert listed.expected_lag < 0.7 * alone.expected_lag
+
+
+def test_a_page_that_is_worth_less_than_its_cost_stays_finite() -> None:
+    """However often it is planned anew while its jobs are in flight, the time of its poll does not run away."""
+    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=1e-5, gets=GETS, bare=True), Lifetimes()
+    for number in range(5):
+        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
+        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+        tracked.level = IN_FLIGHT
+        page.known.add(tracked)
+    first = page.reaches_at(1e-5, 1.0)
+    for _ in range(100):
+        page.changed()
+        assert page.reaches_at(1e-5, 1.0) == first

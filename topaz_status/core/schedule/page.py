@@ -220,10 +220,10 @@ class PageEntry(Entry):
         """Mark the law as stale: the members have changed, or were observed.
 
         ``price_gap`` remains valid while the gaps of all members begin together with the page's own gap. The page's
-        worth then grows as smoothly as the worth of its members.
+        worth then grows as smoothly as the worth of its members, unless a cost is subtracted from it.
         """
         self.is_stale = True
-        if self.expected.members or self.extra:
+        if self.expected.members or self.extra or self.is_bare:
             self.price_gap = 0.0
         self.planned_for = len(self)
 
