@@ -29,3 +29,5 @@ class Observation:
     ended_ago: float | None = None
     """Seconds since the job's end, by the service's clock; only on a terminal observation, and whole seconds at
     best."""
+    ran: float | None = None
+    """Seconds since the work began, by the service's clock; only in a list that reports no progress."""

@@ -57,7 +57,7 @@ def test_a_size_has_bounds(remaining: float) -> None:
 
 def _page(gaps_until: float) -> PageEntry:
     """Give a page of fifty jobs that was read at 0, with ``gaps_until`` seconds to their ends."""
-    page, lifetimes = PageEntry(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=3.5, weight=1.0), Lifetimes()
+    page, lifetimes = PageEntry(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=3.5), Lifetimes()
     for number in range(50):
         tracked = TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0)
         tracked.believe(Source.ETA, gaps_until + number, 0.0, lifetimes)
@@ -79,8 +79,21 @@ def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(befo
 @given(st.lists(spans, min_size=1, max_size=20), st.floats(0.0, 1e4))
 def test_the_first_longest_gap_of_a_page_is_that_of_its_youngest_job(ages: list[float], now: float) -> None:
     """All were seen when it was read, and the longest gap grows with the age."""
-    page = PageEntry(JobKind.IMAGE, None, 100, now, price=0.1, gets=3.5, weight=1.0)
+    page = PageEntry(JobKind.IMAGE, None, 100, now, price=0.1, gets=3.5)
     for number, age in enumerate(ages):
         page.known.add(TrackedJob(job(number, JobKind.IMAGE), now - age, now))
     gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.known.members]
     assert page.first_late_at(now, lambda age: min(max(15.0, age / 4.0), 300.0)) == now + min(gaps)
+
+
+def test_a_list_replaces_no_prediction_of_an_earlier_poll() -> None:
+    """The job's own progress predicts better than the time that it has run."""
+    tracked, lifetimes = TrackedJob(job(1, JobKind.VIDEO), 0.0, 0.0), Lifetimes()
+    tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+    listed = alive(tracked.job, estimate=100.0, ran=10.0)
+    tracked.saw_alive(listed, 10.0, lifetimes)
+    assert (tracked.source, tracked.unit) == (Source.PLAN, 90.0)
+    tracked.saw_alive(alive(tracked.job, estimate=100.0, progress=0.5), 20.0, lifetimes)
+    before = tracked.source, tracked.unit, tracked.basis_at
+    tracked.saw_alive(listed, 30.0, lifetimes)
+    assert (tracked.source, tracked.unit, tracked.basis_at) == before

@@ -155,6 +155,20 @@ def test_age_of_a_record(ts: object, age: float | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ts", "ran"),
+    [
+        ({"accepted": (NOW - 9) * 1000, "initializing": (NOW - 7) * 1000, "processing": (NOW - 6) * 1000}, 7.0),
+        ({"initializing": (NOW + 1) * 1000}, 0.0),
+        ({"accepted": (NOW - 9) * 1000}, None),
+        ({"initializing": 5}, None),
+    ],
+)
+def test_a_record_runs_since_its_source_was_received(ts: object, ran: float | None) -> None:
+    """The estimate counts from then, and the record gives no progress."""
+    assert record(ts=ts).ran == ran
+
+
+@pytest.mark.parametrize(
     ("fields", "ended_ago"),
     [
         ({"status": "complete", "ts": {"complete": (NOW - 4) * 1000}, "lastEventTs": NOW * 1000}, 4.0),

@@ -87,6 +87,9 @@ def predict(seen: Observation, age: float, since: float, progress0: float) -> tu
     if seen.estimate is not None and progress is not None and seen.running and progress < 1.0:
         left = seen.estimate * (1.0 - progress)
         return Source.PLAN, min(max(left, SOONEST), FARTHEST)
+    if seen.estimate is not None and seen.ran is not None and seen.running:
+        left = seen.estimate - seen.ran
+        return (Source.PLAN, min(left, FARTHEST)) if left >= SOONEST else (Source.OVERDUE, max(-left, SOONEST))
     if progress is not None and 0.0 < progress < 1.0:
         return Source.SHARE, min(max(age * (1.0 - progress) / progress, SOONEST), FARTHEST)
     return (Source.AGE if seen.running else Source.QUEUE), 1.0

@@ -38,7 +38,7 @@ from ..prediction.life_tables import Curve, Lifetimes
 from ..prediction.sources import SOONEST, Source
 from ..prediction.worth import gap_worth
 from .entry import IN_FLIGHT
-from .page import PageEntry, page_of
+from .page import PageEntry, bare_page_of, page_of
 from .tracked_job import TrackedJob
 
 SAMPLE: Final = 32
@@ -128,12 +128,18 @@ def mean_lag(forecasts: Iterable[ExpectedLag]) -> float | None:
 
 def present_gap(tracked: TrackedJob, now: float, delay: QueueDelay) -> Gap:
     """Compute the gap between the last poll of a job and the next one, including the wait for the budget."""
-    entry: PageEntry | TrackedJob = page_of(tracked) or tracked
-    at = now
-    if entry.level != IN_FLIGHT:
-        gap = entry.gap_worth(delay.served_worth, max(entry.due_at + delay.wait - entry.seen_at, 0.0))
-        at = max(entry.seen_at + gap, entry.due_at, now)
+    at = _polled_at(page_of(tracked) or tracked, now, delay)
+    if (page := bare_page_of(tracked)) is not None:
+        at = min(at, _polled_at(page, now, delay))
     return Gap.of(lambda after: tracked.spent_by(tracked.seen_at + after), at - tracked.seen_at)
+
+
+def _polled_at(entry: PageEntry | TrackedJob, now: float, delay: QueueDelay) -> float:
+    """Return when an entry is polled, including the wait for the budget."""
+    if entry.level == IN_FLIGHT:
+        return now
+    gap = entry.gap_worth(delay.served_worth, max(entry.due_at + delay.wait - entry.seen_at, 0.0))
+    return max(entry.seen_at + gap, entry.due_at, now)
 
 
 @attrs.define
@@ -188,7 +194,7 @@ def forecast(
     """
     path = HazardPath.of(tracked)
     gap = present_gap(tracked, now, delay)
-    most = max(gap.length, policy.min_interval) if page_of(tracked) else policy.max_interval
+    most = max(gap.length, policy.min_interval) if page_of(tracked) or bare_page_of(tracked) else policy.max_interval
     span, over = gap.length, gap.ended
     alive, lag, lasted = 1.0, 0.0, path.at - tracked.born_at
     for _ in range(MOST_GAPS):

@@ -32,7 +32,8 @@ class Explanation:
     predicted_end_in: float | None
     """Seconds until the job's end, by the present prediction; ``None`` without one."""
     worth: float
-    """The worth of a poll now, in seconds of waiting; the poll is due when it reaches ``price``."""
+    """The worth of a poll now, in seconds of waiting; the poll is due when it reaches ``price``. Where a list shows
+    whether the job is over, but predicts nothing, the poll may be due sooner, to renew the prediction."""
     via_page: bool
     """True when a page of the list answers for the job."""
     source: str | None
@@ -120,4 +121,7 @@ def _reason_alone(tracked: TrackedJob, judged: str, now: float) -> str:
         return f"its first poll goes as soon as tokens are idle; else it waits, {judged}"
     if tracked.due_at == tracked.last_at:
         return "its watch times out right after this poll"
+    is_shown = tracked.group is not None and tracked.group.known and tracked.group.page.is_bare
+    if tracked.seen_at > tracked.basis_at and tracked.source < Source.OVERDUE and is_shown:
+        return f"then its prediction is renewed; a page of the list shows until then whether it is over, {judged}"
     return f"then a poll is worth a request, {judged}"

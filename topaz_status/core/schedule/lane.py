@@ -12,6 +12,7 @@ from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
+from ..prediction.sources import Source
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import ServedWorth
 from .page import PageEntry
@@ -24,6 +25,8 @@ CALM: Final = 0.05
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
 """Kinds whose list reports neither progress nor result. Pages of such a list are polled in addition to the jobs, not
 instead of them. If the list reports a job's end, a poll of the job confirms it."""
+RENEWED: Final = 2.0
+"""A prediction is renewed within so many longest gaps, although a bare list shows that the job goes on."""
 
 
 class Lane:
@@ -110,6 +113,8 @@ class Lane:
             return
         unassigned = self.sweep.read(poll, alive, ended, next_cursor, now)
         if self.is_bare:
+            for tracked in alive:
+                self._plan_renewal(tracked, now)
             for tracked in ended:
                 self.nudge(tracked, now)
         else:
@@ -231,6 +236,23 @@ class Lane:
             self.queue.remove(tracked)
         else:
             self._plan_alone(tracked, now)
+
+    def _plan_renewal(self, tracked: TrackedJob, now: float) -> None:
+        """Plan the next poll of a job that a bare list showed alive.
+
+        The list has answered whether the job is over, but only a poll of the job tells its progress. So a prediction is
+        renewed as if the list had not been read: once its age would make the poll worth a token. That is the price or,
+        under load, the worth at which polls are served.
+        """
+        if tracked.urgent or tracked.level == IN_FLIGHT:
+            return
+        if tracked.source >= Source.OVERDUE or tracked.basis_at == now:
+            self._plan(tracked, now)
+            return
+        policy = self._policy
+        longest = RENEWED * policy.longest_gap(now - tracked.born_at)
+        renewed_at = tracked.renewed_at(max(policy.price, self.served_worth.worth), longest)
+        self.queue.put(tracked, max(min(renewed_at, tracked.last_at), now + policy.min_interval, tracked.not_before))
 
     def _plan_alone(self, tracked: TrackedJob, now: float) -> None:
         """Plan the next poll of a job by itself."""

@@ -8,6 +8,12 @@ it: new jobs are expected on the first page, and a job missing from a page is ex
 jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
 list ever shows is simply polled by itself. So do the known jobs of a page with very few jobs.
 
+The list of videos is *bare*: it reports states, but neither progress nor results. A video that it reports as over still
+needs a poll of its own. That poll costs the same whenever the page is read, so the worth of a bare page is the same
+sum. The poll goes before all others: it is sure to find an end, while any other may find none. Under load this is what
+a bare page is for: one token turns many doubtful polls into sure ones. A bare page predicts little, so its jobs also
+stay in the jobs' own poll queue (see :mod:`.lane`). It saves no polls, and its whole cost is subtracted.
+
 No service documents the order of a list, a snapshot, or how long a cursor lasts. Nothing here relies on any of these. A
 page is a position in the sweep, and its cursor is the one that its predecessor named last. Absence from a list says
 nothing about a job.
@@ -89,6 +95,7 @@ class PageEntry(Entry):
         "expected",
         "failures",
         "gets",
+        "is_bare",
         "is_stale",
         "known",
         "last_at",
@@ -104,11 +111,10 @@ class PageEntry(Entry):
         "size",
         "sought",
         "stay_share",
-        "weight",
     )
 
     def __init__(
-        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, gets: float, weight: float
+        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, gets: float, bare: bool = False
     ) -> None:
         self.due_at = now
         self.remind_at = now
@@ -119,7 +125,8 @@ class PageEntry(Entry):
         self.size = size
         self.price = price
         self.gets = gets
-        self.weight = weight
+        self.is_bare = bare
+        """True for a page of a list that reports neither progress nor results."""
         self.seen_at = now
         self.not_before = now
         self.last_at = math.inf
@@ -213,10 +220,10 @@ class PageEntry(Entry):
         """Mark the law as stale: the members have changed, or were observed.
 
         ``price_gap`` remains valid while the gaps of all members begin together with the page's own gap. The page's
-        worth then grows as smoothly as the worth of its members.
+        worth then grows as smoothly as the worth of its members, unless a cost is subtracted from it.
         """
         self.is_stale = True
-        if self.expected.members or self.extra:
+        if self.expected.members or self.extra or self.is_bare:
             self.price_gap = 0.0
         self.planned_for = len(self)
 
@@ -280,7 +287,8 @@ class PageEntry(Entry):
         room = self.room
         if expected and room > 0:
             value += self.expected.chance * _change_worth(islice(reversed(expected), room), now)
-        return max(value * self.weight - self.extra, LEAST_WORTH)
+        cost = self.gets * self.price if self.is_bare else self.extra
+        return max(value - cost, LEAST_WORTH)
 
 
 def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
@@ -291,3 +299,9 @@ def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
 def page_of(tracked: TrackedJob) -> PageEntry | None:
     """Return the page that answers for a job in its place."""
     return tracked.group.page if tracked.level == COVERED and tracked.group is not None else None
+
+
+def bare_page_of(tracked: TrackedJob) -> PageEntry | None:
+    """Return the page of a bare list that shows whether the job is over, between polls of the job itself."""
+    group = tracked.group
+    return group.page if group is not None and group.known and group.page.is_bare else None

@@ -304,7 +304,7 @@ class Schedule:
         _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
         if isinstance(entry, TrackedJob) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
-            if page.level >= 0 and page.weight == 1.0:
+            if page.level >= 0:
                 return page
         return entry
 

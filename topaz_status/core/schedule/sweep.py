@@ -17,8 +17,6 @@ from .tracked_job import TrackedJob
 
 LEARNING: Final = 0.2
 """The weight of the newest poll in what is learned of a list."""
-BARE_WEIGHT: Final = 0.05
-"""The worth of a status on a list without progress and result, as a share of the worth of the job's own poll."""
 LONGEST_PAUSE: Final = 300.0
 """Seconds until a failing list is tried again, or a missing job is expected on it again, at most."""
 FIRST_PAUSE: Final = 4.0
@@ -33,6 +31,7 @@ class Sweep:
     """The pages of one kind of job."""
 
     __slots__ = (
+        "_bare",
         "_chance",
         "_changed",
         "_count",
@@ -44,7 +43,6 @@ class Sweep:
         "_pages",
         "_policy",
         "_retries",
-        "_weight",
         "kind",
         "queue",
         "size",
@@ -53,8 +51,8 @@ class Sweep:
     def __init__(self, kind: JobKind, size: int, policy: PollPolicy, *, bare: bool = False, gets: float = GETS) -> None:
         self.kind = kind
         self.size = size
-        self._weight = BARE_WEIGHT if bare else 1.0
         self._gets = gets
+        self._bare = bare
         self.queue = PollQueue(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
         self._pages: dict[str | None, PageEntry] = {}
@@ -225,7 +223,7 @@ class Sweep:
 
     def _new(self, cursor: str | None, now: float) -> PageEntry:
         price = self._policy.price
-        return PageEntry(self.kind, cursor, self.size, now, price=price, gets=self._gets, weight=self._weight)
+        return PageEntry(self.kind, cursor, self.size, now, price=price, gets=self._gets, bare=self._bare)
 
     def _landed(self, poll: PagePoll, now: float) -> PageEntry:
         page = self._pages.get(poll.cursor)

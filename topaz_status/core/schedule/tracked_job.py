@@ -185,6 +185,13 @@ class TrackedJob(Entry):
         start = (self.seen_at - self.basis_at) / self.unit
         return gap_worth(worth / self.weight, self.curve, start, self.before, self.unit, most=most)
 
+    def renewed_at(self, worth: float, most: float) -> float:
+        """Return when its prediction is so old that a poll would be worth ``worth``, had none been sent since.
+
+        That is ``most`` seconds after the prediction at the latest.
+        """
+        return self.basis_at + gap_worth(worth / self.weight, self.curve, 0.0, 0.0, self.unit, most=most)
+
     # -- what a poll shows --------------------------------------------------------------------------------------------
 
     def saw_alive(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
@@ -216,7 +223,9 @@ class TrackedJob(Entry):
         """Predict anew, by the best source there is."""
         age = now - self.born_at
         source, remaining = predict(seen, age, now - self.running_at, self.progress0)
-        if source < _QUEUE:
+        if seen.ran is not None and self.source < _QUEUE:  # a list predicts worse than any earlier poll of the job
+            self.refresh()
+        elif source < _QUEUE:
             if source in DOUBTED:
                 stuck = self._stuck_for(remaining, now)
                 if stuck > lifetimes.doubt * remaining:

@@ -54,6 +54,7 @@ def observe_record(record: VideoRecord, *, job: JobRef, service_now: float) -> O
         estimate=_middle(record.estimates),
         age=since(made_at, service_now),
         ended_ago=since(ended_at, service_now),
+        ran=since(record.ts.get("initializing"), service_now),
     )
 
 

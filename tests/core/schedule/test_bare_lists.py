@@ -1,0 +1,130 @@
+"""The list of videos, which says whether a video is over, but neither how far it is nor where its result is."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import POLICY, World, alive, ended, explain, job
+
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import Source
+from topaz_status.core.schedule.entry import IN_FLIGHT, JobPoll, PagePoll
+from topaz_status.core.schedule.lane import RENEWED
+from topaz_status.core.schedule.page import GETS, PageEntry
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.tracked_job import TrackedJob
+from topaz_status.models.job import JobKind
+
+VIDEO = JobKind.VIDEO
+PAGE = PagePoll(VIDEO, None, 50)
+
+
+def burst(pages: dict[JobKind, int]) -> tuple[float, int]:
+    """Watch 300 videos of 20 s at 10 requests/s; give the mean lag, and the polls that found no end after 10 s."""
+    world, dice = World(10.0, pages), random.Random(1)
+    for number in range(300):
+        world.add(job(number, VIDEO), 20.0 * dice.lognormvariate(0.0, 0.5))
+    while len(world.schedule):
+        world.run(world.now + 1.0)
+    singly = [(at, poll.job) for at, poll in world.log if isinstance(poll, JobPoll)]
+    lags = [at - world.ends[ref] for at, ref in singly if at >= world.ends[ref]]
+    assert len(lags) == 300
+    return sum(lags) / 300, sum(10.0 < at < world.ends[ref] for at, ref in singly)
+
+
+def test_under_load_a_page_of_the_history_makes_polls_sure() -> None:
+    """Few polls of a burst are in vain, and its ends are known in half the time that it takes without the list."""
+    lag, vain = burst({VIDEO: 50})
+    lag_without, vain_without = burst({})
+    assert lag < 0.5 * lag_without
+    assert vain < 0.5 * vain_without
+
+
+def test_a_bare_page_saves_no_polls() -> None:
+    """Its worth is what a full list's page is worth, less its whole cost: each of its jobs is still polled by itself."""
+    lifetimes = Lifetimes()
+    worth = []
+    for bare in (False, True):
+        page = PageEntry(VIDEO, None, 50, 0.0, price=0.1, gets=GETS, bare=bare)
+        for number in range(20):
+            tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
+            tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+            page.known.add(tracked)
+        worth.append(page.worth_at(10.0))
+    full, bare_worth = worth
+    assert bare_worth == pytest.approx(full - GETS * 0.1)
+
+
+@given(st.lists(st.floats(0.3, 20.0), max_size=20), st.floats(0.01, 0.9))
+def test_a_prediction_is_renewed_however_often_the_list_is_read(gaps: list[float], progress: float) -> None:
+    """The list does not tell the progress, so it does not put off the job's own poll for more than two longest gaps."""
+    schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
+    schedule.add(ref, 0.0)
+    schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.0)])
+    schedule.saw(JobPoll(ref), 2.0, [alive(ref, progress=progress)])
+    now = 2.0
+    for gap in gaps:
+        now += gap
+        schedule.saw(PAGE, now, [alive(ref)])
+        due_at = schedule.due_at(ref)
+        assert due_at >= now + POLICY.min_interval
+        assert due_at <= max(2.0 + RENEWED * POLICY.longest_gap(now), now + POLICY.min_interval)
+
+
+def test_the_list_puts_off_the_polls_of_a_job_without_a_prediction() -> None:
+    """The list has answered what a poll of such a job is for."""
+    schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
+    schedule.add(ref, 0.0)
+    schedule.saw(JobPoll(ref), 1.0, [alive(ref)])
+    before = schedule.due_at(ref)
+    schedule.saw(PAGE, before, [alive(ref)])
+    assert schedule.due_at(ref) > before + 0.5 * (before - 1.0)
+
+
+def test_an_end_on_the_list_goes_before_all_doubtful_polls() -> None:
+    """It is sure, so it is confirmed first, however long the others have waited."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    refs = [job(number, VIDEO) for number in range(20)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+        schedule.saw(JobPoll(ref), 1.0, [alive(ref)])
+    schedule.saw(PagePoll(VIDEO, None, 50), 600.0, [ended(refs[7])])
+    assert schedule.pick(600.0, [VIDEO]) == JobPoll(refs[7])
+
+
+def test_explain_says_what_the_list_does_for_a_video() -> None:
+    """The next poll renews the prediction, and the expected lag counts the page that is read before."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    refs = [job(number, VIDEO) for number in range(30)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+        schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.0)])
+        schedule.saw(JobPoll(ref), 2.0, [alive(ref, progress=0.02)])
+    alone = explain(schedule, refs[0], 2.0)
+    schedule.saw(PAGE, 3.0, [alive(ref) for ref in refs])
+    schedule.next_at(3.0, [VIDEO])
+    listed = explain(schedule, refs[0], 3.0)
+    assert alone is not None
+    assert listed is not None
+    assert not listed.via_page
+    assert listed.reason.startswith("then its prediction is renewed; a page of the list shows until then whether")
+    assert listed.expected_lag is not None
+    assert alone.expected_lag is not None
+    assert listed.expected_lag < 0.7 * alone.expected_lag
+
+
+def test_a_page_that_is_worth_less_than_its_cost_stays_finite() -> None:
+    """However often it is planned anew while its jobs are in flight, the time of its poll does not run away."""
+    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=1e-5, gets=GETS, bare=True), Lifetimes()
+    for number in range(5):
+        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
+        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+        tracked.level = IN_FLIGHT
+        page.known.add(tracked)
+    first = page.reaches_at(1e-5, 1.0)
+    for _ in range(100):
+        page.changed()
+        assert page.reaches_at(1e-5, 1.0) == first
