@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...models.job import JobKind
@@ -101,14 +101,18 @@ class Lane:
         ended: Collection[TrackedJob],
         next_cursor: str | None,
         now: float,
+        *,
+        ages: Sequence[float] = (),
     ) -> None:
         """Plan anew after a page that showed jobs alive and ended.
+
+        ``ages`` are those of some items of the page, in seconds and in the order of the list.
 
         Unless the list is bare, the ended jobs are removed.
         """
         if self.sweep is None:
             return
-        unassigned = self.sweep.read(poll, alive, ended, next_cursor, now)
+        unassigned = self.sweep.read(poll, alive, ended, next_cursor, now, ages=ages)
         if self.is_bare:
             for tracked in ended:
                 self.nudge(tracked, now)
