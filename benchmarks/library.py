@@ -119,11 +119,17 @@ class Blinkered(Schedule):
     hidden: ClassVar[Mapping[str, Any]] = {}
 
     def saw(
-        self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
+        self,
+        poll: Poll,
+        now: float,
+        observations: Collection[Observation],
+        *,
+        next_cursor: str | None = None,
+        ages: Sequence[float] = (),
     ) -> None:
         """Process an answer without the hidden fields."""
         less = [attrs.evolve(seen, **self.hidden) for seen in observations]
-        super().saw(poll, now, less, next_cursor=next_cursor)
+        super().saw(poll, now, less, next_cursor=next_cursor, ages=ages)
 
 
 class WithoutEta(Blinkered):

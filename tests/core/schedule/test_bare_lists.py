@@ -60,7 +60,7 @@ def test_a_bare_page_saves_no_polls() -> None:
 
 @given(st.lists(st.floats(0.3, 20.0), max_size=20), st.floats(0.01, 0.9))
 def test_a_prediction_is_renewed_however_often_the_list_is_read(gaps: list[float], progress: float) -> None:
-    """The list does not tell the progress, so it does not put off the job's own poll for more than two longest gaps."""
+    """The list does not show the progress, so it does not put off the job's own poll for more than two longest gaps."""
     schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
     schedule.add(ref, 0.0)
     schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.0)])

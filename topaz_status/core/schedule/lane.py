@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...models.job import JobKind
@@ -104,14 +104,18 @@ class Lane:
         ended: Collection[TrackedJob],
         next_cursor: str | None,
         now: float,
+        *,
+        ages: Sequence[float] = (),
     ) -> None:
         """Plan anew after a page that showed jobs alive and ended.
+
+        ``ages`` are those of some items of the page, in seconds and in the order of the list.
 
         Unless the list is bare, the ended jobs are removed.
         """
         if self.sweep is None:
             return
-        unassigned = self.sweep.read(poll, alive, ended, next_cursor, now)
+        unassigned = self.sweep.read(poll, alive, ended, next_cursor, now, ages=ages)
         if self.is_bare:
             for tracked in alive:
                 self._plan_renewal(tracked, now)
@@ -240,7 +244,7 @@ class Lane:
     def _plan_renewal(self, tracked: TrackedJob, now: float) -> None:
         """Plan the next poll of a job that a bare list showed alive.
 
-        The list has answered whether the job is over, but only a poll of the job tells its progress. So a prediction is
+        The list has answered whether the job is over, but only a poll of the job shows its progress. So a prediction is
         renewed as if the list had not been read: once its age would make the poll worth a token. That is the price or,
         under load, the worth at which polls are served.
         """

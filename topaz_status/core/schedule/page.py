@@ -57,12 +57,17 @@ _BORN_AT: Final = attrgetter("born_at")
 class PageMembers:
     """Jobs of one page, in the order of arrival."""
 
-    __slots__ = ("chance", "known", "members", "page", "visited")
+    __slots__ = ("chance", "found", "known", "listed", "members", "page", "visited")
 
     def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
         self.known = known
         self.chance = chance
+        """The chance that a poll of the page shows one of them, while they are no more than a page can show."""
+        self.listed = chance
+        """The chance that they are on the list."""
+        self.found = 0
+        """How many jobs the sweep for these jobs has found so far."""
         self.members: dict[TrackedJob, None] = {}
         self.visited: set[str | None] = set()
         """The cursors at which these jobs were not found: a sweep visits no cursor twice."""
@@ -215,6 +220,11 @@ class PageEntry(Entry):
     def earliest(self, min_interval: float) -> float:
         """Return the time before which it must not be polled."""
         return max(self.seen_at + min_interval, self.not_before) if self.read else self.not_before
+
+    def begin(self, now: float, min_interval: float) -> None:
+        """Forget the time of an earlier poll, because its members are new: their gaps begin now."""
+        self.not_before = self.earliest(min_interval)
+        self.seen_at, self.read = now, False
 
     def changed(self) -> None:
         """Mark the law as stale: the members have changed, or were observed.

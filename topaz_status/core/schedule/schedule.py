@@ -22,7 +22,7 @@ arrive wins.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Final
@@ -171,11 +171,21 @@ class Schedule:
         return min((self._lanes[kind].next_at(now) for kind in kinds), default=math.inf)
 
     def saw(
-        self, poll: Poll, now: float, observations: Collection[Observation], *, next_cursor: str | None = None
+        self,
+        poll: Poll,
+        now: float,
+        observations: Collection[Observation],
+        *,
+        next_cursor: str | None = None,
+        ages: Sequence[float] = (),
     ) -> None:
-        """Learn from a usable answer, whatever jobs it named, and plan the next polls of them."""
+        """Learn from a usable answer, whatever jobs it named, and plan the next polls of them.
+
+        The answer to a page also names the next cursor. ``ages`` are those of some of its items, watched or not, in
+        seconds and in the order of the list.
+        """
         if isinstance(poll, PagePoll):
-            self._saw_page(poll, now, observations, next_cursor)
+            self._saw_page(poll, now, observations, next_cursor, ages)
             return
         sent_for = poll.entry if isinstance(poll.entry, TrackedJob) else self._jobs.get(poll.job)
         if sent_for is not None and sent_for.level == IN_FLIGHT:
@@ -317,11 +327,16 @@ class Schedule:
             self._lanes[tracked.job.kind].saw(tracked, now)
 
     def _saw_page(
-        self, poll: PagePoll, now: float, observations: Collection[Observation], next_cursor: str | None
+        self,
+        poll: PagePoll,
+        now: float,
+        observations: Collection[Observation],
+        next_cursor: str | None,
+        ages: Sequence[float],
     ) -> None:
         alive, ended = self._learn_page(observations, now)
         lane = self._lanes[poll.kind]
-        lane.read_page(poll, alive, ended, next_cursor, now)
+        lane.read_page(poll, alive, ended, next_cursor, now, ages=ages)
         if not lane.is_bare:
             for tracked in ended:
                 self._jobs.pop(tracked.job, None)

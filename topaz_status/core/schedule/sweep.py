@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
-from .entry import COVERED, IN_FLIGHT, REMOVED, PagePoll
+from .entry import COVERED, IN_FLIGHT, PagePoll
+from .frontier import Frontier
+from .list_map import ListMap
+from .list_search import Shown, learn_chance, presumed_chance
 from .page import CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMembers
 from .poll_queue import PollQueue
+from .retries import Retries
 from .tracked_job import TrackedJob
 
 LEARNING: Final = 0.2
 """The weight of the newest poll in what is learned of a list."""
 LONGEST_PAUSE: Final = 300.0
-"""Seconds until a failing list is tried again, or a missing job is expected on it again, at most."""
-FIRST_PAUSE: Final = 4.0
-"""Seconds until a missing job is expected on the list again; each further pause is so many times longer."""
+"""Seconds until a failing list is tried again, at most."""
+VAIN: Final = 0.5
+"""If a page that should have shown so many jobs shows none, its cursor is forgotten."""
 LEAST_TRUST: Final = 0.125
 """How far cursors are trusted, at least, when missing jobs are expected again."""
-FRONTIER_MARGIN: Final = 0.05
-"""Other polls wait for a long sweep's next cursor, this many seconds before and after its expected arrival."""
 
 
 class Sweep:
@@ -34,12 +35,10 @@ class Sweep:
         "_bare",
         "_chance",
         "_changed",
-        "_count",
         "_cursor_trust",
-        "_flight_time",
         "_frontier",
-        "_frontier_at",
         "_gets",
+        "_map",
         "_pages",
         "_policy",
         "_retries",
@@ -55,36 +54,31 @@ class Sweep:
         self._bare = bare
         self.queue = PollQueue(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
+        self._map = ListMap(size)
         self._pages: dict[str | None, PageEntry] = {}
         self._changed: dict[PageEntry, None] = {}
         self._chance = CHANCE
         """The chance that a new job is found on the first page."""
         self._cursor_trust = 1.0
         """How far cursors are trusted: halved when one is refused."""
-        self._retries: list[tuple[float, int, list[TrackedJob]]] = []
-        """Jobs that were not found, and when they are expected again: lists lag, and fail for a while."""
-        self._count = 0
-        self._frontier: PageEntry | None = None
-        """The page in flight whose answer names the cursor that many more jobs wait for."""
-        self._frontier_at = -math.inf
-        """When the frontier's poll was sent."""
-        self._flight_time = 0.0
-        """Seconds until such an answer arrives, learned."""
+        self._retries = Retries()
+        self._frontier = Frontier()
 
     def presume(self, job: TrackedJob, now: float) -> None:
-        """Expect a new job on the first page."""
-        page = self._first(now)
-        page.expected.add(job)
+        """Expect a new job where the list shows jobs of its age, by default on the first page."""
+        page = self._page(self._map.seek(job.born_at), now)
+        group = page.expected
+        if not group.members:
+            group.chance = group.listed = self._chance
+            if not page:
+                page.begin(now, self._policy.min_interval)
+        group.add(job)
         self._touch(page)
 
     def retry(self, now: float) -> None:
-        """Expect jobs on the first page again, if they were not found some time ago and still have no page."""
-        while self._retries and self._retries[0][0] <= now:
-            page = self._first(now)
-            for job in heapq.heappop(self._retries)[2]:
-                if job.group is None and job.level not in {COVERED, REMOVED}:
-                    page.expected.add(job)
-            self._touch(page)
+        """Expect jobs on the list again, if they were not found some time ago and still have no page."""
+        for job in self._retries.due(now):
+            self.presume(job, now)
             self._cursor_trust = max(self._cursor_trust, LEAST_TRUST)
 
     def leave(self, job: TrackedJob) -> None:
@@ -105,20 +99,11 @@ class Sweep:
             for job in page.members():
                 if job.last_at <= now:
                     job.last_at = math.inf
-        if len(page.expected.members) > page.room:
-            self._frontier, self._frontier_at = page, now
+        self._frontier.sent(page, now)
 
     def yields_until(self, at: float) -> float:
-        """Return the time, ``at`` at the earliest, at which another poll does not delay a long sweep.
-
-        A list is swept one cursor after the other. With thousands of jobs yet to be found, the next page is worth more
-        than any other poll. A token spent just before the cursor arrives delays that page until the next token comes.
-        """
-        if self._frontier is None or not self._flight_time:
-            return at
-        margin = min(FRONTIER_MARGIN, self._flight_time / 2.0)
-        arrives_at = self._frontier_at + self._flight_time
-        return arrives_at + margin if arrives_at - margin <= at < arrives_at + margin else at
+        """See :meth:`.Frontier.yields_until`."""
+        return self._frontier.yields_until(at)
 
     def likely_on_pages(self) -> int:
         """Count the jobs that pages are likely to show before their own turn comes."""
@@ -150,6 +135,8 @@ class Sweep:
         ended: Collection[TrackedJob],
         cursor: str | None,
         now: float,
+        *,
+        ages: Sequence[float] = (),
     ) -> list[TrackedJob]:
         """Learn what a page showed and which cursor comes next; return the jobs that no page answers for now."""
         page = self._landed(poll, now)
@@ -175,12 +162,11 @@ class Sweep:
             page.stay_share += LEARNING * (stayed / known_before - page.stay_share)
         if poll.cursor is not None:
             self._cursor_trust = min(1.0, self._cursor_trust * 2.0)
-        elif expected:
-            weight = min(expected, 10) / 10 * LEARNING
-            self._chance += weight * (min(hits / expected, 1.0) - self._chance)
         missing = [] if stayed == known_before else [job for job in known.members if job.seen_at != now]
         page.settled = True
-        self._advance(page, missing, cursor, now, found=hits / expected if expected else group.chance)
+        shown = Shown(hits, expected, self._map.learn(poll.cursor, ages, now))
+        self._learn(page.sought, shown, page.cursor if not (alive or ended) else None)
+        self._advance(page, missing, cursor, now)
         self._changed[page] = None
         return missing
 
@@ -201,7 +187,8 @@ class Sweep:
             return self.missed(poll, now, now + LONGEST_PAUSE)
         page = self._landed(poll, now)
         self._cursor_trust /= 2.0
-        first = self._first(now)
+        self._map.forget(poll.cursor)
+        first = self._page(None, now)
         unassigned = list(page.known.members)
         for job in [*unassigned, *page.sought.members, *page.expected.members]:
             first.expected.add(job)
@@ -215,10 +202,10 @@ class Sweep:
         if page.level == COVERED or page.differs():
             self._changed[page] = None
 
-    def _first(self, now: float) -> PageEntry:
-        page = self._pages.get(None)
+    def _page(self, cursor: str | None, now: float) -> PageEntry:
+        page = self._pages.get(cursor)
         if page is None:
-            page = self._pages[None] = self._new(None, now)
+            page = self._pages[cursor] = self._new(cursor, now)
         return page
 
     def _new(self, cursor: str | None, now: float) -> PageEntry:
@@ -226,35 +213,37 @@ class Sweep:
         return PageEntry(self.kind, cursor, self.size, now, price=price, gets=self._gets, bare=self._bare)
 
     def _landed(self, poll: PagePoll, now: float) -> PageEntry:
-        page = self._pages.get(poll.cursor)
-        if page is None:
-            page = self._pages[poll.cursor] = self._new(poll.cursor, now)
-        if page is self._frontier:
-            flight = now - self._frontier_at
-            self._flight_time += LEARNING * (flight - self._flight_time) if self._flight_time else flight
-            self._frontier = None
+        page = self._page(poll.cursor, now)
+        self._frontier.landed(page, now)
         if page.level == IN_FLIGHT:
             self.queue.remove(page)
         return page
 
-    def _advance(
-        self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float, *, found: float
-    ) -> None:
+    def _learn(self, group: PageMembers, shown: Shown, vain: str | None) -> None:
+        """Learn from a page whether the list shows the jobs of a group; ``vain`` is a cursor that showed no jobs."""
+        if not shown.expected:
+            return
+        due = learn_chance(group, shown, self._map)
+        group.chance = min(group.chance, self._cursor_trust)
+        if not group.visited and due:
+            self._chance += min(due, 10.0) / 10.0 * LEARNING * (shown.share_of(due) - self._chance)
+            if vain is not None and due >= VAIN:
+                self._map.forget(vain)
+
+    def _advance(self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float) -> None:
         """Expect the jobs missing from this page on the next page, if that page is worth a poll."""
         group = page.sought
         page.sought = page.expected
-        if page.cursor is None:
-            page.expected.chance = self._chance
         group.visited.add(page.cursor)
         ends = cursor is None or cursor in group.visited
-        group.chance = (group.chance + min(found, 1.0)) / 2.0
-        group.chance = min(group.chance, self._cursor_trust)
+        if cursor is None:
+            self._map.ends(group.visited)
+        if page.cursor is None:
+            page.expected.chance = page.expected.listed = self._chance
         if ends or group.chance * min(len(group.members), self.size) < LEAST_EXPECTED:
             self._dissolve(group, now)
         if ends:
-            for job in missing:
-                page.known.discard(job)
-            self._retry_later(missing, now)
+            self._give_up(page, missing, now)
             return
         next_page = self._next_page(page, cursor, now, wanted=bool(missing or group.members))
         if next_page is None or next_page is page:
@@ -296,23 +285,19 @@ class Sweep:
         page.next_page = known
         return known
 
+    def _give_up(self, page: PageEntry, missing: list[TrackedJob], now: float) -> None:
+        """Release the jobs missing from the last page of a sweep."""
+        for job in missing:
+            page.known.discard(job)
+        self._retries.later(missing, now)
+
     def _dissolve(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group that were not found."""
         jobs = list(group.members)
         group.members = {}
         for job in jobs:
             job.group = None
-        self._retry_later(jobs, now)
-
-    def _retry_later(self, jobs: list[TrackedJob], now: float) -> None:
-        """Set when jobs without a page from now on are expected on the list again."""
-        if not jobs:
-            return
-        for job in jobs:
-            job.misses += 1
-        pause = min(FIRST_PAUSE ** min(job.misses for job in jobs), LONGEST_PAUSE)
-        self._count += 1
-        heapq.heappush(self._retries, (now + pause, self._count, jobs))
+        self._retries.later(jobs, now)
 
     def _remove(self, page: PageEntry) -> None:
         self.queue.remove(page)
@@ -324,6 +309,9 @@ class Sweep:
         if page.level == IN_FLIGHT:
             return
         earliest = page.earliest(self._policy.min_interval)
+        chance = presumed_chance(page.expected, self._map)
+        if chance is not None:
+            page.expected.chance = chance
         page.changed()
         page.last_at = math.inf
         if not page.extra:

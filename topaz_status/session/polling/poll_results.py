@@ -15,6 +15,7 @@ from ...core.schedule.entry import JobPoll, PagePoll, Poll
 from ...core.schedule.schedule import Schedule
 from ...core.wire.decode import parse_json
 from ...core.wire.lazy import LazyStatus, PageReader, Reading, read_answer
+from ...core.wire.list_ages import sampled_ages
 from ...core.wire.list_page import ListPage, decode_list_page
 from ...core.wire.responses import Response, service_time
 from ...errors import (
@@ -106,7 +107,13 @@ class PollResults:
         now = self._clock.now()
         self._telemetry.swept(poll, len(page.items), len(readings), now - sent_at)
         self._list_failures[poll.kind] = 0
-        self._schedule.saw(poll, now, [seen for seen, _ in readings.values()], next_cursor=page.next_cursor)
+        self._schedule.saw(
+            poll,
+            now,
+            [seen for seen, _ in readings.values()],
+            next_cursor=page.next_cursor,
+            ages=sampled_ages(page, service_now),
+        )
         for wave in self._listening(poll.kind) if readings else ():
             self._shown(wave, readings, now)
         for poller, reading in readings.items():

@@ -1,0 +1,85 @@
+"""How likely the next page of a list is to show jobs that the pages before have not shown.
+
+A sweep goes on while the next page is worth its poll. So the chance of each page counts the pages yet to come: a sweep
+that shows two hundred jobs after ten more polls is worth as much now as a page that shows twenty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import islice
+from typing import Final
+
+import attrs
+
+from .list_map import ListMap, Stretch
+from .list_order import AgeOrder
+from .page import PageMembers
+
+JOBS_SAMPLED: Final = 16
+"""About how many jobs of a group are sampled to estimate where they lie."""
+SURPRISE: Final = 0.5
+"""How much a page that should have shown all jobs of a group changes the belief that the list has them."""
+UNSHOWN: Final = 0.5
+"""On a list in no order, the sweep begins as if half a page had shown this many jobs."""
+
+
+@attrs.frozen
+class Shown:
+    """What a page has shown of the jobs that were expected on it."""
+
+    hits: int
+    """Jobs that were not known to be on this page."""
+    expected: int
+    """How many such jobs it had room for."""
+    stretch: Stretch | None
+    """The part of the list that it shows, if ages show it."""
+
+    def share_of(self, due: float) -> float:
+        """Return which share of so many jobs was shown, 1 at most."""
+        return min(self.hits / due, 1.0)
+
+
+def learn_chance(group: PageMembers, shown: Shown, known: ListMap) -> float:
+    """Estimate the chance that the next page shows jobs of a group, after one that was expected to show some.
+
+    Return how many the page should have shown, by the ages of its items.
+    """
+    group.found += shown.hits
+    pages, count = len(group.visited) + 1, len(group.members)
+    due = float(shown.expected)
+    if known.order is AgeOrder.NONE:
+        _expect(group, _rate_without_order(group, known, pages), known.size)
+    elif shown.stretch is None:
+        group.chance = group.listed = (group.chance + shown.share_of(due)) / 2.0
+    elif count:
+        births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
+        ahead = known.ahead(shown.stretch, births, count, pages)
+        passed = max(ahead.passed, shown.share_of(due))
+        due *= passed
+        if due:
+            group.listed += SURPRISE * passed * (shown.share_of(due) - group.listed)
+        _expect(group, group.listed * max(ahead.rate, shown.hits), known.size)
+    return due
+
+
+def presumed_chance(group: PageMembers, known: ListMap) -> float | None:
+    """Return the chance for new jobs on a list in no order that was swept before; ``None`` on any other list."""
+    if known.order is not AgeOrder.NONE or known.length is None or group.visited or not group.members:
+        return None
+    return min(len(group.members) / known.length / _most(group.members, known.size), 1.0)
+
+
+def _rate_without_order(group: PageMembers, known: ListMap, pages: int) -> float:
+    """Return how many jobs the next page should show: as many as those before, or its share if the length is known."""
+    rate = (group.found + UNSHOWN) / (pages + UNSHOWN)
+    return rate if known.length is None else max(rate, len(group.members) / max(known.length - pages, 1))
+
+
+def _expect(group: PageMembers, rate: float, size: int) -> None:
+    if group.members:
+        group.chance = min(rate / _most(group.members, size), 1.0)
+
+
+def _most(jobs: Collection[object], size: int) -> int:
+    return min(len(jobs), size)
