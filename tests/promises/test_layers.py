@@ -22,6 +22,7 @@ LAYERS = (
     {"errors_base"},
     {"models"},
     {"errors"},
+    {"coordination"},
     {"core"},
     {"store"},
     {"session"},
