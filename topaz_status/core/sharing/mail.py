@@ -9,6 +9,7 @@ item of a member to the leader                          means
 ``["w", kind, id, reg, age, remaining, unseen, left]``  :class:`Registered`: poll this job for me
 ``["u", kind, id, reg]``                                :class:`Left`: no longer; also the receipt for an end
 ``["n", kind, id, word]``                               :class:`Noticed`: a webhook came
+``["x", id]``                                           :class:`Deleted`: an image's record, or all (``null``)
 ``["r"]`` and ``["k"]``                                 :class:`Anew`, :class:`Complete`: all that I watch is in between
 ======================================================  ============================================================
 
@@ -93,6 +94,13 @@ class Noticed:
 
 
 @attrs.frozen
+class Deleted:
+    """The record of an image job was deleted by a direct call, or all records were (``None``): a 404 will follow."""
+
+    job: JobRef | None
+
+
+@attrs.frozen
 class Anew:
     """All registrations of the member follow; older ones that do not come again are void."""
 
@@ -139,7 +147,7 @@ class Held:
     """Seconds for which services have been down."""
 
 
-Item: TypeAlias = Registered | Left | Noticed | Anew | Complete | Told | Ended | Held
+Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Told | Ended | Held
 
 
 @attrs.frozen
@@ -201,6 +209,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Registered: _write_registered,
     Left: lambda item: ["u", item.job.kind, item.job.id, item.registration],
     Noticed: lambda item: ["n", item.job.kind, item.job.id, item.word],
+    Deleted: lambda item: ["x", None if item.job is None else item.job.id],
     Anew: lambda _: ["r"],
     Complete: lambda _: ["k"],
     Told: _write_told,
@@ -265,6 +274,11 @@ def _read_noticed(parts: list[Any]) -> Noticed:
     return Noticed(_job(kind, job_id), None if word is None else _text(word))
 
 
+def _read_deleted(parts: list[Any]) -> Deleted:
+    (job_id,) = parts
+    return Deleted(None if job_id is None else _job(JobKind.IMAGE.value, job_id))
+
+
 def _read_told(parts: list[Any]) -> Told:
     kind, job_id, registration, body, service_now, ago = parts
     status = _status(body)
@@ -294,6 +308,7 @@ _READERS: Final[Mapping[str, Callable[[list[Any]], Item]]] = {
     "w": _read_registered,
     "u": _read_left,
     "n": _read_noticed,
+    "x": _read_deleted,
     "r": lambda _: Anew(),
     "k": lambda _: Complete(),
     "s": _read_told,
