@@ -25,7 +25,7 @@ CONNECT_TIMEOUT: Final = 5.0
 """Seconds within which a coordinator has connected or raises."""
 LONGEST_HORIZON: Final = 5.0
 """Most seconds by which a token is granted ahead of its time."""
-LONGEST_PAUSE: Final = 300.0
+MOST_HOLD: Final = 300.0
 """Most seconds for which :meth:`Bus.slow_down` lets nobody send."""
 MOST_MAIL: Final = 1_000_000
 """Most bytes of one message."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import attrs
 
@@ -14,8 +14,15 @@ from ..loop.virtual import EPOCH
 from .account_data import AccountData
 from .shared_bucket import micros
 
-if TYPE_CHECKING:
-    from .memory_bus import MemoryBus
+
+class Connected(Protocol):
+    """A member's bus, as the hub sees it."""
+
+    is_listening: bool
+    is_dead: bool
+
+    def drop(self, reason: str) -> None:
+        """Lose the connection."""
 
 
 @attrs.define(eq=False)
@@ -48,7 +55,7 @@ class MemoryHub:
     """The share of messages that come twice."""
     probes: bool = True
     """Whether the server notices at once that a member's process has died."""
-    buses: dict[str, MemoryBus] = attrs.field(factory=dict, init=False)
+    buses: dict[str, Connected] = attrs.field(factory=dict, init=False)
     """The bus of every connected member, by its id."""
     accounts: dict[str, AccountData] = attrs.field(factory=dict, init=False)
     """The data by account."""
@@ -106,7 +113,6 @@ class MemoryHub:
     def kill(self, member: str) -> None:
         """Close a member's connections, as its operating system does when its process dies."""
         bus = self.buses.pop(member)
-        bus.is_listening = False
         bus.is_dead = True
         bus.drop("the process has died")
 

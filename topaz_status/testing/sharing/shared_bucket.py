@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from ...coordination import LONGEST_HORIZON, LONGEST_PAUSE, Grants, Terms, Want
+from ...coordination import LONGEST_HORIZON, MOST_HOLD, Grants, Terms, Want
 from ...models.job import JobKind
 
 SECOND: Final = 1_000_000
@@ -68,7 +68,7 @@ class SharedBucket:
         if limited:
             self.limited[kind] = self.limited.get(kind, 0) + 1
         if hold > 0.0:
-            until = now + micros(min(hold, LONGEST_PAUSE))
+            until = now + micros(min(hold, MOST_HOLD))
             self.held_until[kind] = max(self.held_until.get(kind, 0), until)
 
     def _take_shared(self, terms: Terms, now: int, until: int, count: int) -> tuple[tuple[float, ...], int]:
