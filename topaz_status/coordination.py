@@ -23,13 +23,17 @@ PATIENCE: Final = 1.0
 """Seconds within which each call of a bus returns or raises, apart from the wait that :meth:`Bus.read` is given."""
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds within which a coordinator has connected or raises."""
+LONGEST_HORIZON: Final = 5.0
+"""Most seconds by which a token is granted ahead of its time."""
+MOST_HOLD: Final = 300.0
+"""Most seconds for which :meth:`Bus.slow_down` lets nobody send."""
 MOST_MAIL: Final = 1_000_000
 """Most bytes of one message."""
 
 Lead: TypeAlias = Literal["auto", "prefer", "never"]
 """Whether a member stands for election; ``"prefer"`` takes over from a leader that is ``"auto"``."""
-Wants: TypeAlias = Literal["stand", "follow", "resign"]
-"""What a member asks of the lease: to take or keep it, to leave it alone, or to give it up."""
+Wants: TypeAlias = Literal["stand", "follow", "leave"]
+"""What a member asks for: to take or keep the lease; to go without it, so a leader gives it up; to be gone."""
 Role: TypeAlias = Literal["leader", "follower", "alone"]
 
 PRIORITIES: Final[Mapping[Lead, int]] = {"never": 0, "auto": 1, "prefer": 2}
@@ -70,6 +74,8 @@ class Beat:
     ttl: float
     """Seconds for which the lease is taken or kept; the membership lasts as long."""
     wants: Wants
+    epoch: int = 0
+    """The highest epoch that the member has seen; a later one is never lower, even if the server has lost its data."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +103,7 @@ class Terms:
     rate: float
     """Requests per second of all kinds together."""
     burst: float
-    """Most tokens that are saved up; a server that lost its data starts with none."""
+    """Most tokens that are saved up. A server without data, or one that lost them, starts with one."""
     kinds: Mapping[JobKind, float] = attrs.field(factory=dict)
     """Requests per second of the kinds with a limit of their own, set or learned; each has a burst of 1."""
 
@@ -112,7 +118,7 @@ class Want:
     kinds: Mapping[JobKind, int] = attrs.field(factory=dict)
     """How many tokens of the kinds with a limit of their own."""
     horizon: float = 0.0
-    """Tokens are granted ahead of their time, by up to this many seconds."""
+    """Tokens are granted ahead of their time, by up to this many seconds, and by :data:`LONGEST_HORIZON` at most."""
     epoch: int | None = None
     """The leader's epoch, for polls; ``None`` for direct calls, which any member may make."""
 
@@ -195,7 +201,11 @@ class Bus(Protocol):
     """
 
     async def beat(self, beat: Beat) -> Pulse:
-        """Give a sign of life, and take, keep or give up the lease. Members that gave none for their ttl are gone."""
+        """Give a sign of life, and take, keep or give up the lease. A member that gives none for its ttl is gone.
+
+        A standing member gets a lease that is free, that a member with a lower priority holds, or whose holder is
+        proved dead.
+        """
 
     async def reserve(self, want: Want) -> Grants:
         """Get tokens of the account. A call that fails may have spent them; it is never repeated."""
