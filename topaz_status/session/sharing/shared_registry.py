@@ -70,9 +70,7 @@ class SharedRegistry(PollerRegistry):
                 self.watchlist.expects(poller)
         return poller
 
-    def join_remote(
-        self, remote: Remote, *, now: float, age: float, remaining: float | None, unseen: float
-    ) -> Poller:
+    def join_remote(self, remote: Remote, *, now: float, age: float, remaining: float | None, unseen: float) -> Poller:
         """Give another member's registration the poller of its job; a poller for others alone has no coroutine."""
         poller = self.find(remote.job)
         if poller is None or poller.ending is not None:
