@@ -56,6 +56,9 @@ class DeskActions(Protocol):
     def deleted(self, job: JobRef | None) -> None:
         """Note that the record of an image job, or all records, were deleted."""
 
+    def replan(self) -> None:
+        """Consider again what is to be polled next: jobs have come, or gone."""
+
     def has_key(self, kind: JobKind) -> bool:
         """Return whether jobs of that kind can be polled here."""
 
@@ -154,6 +157,7 @@ class Desk:
                     self._drop_stale(subscriber)
                 case _:
                     pass  # an item for a member that follows
+        self._actions.replan()
 
     def _subscriber(self, member: str) -> Subscriber:
         subscriber = self.subscribers.get(member)

@@ -40,7 +40,7 @@ MOST_NOTICES: Final = 1_000
 ITEMS_AT_ONCE: Final = 500
 """Items that are written in one turn of the loop."""
 UNCONFIRMED: Final = 3
-"""Digests of the leader that may pass until everything is registered anew a second time."""
+"""Digests in a row that do not know of an earlier message, after which that message counts as lost."""
 
 
 class Hearing(Protocol):
@@ -103,7 +103,12 @@ class OwnJobs:
     _round: int = attrs.field(default=0, init=False)
     _complete_at: float = attrs.field(default=math.inf, init=False)
     """The number of the message that completes the round."""
+    _sent: int = attrs.field(default=0, init=False)
+    """The number of the latest message."""
+    _sent_before: int = attrs.field(default=0, init=False)
+    """The same at the leader's digest before."""
     _unconfirmed: int = attrs.field(default=0, init=False)
+    """How many digests in a row show that the leader has not read what was sent before the digest before."""
     _heard: int = attrs.field(default=0, init=False)
     """The highest number of the leader's messages."""
     _hearing_of: OwnJob | None = attrs.field(default=None, init=False)
@@ -176,7 +181,7 @@ class OwnJobs:
         self._outgoing.clear()
         self._claims.forget()
         self._anew = iter(list(self._jobs.values()))
-        self._complete_at, self._unconfirmed = math.inf, 0
+        self._complete_at, self._unconfirmed, self._sent_before = math.inf, 0, 0
         self._send(_Outgoing(Anew()))
 
     def _register(self, own: OwnJob) -> None:
@@ -212,6 +217,7 @@ class OwnJobs:
                 self._complete_at = number
         if items:
             self._claims.seal(number)
+            self._sent = number
         return items
 
     def _go_on_registering(self) -> None:
@@ -273,11 +279,10 @@ class OwnJobs:
     def _compare(self, item: Held) -> None:
         """Compare what the leader holds with what was claimed, once it has read a whole round."""
         self.down = item.down
-        if item.read < self._complete_at:
-            self._unconfirmed += 1
-            if self._unconfirmed > UNCONFIRMED and not self.has_more:
-                self.resync()
-        elif not self._claims.agrees(item.read, item.held):
+        self._unconfirmed = self._unconfirmed + 1 if item.read < self._sent_before else 0
+        self._sent_before = self._sent
+        agrees = item.read < self._complete_at or self._claims.agrees(item.read, item.held)
+        if self._unconfirmed >= UNCONFIRMED or not agrees:
             self.resync()
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from ...core.schedule.explanation import Explanation
+from ...core.schedule.tracked_job import LEAD
 from ...models.job import JobKind, JobRef
 from ..polling.circuit_breakers import CircuitBreakers
 from ..polling.feed import LAST_ANSWER, SLOW_ANSWER, Feed
@@ -71,6 +72,8 @@ class SharedFeed(Feed):
         station = self.station
         if station is None or station.may_poll(self._clock.now()):
             return super().waits_until(poller, deadline)
+        if poller.polled_at is not None and poller.polled_at >= deadline - 2.0 * LEAD:
+            return deadline  # that was the last poll
         if poller.job.kind not in station.down and (poller.polls == 0 or self._schedule.is_over(poller.job)):
             return deadline + self._settings.request_timeout
         return deadline + max(LAST_ANSWER, SLOW_ANSWER * self._telemetry.answer_times[poller.job.kind])

@@ -13,7 +13,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from ...coordination import Bus, BusError, Coordinator, Pulse, Shared
+from ...coordination import CONNECT_TIMEOUT, PATIENCE, Bus, BusError, Coordinator, Pulse, Shared
 from ...core.prediction.saved_tables import dump_lifetimes, merge_lifetimes
 from ...core.schedule.explanation import Explanation
 from ...core.schedule.schedule import Schedule
@@ -35,6 +35,8 @@ from .shared_feed import SharedCircuits, SharedFeed
 from .shared_registry import SharedRegistry
 from .shared_results import SharedResults
 
+FIRST_AGAIN: Final = 0.1
+"""Seconds until the first beat is tried again."""
 SAVE_INTERVAL: Final = 60.0
 """Seconds between two savings of the leader's life tables."""
 LIFETIMES: Final = "lifetimes"
@@ -90,17 +92,24 @@ class Sharing:
         self._registry.watchlist = self.own_jobs
         self._results.listener = self
         self._feed.station = self._circuits.station = self
-        try:
-            await self.heartbeat.first()
-        except BaseException as error:
-            await self._bus.close()
-            if isinstance(error, BusError):
-                raise CoordinatorError(f"the shared server does not answer: {error}") from error
-            raise
+        await self._first_beat()
         post = self.post
         for work in (self.heartbeat.run, post.send, post.read_own_box, post.read_desk, self._keep_lifetimes):
             self._tasks.add(self._clock.loop.create_task(self._go_on(work), name="topaz_status sharing"))
         return self
+
+    async def _first_beat(self) -> None:
+        """Send the first beat; try again for a while if it fails."""
+        give_up_at = self._clock.now() + CONNECT_TIMEOUT - PATIENCE
+        while True:
+            try:
+                await self.heartbeat.first()
+            except BusError as error:
+                if self._clock.now() > give_up_at:
+                    raise CoordinatorError(f"the shared server does not answer: {error}") from error
+                await pause(FIRST_AGAIN)
+            else:
+                return
 
     async def _go_on(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do some work until canceled; a bug in it must not end it."""
@@ -111,6 +120,12 @@ class Sharing:
                 text = "".join(traceback.format_exception(error))
                 self._telemetry.warn_once(f"sharing {type(error)}", f"a bug in the sharing: {without_urls(text)}")
                 await pause(1.0)
+
+    def abandon(self) -> None:
+        """Stop sharing without a word, as a process that dies does; :meth:`close` must still be called."""
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
 
     async def close(self) -> None:
         """Tell the ends that are known, give up the lease, and leave the account; no failure of the server matters."""
@@ -234,6 +249,10 @@ class Sharing:
     def deleted(self, job: JobRef | None) -> None:
         """See :class:`.desk.DeskActions`."""
         self._feed.deleted(job)
+
+    def replan(self) -> None:
+        """See :class:`.desk.DeskActions`."""
+        self._gate.wake()
 
     def has_key(self, kind: JobKind) -> bool:
         """See :class:`.desk.DeskActions`."""
