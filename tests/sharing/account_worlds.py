@@ -267,10 +267,10 @@ class Play:
         for seat in living:
             engine = engine_of(seat.client)
             assert engine.sharing is not None
-            held = [engine.sharing.desk, engine.registry]
+            held = len(engine.sharing.desk), len(engine.registry)
             unconfirmed = sum(len(one.told) for one in engine.sharing.desk.subscribers.values())
-            if any(map(len, held)) or unconfirmed:
-                notes.append(f"{seat.member} still holds {list(map(len, held))}, {unconfirmed} ends are unconfirmed")
+            if any(held) or unconfirmed:
+                notes.append(f"{seat.member} still holds {held}, {unconfirmed} ends are unconfirmed")
         return Tally(wrong=len(notes), notes=tuple(notes))
 
 
