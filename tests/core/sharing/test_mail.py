@@ -43,6 +43,7 @@ items: st.SearchStrategy[Item] = st.one_of(
     st.just(Complete()),
     st.builds(Told, jobs, numbers, bodies, spans, spans),
     st.builds(Ended, jobs, numbers, st.none() | bodies, spans, st.text(max_size=200)),
+    st.builds(Ended, jobs, numbers, bodies, spans, st.none()),
     st.builds(
         Held,
         numbers,

@@ -76,6 +76,11 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """What is learned of how long jobs last."""
+        return self._lifetimes
+
     # -- watches begin and end ----------------------------------------------------------------------------------------
 
     def add(

@@ -17,7 +17,7 @@ item of a member to the leader                          means
 item of the leader to a member                          means
 ======================================================  ============================================================
 ``["s", kind, id, reg, body, service_now, ago]``        :class:`Told`: a status, as the service sent it
-``["e", kind, id, reg, body, service_now, error]``      :class:`Ended`: an end that no status states
+``["e", kind, id, reg, body, service_now, error]``      :class:`Ended`: the watches of the job are over
 ``["d", read, count, xor, down]``                       :class:`Held`: what the leader holds for the member
 ======================================================  ============================================================
 
@@ -126,15 +126,15 @@ class Told:
 
 @attrs.frozen
 class Ended:
-    """A job's watches end with an error that its status does not state."""
+    """A job's watches end: with a terminal status, or with an error. It is told until its receipt has come."""
 
     job: JobRef
     registration: int
     body: bytes | None
     """The last status, if there is one."""
     service_now: float
-    error: str
-    """JSON; its reader checks it."""
+    error: str | None
+    """JSON, which its reader checks; ``None`` for an end that the status states."""
 
 
 @attrs.frozen
@@ -291,7 +291,10 @@ def _read_told(parts: list[Any]) -> Told:
 def _read_ended(parts: list[Any]) -> Ended:
     kind, job_id, registration, body, service_now, error = parts
     now = _number(service_now, _LATEST)
-    return Ended(_job(kind, job_id), _whole(registration), _status(body), now, _text(error, MOST_TEXT))
+    if error is None and body is None:
+        raise BadMailError("this is no end")
+    text = None if error is None else _text(error, MOST_TEXT)
+    return Ended(_job(kind, job_id), _whole(registration), _status(body), now, text)
 
 
 def _read_held(parts: list[Any]) -> Held:

@@ -66,6 +66,10 @@ class PollerRegistry:
         """Return the number of jobs of one kind with handles of this process."""
         return self.count(kind)
 
+    def is_awaited_here(self, poller: Poller) -> bool:
+        """Return whether a handle of this process waits for a job."""
+        return bool(poller.handles)
+
     def watched_here(self) -> Collection[Poller]:
         """Return the pollers with handles of this process: here all, with a coordinator perhaps not."""
         return list(self)

@@ -13,6 +13,10 @@ from ..polling.poller import Ending, Handle, Poller
 class Subscription(Protocol):
     """What a registration belongs to: the member, as the leader sees it."""
 
+    @property
+    def id(self) -> str:
+        """The member's id."""
+
     def ended(self, remote: Remote, ending: Ending) -> None:
         """Note that the job's watches have ended."""
 

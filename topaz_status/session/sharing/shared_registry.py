@@ -37,6 +37,10 @@ class SharedRegistry(PollerRegistry):
     _own: dict[Poller, None] = attrs.field(factory=dict, init=False)
     """The pollers with handles of this process, in the order in which they began."""
 
+    def is_awaited_here(self, poller: Poller) -> bool:
+        """See :meth:`PollerRegistry.is_awaited_here`."""
+        return has_own(poller)
+
     def watched_here(self) -> Collection[Poller]:
         """See :meth:`PollerRegistry.watched_here`."""
         return self._own.keys()

@@ -30,11 +30,11 @@ class Listener(Protocol):
     def answered(self, poller: Poller) -> None:
         """Note a usable answer about a job."""
 
-    def reached(self) -> None:
-        """Note that a service was reached."""
-
     def gives_way(self, reason: str) -> bool:
         """Let another member lead, if this one leads and another can; return whether that is so."""
+
+    def key_gives_way(self, reason: str) -> bool:
+        """Do the same if another member may hold a better key."""
 
 
 @attrs.define(eq=False)
@@ -102,14 +102,12 @@ class SharedResults(PollResults):
 
     def _end_refused(self, account: Account, error: AuthenticationError) -> bool:
         """See :meth:`PollResults._end_refused`; another member may hold a better key."""
-        if self.listener is not None and self.listener.gives_way(f"the {account.value} API key is refused here"):
+        if self.listener is not None and self.listener.key_gives_way(f"the {account.value} API key is refused here"):
             return False
         return super()._end_refused(account, error)
 
     def _note_reached(self, kind: JobKind) -> None:
         self._unreachable_since.pop(kind, None)
-        if self.listener is not None:
-            self.listener.reached()
 
     def _note_unreachable(self, kind: JobKind, sent_at: float) -> None:
         since = self._unreachable_since.setdefault(kind, sent_at)
