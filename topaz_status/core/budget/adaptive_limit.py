@@ -50,9 +50,10 @@ class AdaptiveLimit:
     """True while a rate below the ceiling is in force."""
     recovery: Recovery | None = attrs.field(default=None, init=False)
     """The latest recovery, also after it has reached the ceiling; ``None`` before the first 429."""
-    _is_settled: bool = attrs.field(default=False, init=False)
-    """True while good answers change nothing: the whole burst was tried, and nothing is learned."""
-    _allowance: float = attrs.field(default=FIRST_VOLLEY, init=False)
+    _allowance: float = attrs.field(init=False)
+    """Requests that any second may have, at rate and burst; infinite once the whole burst was tried."""
+    _news_above: float = attrs.field(init=False)
+    """Good answers of one second above which one more of them changes the bucket."""
     _goodput: Goodput = attrs.field(factory=Goodput, init=False)
     _cut_at: float = attrs.field(default=-math.inf, init=False)
     _confirmed_at: float = attrs.field(default=-math.inf, init=False)
@@ -82,7 +83,7 @@ class AdaptiveLimit:
             goodput.count += 1
         else:
             goodput.begin(sent_at)
-        return not self._is_settled and self._grow(sent_at)
+        return goodput.count > self._news_above and self._grow(sent_at)
 
     def too_many(self, *, sent_at: float, now: float) -> None:
         """Cut the rate after a 429; the other 429s of requests that were sent before the cut change nothing."""
@@ -94,7 +95,7 @@ class AdaptiveLimit:
             self.recovery = self.recovery.refused_again()
         else:
             self.recovery = self.recovery.cut(self._refused(sent_at))
-        self.learned, self._is_settled, self._cut_at = True, False, now
+        self.learned, self._news_above, self._cut_at = True, 0.0, now
         self.bucket.retune(now, rate=self.rate, burst=1.0)
 
     def _refused(self, sent_at: float) -> float:
@@ -107,10 +108,7 @@ class AdaptiveLimit:
         """Allow more after a good answer; return True if the bucket has changed."""
         if self.recovery is not None and self.learned:
             return sent_at > self._cut_at and self._recover(self.recovery, sent_at)
-        allowance = GROWTH * self._goodput.count
-        if allowance <= self._allowance:
-            return False
-        self._allow(allowance)
+        self._allow(GROWTH * self._goodput.count)
         rate, burst = self._untried
         self.bucket.widen(sent_at, rate=rate, burst=burst)
         return True
@@ -132,19 +130,14 @@ class AdaptiveLimit:
 
     @property
     def _untried(self) -> tuple[float, float]:
-        """Return the rate and the burst of the bucket while nothing is learned: any second may have the allowance."""
-        return (
-            (self.ceiling, self.burst)
-            if self._allowance == math.inf
-            else (self._allowance, min(self.burst, self._allowance))
-        )
+        """Return the rate and the burst of the bucket while nothing is learned."""
+        return (self._allowance, self._allowance) if self._allowance < math.inf else (self.ceiling, self.burst)
 
     def _quiet(self, now: float) -> float:
         """Return the seconds since the latest news of the rate."""
         return max(0.0, now - max(self._cut_at, self._confirmed_at))
 
     def _allow(self, allowance: float) -> None:
-        """Set the allowance, which does not bind once it covers rate and burst; a burst of ten needs none."""
-        is_enough = self.burst <= FIRST_VOLLEY or allowance >= max(self.ceiling, self.burst)
-        self._allowance = math.inf if is_enough else allowance
-        self._is_settled = is_enough
+        """Set the allowance, which does not bind once it covers the burst."""
+        self._allowance = allowance if allowance < self.burst else math.inf
+        self._news_above = self._allowance / GROWTH
