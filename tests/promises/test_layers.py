@@ -22,6 +22,7 @@ LAYERS = (
     {"errors_base"},
     {"models"},
     {"errors"},
+    {"coordination"},
     {"core"},
     {"store"},
     {"session"},
@@ -31,7 +32,7 @@ LAYERS = (
 )
 PARENTS = {("core/schedule/tracked_job.py", "core/schedule/page.py")}
 """A job's record points up to the group that it is in. Only type checkers see that import."""
-FLOORS = ({"core/wire", "core/prediction", "core/budget"}, {"core/schedule"}, {"core/health"})
+FLOORS = ({"core/wire", "core/prediction", "core/budget", "core/sharing"}, {"core/schedule"}, {"core/health"})
 """The rooms of the core, from the lowest up; below them are the modules that stand in no room."""
 IMPURE = {"asyncio", "aiohttp", "time", "random", "logging"}
 

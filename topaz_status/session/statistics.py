@@ -110,7 +110,7 @@ def take_stats(engine: Engine) -> Stats:
         requests[kind]["none" if status is None else str(status)] = count
     rates = {kind: budget.rate(kind) for kind in JobKind}
     return Stats(
-        watches={kind: engine.registry.count(kind) for kind in JobKind},
+        watches={kind: engine.registry.count_here(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests={kind: dict(sorted(answers.items())) for kind, answers in requests.items()},
