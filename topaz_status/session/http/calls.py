@@ -103,12 +103,14 @@ class Calls:
         try:
             check(request, response, wall=self._clock.wall())
         except ServiceError as error:
-            self._slow_down(request, error, sent_at)
+            self._tell_budget(request, error, sent_at)
             raise
 
-    def _slow_down(self, request: Request, error: ServiceError, sent_at: float) -> None:
+    def _tell_budget(self, request: Request, error: ServiceError, sent_at: float) -> None:
         now = self._clock.now()
-        if isinstance(error, RateLimitedError):
+        if not error.is_transient:
+            self._gate.budget.confirmed(request.kind, sent_at)  # refused for what it asks, and not for the rate
+        elif isinstance(error, RateLimitedError):
             self._gate.budget.limited(request.kind, sent_at=sent_at, now=now)
             self._telemetry.warn_once(
                 f"429 {request.kind}",
