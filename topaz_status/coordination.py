@@ -27,6 +27,10 @@ LONGEST_HORIZON: Final = 5.0
 """Most seconds by which a token is granted ahead of its time."""
 MOST_HOLD: Final = 300.0
 """Most seconds for which :meth:`Bus.slow_down` lets nobody send."""
+MOST_MESSAGES: Final = 2_000
+"""Messages that a box holds, or a few more."""
+MAIL_KEPT: Final = 60.0
+"""Seconds after its last message for which a box is kept."""
 MOST_MAIL: Final = 1_000_000
 """Most bytes of one message."""
 
@@ -216,7 +220,7 @@ class Bus(Protocol):
     async def post(self, mail: Sequence[tuple[str, bytes]]) -> None:
         """Put messages into boxes. A box is a text of at most 64 ASCII characters; it is made when first used.
 
-        A box holds its latest 2,000 messages or so, and none for longer than 60 s after the last one came.
+        A box holds its latest :data:`MOST_MESSAGES`, and is emptied :data:`MAIL_KEPT` seconds after the last one came.
         """
 
     async def read(self, box: str, after: str | None, *, most: int, wait: float) -> list[tuple[str, bytes]]:

@@ -9,17 +9,11 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 
-from ...coordination import Beat, Grants, Member, Pulse, Want
+from ...coordination import MAIL_KEPT, MOST_MESSAGES, Beat, Grants, Member, Pulse, Want
 from .shared_bucket import SECOND, SharedBucket, micros
-
-MOST_MESSAGES: Final = 2_000
-"""Messages that a box holds."""
-MAIL_KEPT: Final = 60 * SECOND
-"""Microseconds after the last message until a box is emptied."""
 
 
 @attrs.define
@@ -125,7 +119,7 @@ class AccountData:
         found = self.boxes.setdefault(box, Box())
         if found.kept_until <= now:
             found.messages.clear()
-        found.kept_until = now + MAIL_KEPT
+        found.kept_until = now + micros(MAIL_KEPT)
         found.messages.append((next(self._numbers), body))
 
     def read(self, box: str, after: str | None, most: int, now: int) -> list[tuple[str, bytes]]:
