@@ -96,7 +96,7 @@ def explain_watch(engine: Engine, job: JobRef, *, ended: bool) -> Explanation:
     """Explain why, and when, a job is polled next."""
     now, budget = engine.clock.now(), engine.gate.budget
     tokens = budget.tokens(now)
-    rates = {kind: budget.rate(kind, now) for kind in JobKind}
+    rates = {kind: budget.rate(kind) for kind in JobKind}
     idle_at = budget.idle_at(job.kind, now)
     known = None if ended else engine.schedule.explain(job, now, rates=rates, tokens=tokens, idle_at=idle_at)
     if known is not None:
@@ -113,7 +113,7 @@ def take_stats(engine: Engine) -> Stats:
     requests: dict[JobKind, dict[str, int]] = {kind: {} for kind in JobKind}
     for (kind, status), count in engine.telemetry.requests.items():
         requests[kind]["none" if status is None else str(status)] = count
-    rates = {kind: budget.rate(kind, now) for kind in JobKind}
+    rates = {kind: budget.rate(kind) for kind in JobKind}
     return Stats(
         watches={kind: engine.registry.count_here(kind) for kind in JobKind},
         in_flight=gate.in_flight,

@@ -58,6 +58,6 @@ def test_no_token_is_idle_below_a_learned_limit() -> None:
     """What a service has just refused is not to spare; once the rate has recovered it is."""
     budget = LocalBudget(20.0, 20.0, {})
     budget.take(IMAGE, 0.0)
-    budget.limited(IMAGE, 0.5)
+    budget.limited(IMAGE, sent_at=0.4, now=0.5)
     assert budget.idle_at(IMAGE, 1.0) == float("inf")
     assert budget.idle_at(IMAGE, 3600.0) <= 3600.0

@@ -1,9 +1,13 @@
-"""What one service allows: a known ceiling, and below it a limit that only the service's 429s reveal.
+"""The adaptive limit of one kind: it learns the service's rate, which no document names, from answers.
 
-The vendors name no number, so the limit is learned as TCP learns a path. A 429 cuts the rate by a factor, and the rate
-then recovers slowly (additive increase, multiplicative decrease; Chiu & Jain 1989). The cut starts from what was really
-sent lately, not from a ceiling that was never reached. The recovery is a share of the *estimate*, so a low limit is
-approached gently.
+Three rules make it find an unknown limit with few 429s:
+
+- A burst that was never tried begins with a volley of ten requests. The allowance is one and a half times the
+  goodput of the best second so far, so it grows by half with each round trip.
+- A 429 speaks of the rate at which *its* request was sent. All 429s of requests that were sent before a cut are one
+  piece of news. The rate is cut to a little less than what the service admitted.
+- The rate recovers with good answers (:mod:`.recovery`), and only while it is used. In a quiet time it recovers slowly
+  by the clock, so that what was learned outlives a minute and is forgotten after some.
 """
 
 from __future__ import annotations
@@ -13,91 +17,133 @@ from typing import Final
 
 import attrs
 
+from .goodput import Goodput
+from .recovery import LONGEST_SPAN, LOWEST_RATE, Recovery
 from .token_bucket import TokenBucket
 
-CUT: Final = 0.7
-"""The share of the rate that remains after a 429."""
-CUT_INTERVAL: Final = 1.0
-"""Seconds within which any number of 429s count as one: they answer requests sent at the same rate."""
-RECOVERY: Final = 0.02
-"""Growth of the estimate per second."""
-LOWEST_RATE: Final = 0.05
-"""Requests per second below which the rate is never cut: a service gets a request at least every 20 s."""
-WINDOW: Final = 1.0
-"""Seconds over which the rate of sends is measured."""
-
-
-@attrs.define
-class SendRate:
-    """How fast requests went out lately: it counts whole windows of one second and takes the fuller of the last two."""
-
-    _started_at: float = -math.inf
-    _count: int = 0
-    _previous: int = 0
-
-    def sent(self, now: float) -> None:
-        """Count one request."""
-        if now - self._started_at >= WINDOW:
-            self._roll(now)
-        self._count += 1
-
-    def measured(self, now: float) -> float:
-        """Return requests per second."""
-        if now - self._started_at >= WINDOW:
-            self._roll(now)
-        return max(self._count, self._previous) / WINDOW
-
-    def _roll(self, now: float) -> None:
-        self._previous = self._count if now - self._started_at < 2 * WINDOW else 0
-        self._started_at, self._count = now, 0
+FIRST_VOLLEY: Final = 10.0
+"""Requests of the first volley, if the burst is larger and was never tried."""
+GROWTH: Final = 1.5
+"""The allowance is this many times the goodput of the best second."""
+STEEPEST_CUT: Final = 0.25
+"""The share of a rate that one cut leaves at least: one second's goodput may mislead."""
+USED: Final = 0.75
+"""A rate counts as used while the goodput is at least this share of it."""
+QUIET_SPAN: Final = 60.0
+"""Seconds without use that move a recovery on by one span."""
+GRAIN: Final = 0.005
+"""The smallest change of a rate, as a share of it, for which the bucket is changed."""
 
 
 @attrs.define
 class AdaptiveLimit:
-    """The bucket of one kind, below the shared one. It allows ``ceiling`` requests/s, or less after 429s."""
+    """The bucket of one kind, below the shared one. It allows ``ceiling`` requests/s, or less after 429s.
+
+    A ``burst`` above :data:`FIRST_VOLLEY` must be that of a shared bucket, which alone keeps to the ceiling until the
+    burst was tried.
+    """
 
     ceiling: float
     burst: float
     bucket: TokenBucket = attrs.field(init=False)
-    _estimate: float = attrs.field(default=math.inf, init=False)
-    _estimated_at: float = attrs.field(default=-math.inf, init=False)
+    learned: bool = attrs.field(default=False, init=False)
+    """True while a rate below the ceiling is in force."""
+    recovery: Recovery | None = attrs.field(default=None, init=False)
+    """The latest recovery, also after it has reached the ceiling; ``None`` before the first 429."""
+    _allowance: float = attrs.field(init=False)
+    """Requests that any second may have, at rate and burst; infinite once the whole burst was tried."""
+    _news_above: float = attrs.field(init=False)
+    """Good answers of one second above which one more of them changes the bucket."""
+    _goodput: Goodput = attrs.field(factory=Goodput, init=False)
     _cut_at: float = attrs.field(default=-math.inf, init=False)
-    _sends: SendRate = attrs.field(factory=SendRate, init=False)
+    _confirmed_at: float = attrs.field(default=-math.inf, init=False)
+    """When the latest request was sent whose good answer moved the recovery."""
 
     def __attrs_post_init__(self) -> None:
-        self.bucket = TokenBucket(self.ceiling, self.burst)
+        self._allow(FIRST_VOLLEY)
+        self.bucket = TokenBucket(*self._untried)
 
     @property
-    def learned(self) -> bool:
-        """True while an estimate below the ceiling is in force."""
-        return self._estimate < self.ceiling
+    def rate(self) -> float:
+        """Return the requests per second that are allowed now."""
+        return self.ceiling if self.recovery is None or not self.learned else min(self.ceiling, self.recovery.rate)
 
-    def rate(self, now: float) -> float:
-        """Return the requests per second that are allowed now: the estimate, and its recovery since it was made."""
-        if not self.learned:
-            return self.ceiling
-        return min(self.ceiling, self._estimate * math.exp(min(700.0, RECOVERY * (now - self._estimated_at))))
+    def holds_down(self, now: float) -> bool:
+        """Return True while a learned rate is in force that a good answer now would not lift to the ceiling."""
+        return (
+            self.learned
+            and self.recovery is not None
+            and self.recovery.confirmed(self._quiet(now) / QUIET_SPAN).rate < self.ceiling
+        )
 
-    def take(self, now: float) -> float:
-        """Spend one token at the rate that held before, and only then let the rate recover.
+    def confirmed(self, sent_at: float) -> bool:
+        """Note a good answer to a request that was sent at ``sent_at``; return True if it changes the bucket."""
+        goodput = self._goodput
+        if sent_at < goodput.ends_at:
+            goodput.count += 1
+        else:
+            goodput.begin(sent_at)
+        return goodput.count > self._news_above and self._grow(sent_at)
 
-        Return the time from which the next token is there.
-        """
-        bucket = self.bucket
-        bucket.take(now)
-        self._sends.sent(now)
-        if self._estimate < self.ceiling:
-            self._set(self.rate(now), now)
-        return bucket.ready_at
-
-    def too_many(self, now: float) -> None:
-        """Cut the rate after a 429, once for all 429s that come within a second."""
-        if now - self._cut_at < CUT_INTERVAL:
+    def too_many(self, *, sent_at: float, now: float) -> None:
+        """Cut the rate after a 429; the other 429s of requests that were sent before the cut change nothing."""
+        if sent_at <= self._cut_at:
             return
-        self._cut_at = now
-        current = min(self.rate(now), max(self._sends.measured(now), LOWEST_RATE))
-        self._set(max(CUT * current, min(LOWEST_RATE, self.ceiling)), now)
+        if self.recovery is None:
+            self.recovery = Recovery(self._refused(sent_at))
+        elif self.learned and self._confirmed_at <= self._cut_at:
+            self.recovery = self.recovery.refused_again()
+        else:
+            self.recovery = self.recovery.cut(self._refused(sent_at))
+        self.learned, self._news_above, self._cut_at = True, 0.0, now
+        self.bucket.retune(now, rate=self.rate, burst=1.0)
 
-    def _set(self, rate: float, now: float) -> None:
-        self._estimate, self._estimated_at = rate, now
-        self.bucket.retune(now, rate=rate, burst=1.0 if self.learned else self.burst)
+    def adopt(self, rate: float, now: float) -> None:
+        """Begin with a rate that another client has learned."""
+        self.recovery = Recovery(rate, LONGEST_SPAN, progress=1.0)
+        self.learned, self._news_above, self._confirmed_at = True, 0.0, now
+        self.bucket.retune(now, rate=self.rate, burst=1.0)
+
+    def _refused(self, sent_at: float) -> float:
+        """Return the rate that the service has refused: what it admitted meanwhile, within bounds."""
+        rate = self.rate
+        least = STEEPEST_CUT * rate if self.learned else min(STEEPEST_CUT * rate, FIRST_VOLLEY / 2.0)
+        return min(rate, max(self._goodput.at(sent_at), least, LOWEST_RATE))
+
+    def _grow(self, sent_at: float) -> bool:
+        """Allow more after a good answer; return True if the bucket has changed."""
+        if self.recovery is not None and self.learned:
+            return sent_at > self._cut_at and self._recover(self.recovery, sent_at)
+        self._allow(GROWTH * self._goodput.count)
+        rate, burst = self._untried
+        self.bucket.widen(sent_at, rate=rate, burst=burst)
+        return True
+
+    def _recover(self, recovery: Recovery, sent_at: float) -> bool:
+        goodput, quiet = self._goodput.at(sent_at), self._quiet(sent_at)
+        is_used = goodput >= USED * recovery.rate
+        self._confirmed_at = max(self._confirmed_at, sent_at)
+        self.recovery = recovery = recovery.confirmed(1.0 / recovery.span if is_used else quiet / QUIET_SPAN)
+        rate, burst = recovery.rate, 1.0
+        if rate >= self.ceiling:
+            self.learned = False
+            self._allow(max(FIRST_VOLLEY, GROWTH * goodput))
+            rate, burst = self._untried
+        elif abs(rate - self.bucket.rate) < GRAIN * rate:
+            return False
+        self.bucket.retune(sent_at, rate=rate, burst=burst)
+        return True
+
+    @property
+    def _untried(self) -> tuple[float, float]:
+        """Return the rate and the burst of the bucket while nothing is learned."""
+        return (self._allowance, self._allowance) if self._allowance < math.inf else (self.ceiling, self.burst)
+
+    def _quiet(self, now: float) -> float:
+        """Return the seconds since the latest news of the rate."""
+        return max(0.0, now - max(self._cut_at, self._confirmed_at))
+
+    def _allow(self, allowance: float) -> None:
+        """Set the allowance, which does not bind once it covers the burst."""
+        self._allowance = allowance if allowance < self.burst else math.inf
+        self._news_above = self._allowance / GROWTH

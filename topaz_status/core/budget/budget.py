@@ -43,8 +43,11 @@ class Budget(Protocol):
     def give_back(self, kind: JobKind) -> None:
         """Undo a :meth:`take` whose request never went out."""
 
-    def limited(self, kind: JobKind, now: float) -> None:
-        """Learn that the service answered 429."""
+    def confirmed(self, kind: JobKind, sent_at: float) -> None:
+        """Learn that the service admitted a request that was sent at ``sent_at``, whatever its answer was."""
+
+    def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
+        """Learn that the service answered 429 to a request that was sent at ``sent_at``."""
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """Send nothing of that kind for ``delay`` seconds: the service asked for it."""
@@ -52,7 +55,7 @@ class Budget(Protocol):
     def tokens(self, now: float) -> float:
         """Return the tokens of the shared bucket, for statistics."""
 
-    def rate(self, kind: JobKind, now: float) -> float:
+    def rate(self, kind: JobKind) -> float:
         """Return the requests per second of that kind that are allowed now, for statistics."""
 
     def held_for(self, kind: JobKind, now: float) -> float:
@@ -73,7 +76,7 @@ class LocalBudget:
 
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._shared = TokenBucket(rate, burst)
-        self._limits = {kind: _limit(service_rates.get(kind), rate, burst) for kind in JobKind}
+        self._limits = {kind: limit_of(service_rates.get(kind), rate, burst) for kind in JobKind}
         self._all_ready_at = -math.inf
         self._load = Load(rate, burst)
         limits = self._limits.items()
@@ -95,7 +98,7 @@ class LocalBudget:
     def idle_at(self, kind: JobKind, now: float) -> float:
         """See :class:`Budget`."""
         limit = self._limits[kind]
-        if limit.learned and limit.rate(now) < limit.ceiling:
+        if limit.holds_down(now):
             return math.inf
         own = self._loads.get(kind)
         return max(self.ready_at(kind), self._load.idle_at, -math.inf if own is None else own.idle_at)
@@ -106,27 +109,39 @@ class LocalBudget:
 
     def take(self, kind: JobKind, now: float) -> None:
         """See :class:`Budget`."""
-        ready_at = self._limits[kind].take(now)
+        bucket = self._limits[kind].bucket
+        bucket.take(now)
         self._shared.take(now)
         self._load.sent(now)
         if (own := self._loads.get(kind)) is not None:
             own.sent(now)
-        self._all_ready_at = max(self._all_ready_at, ready_at)
+        self._all_ready_at = max(self._all_ready_at, bucket.ready_at)
 
     def give_back(self, kind: JobKind) -> None:
         """See :class:`Budget`."""
         self._limits[kind].bucket.give_back()
         self._shared.give_back()
 
-    def limited(self, kind: JobKind, now: float) -> None:
+    def confirmed(self, kind: JobKind, sent_at: float) -> None:
         """See :class:`Budget`."""
-        self._limits[kind].too_many(now)
+        limit = self._limits[kind]
+        if limit.confirmed(sent_at):
+            self._note(limit)
+
+    def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
+        """See :class:`Budget`."""
+        self._limits[kind].too_many(sent_at=sent_at, now=now)
         self._note(self._limits[kind])
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """See :class:`Budget`. ``delay`` is cut to 300 s."""
         self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
         self._note(self._limits[kind])
+
+    def drain(self, now: float) -> None:
+        """Spend all tokens that are there, so that the next one has to be waited for."""
+        while self._shared.ready_at <= now:
+            self._shared.take(now)
 
     def _note(self, limit: AdaptiveLimit) -> None:
         self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
@@ -135,16 +150,16 @@ class LocalBudget:
         """See :class:`Budget`."""
         return max(0.0, self._shared.level(now))
 
-    def rate(self, kind: JobKind, now: float) -> float:
+    def rate(self, kind: JobKind) -> float:
         """See :class:`Budget`."""
-        return self._limits[kind].rate(now)
+        return self._limits[kind].rate
 
     def held_for(self, kind: JobKind, now: float) -> float:
         """See :class:`Budget`."""
         return max(0.0, self._limits[kind].bucket.held_until - now)
 
 
-def _limit(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
+def limit_of(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
     """Make the limit of one kind. Without a ceiling of its own it has the shared rate, and binds only after a 429."""
     if ceiling is None or ceiling >= rate:
         return AdaptiveLimit(rate, burst)

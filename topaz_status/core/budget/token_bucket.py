@@ -65,6 +65,12 @@ class TokenBucket:
         self._tune(rate, burst)
         self._set_full_at(at + (burst - level) / rate)
 
+    def widen(self, now: float, *, rate: float, burst: float) -> None:
+        """Grow: the tokens that were missing at ``now`` are still missing, so a larger ``burst`` brings its tokens."""
+        missing = (self._full_at - now) * self.rate
+        self._tune(rate, burst)
+        self._set_full_at(now + max(0.0, missing) / rate)
+
     def level(self, now: float) -> float:
         """Return the tokens there at ``now``; below zero while a hold lasts."""
         return self.burst - max(0.0, self._full_at - now) * self.rate

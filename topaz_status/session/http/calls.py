@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Calls:
-    """Sends what the gate has admitted, and reports 429s and requested pauses to the budget."""
+    """Sends what the gate has admitted; tells the budget of good answers, 429s and requested pauses."""
 
     _clock: Clock
     _gate: Gate
@@ -43,15 +43,17 @@ class Calls:
         """
         return self._transport.send(request)
 
-    def checked(self, request: Request, response: Response) -> Response:
-        """Return a usable answer.
+    def checked(self, request: Request, response: Response, sent_at: float) -> Response:
+        """Return a usable answer to a request that was sent at ``sent_at``.
 
         Raises:
             ServiceError: the service answered with an error.
             DecodeError: the service answered with a 2xx that says nothing.
         """
-        if response.status != HTTP_OK:
-            self._check(request, response)
+        if response.status == HTTP_OK:
+            self._gate.budget.confirmed(request.kind, sent_at)
+        else:
+            self._check(request, response, sent_at)
         return response
 
     async def call(self, request: Request, read: Callable[[Response], T]) -> T:
@@ -92,21 +94,24 @@ class Calls:
 
     async def _try(self, request: Request, read: Callable[[Response], T]) -> T:
         async with self._gate.admit(request.kind):
-            answer = read(self.checked(request, await self.send(request)))
+            sent_at = self._clock.now()
+            answer = read(self.checked(request, await self.send(request), sent_at))
             self._on_answer(request.kind)
             return answer
 
-    def _check(self, request: Request, response: Response) -> None:
+    def _check(self, request: Request, response: Response, sent_at: float) -> None:
         try:
             check(request, response, wall=self._clock.wall())
         except ServiceError as error:
-            self._slow_down(request, error)
+            self._tell_budget(request, error, sent_at)
             raise
 
-    def _slow_down(self, request: Request, error: ServiceError) -> None:
+    def _tell_budget(self, request: Request, error: ServiceError, sent_at: float) -> None:
         now = self._clock.now()
-        if isinstance(error, RateLimitedError):
-            self._gate.budget.limited(request.kind, now)
+        if not error.is_transient:
+            self._gate.budget.confirmed(request.kind, sent_at)  # refused for what it asks, and not for the rate
+        elif isinstance(error, RateLimitedError):
+            self._gate.budget.limited(request.kind, sent_at=sent_at, now=now)
             self._telemetry.warn_once(
                 f"429 {request.kind}",
                 f"{request.kind.value} service answers 429 (too many requests): its rate is lowered, and raised slowly",

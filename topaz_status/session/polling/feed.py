@@ -180,7 +180,7 @@ class Feed:
             poll, asked_by, sent_at = picked
             try:
                 request = get_status(poll.job) if isinstance(poll, JobPoll) else _page(poll)
-                results.saw(poll, asked_by, calls.checked(request, await calls.send(request)), sent_at)
+                results.saw(poll, asked_by, calls.checked(request, await calls.send(request), sent_at), sent_at)
             except TopazStatusError as error:
                 self._missed(poll, asked_by, error, sent_at)
             except Exception as error:  # noqa: BLE001  # a bug must not hang the watch: it is reported, and polling goes on
@@ -217,11 +217,11 @@ class Feed:
         if late <= 1.0 or kind is None:
             self._circuits.recovering = False
         elif not self._circuits.recovering:
-            self._telemetry.warn_once("budget", f"{self._low_rate(kind, now)}: {_EXCEEDED.format(late)}")
+            self._telemetry.warn_once("budget", f"{self._low_rate(kind)}: {_EXCEEDED.format(late)}")
 
-    def _low_rate(self, kind: JobKind, now: float) -> str:
+    def _low_rate(self, kind: JobKind) -> str:
         """Say which rate is too low: the service's, if it is below the client's, else the client's."""
-        rate = self._gate.budget.rate(kind, now)
+        rate = self._gate.budget.rate(kind)
         if rate < self._settings.rate:
             return f"{rate:g} requests/s are too few for {self._registry.count(kind)} {kind.value} jobs"
         return f"{self._settings.rate:g} requests/s are too few for {len(self._registry)} jobs"

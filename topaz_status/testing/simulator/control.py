@@ -52,7 +52,15 @@ class Controlled(Protocol):
     def clear_faults(self) -> None:
         """Remove all faults."""
 
-    def limit(self, rate: float | None, burst: float | None = None, retry_after: RetryAfter = None) -> None:
+    def limit(
+        self,
+        rate: float | None,
+        burst: float | None = None,
+        retry_after: RetryAfter = None,
+        *,
+        window: float | None = None,
+        sliding: bool = False,
+    ) -> None:
         """Change the shared rate limit."""
 
     def revoke(self, key: str) -> None:
@@ -83,7 +91,7 @@ class Control:
     ``GET log``           the requests, oldest first
     ``POST jobs``         a plan, a list of plans, or ``{"jobs": […]}``; answers the jobs' names
     ``POST faults``       a fault, a list of faults, or ``{"faults": […], "clear": true}``
-    ``POST limits``       ``{"rate", "burst", "retry_after"}``; a rate of null lifts the limit
+    ``POST limits``       ``{"rate", "burst", "retry_after", "window", "sliding"}``; a rate of null lifts the limit
     ``POST keys``         ``{"revoke": […]}``, ``{"restore": […]}``
     ``POST reset``        remove jobs, faults, revocations and counters
     ====================  =====================================================================================

@@ -21,17 +21,13 @@ from .durations import DurationLike, Durations
 from .faults.rules import Fault, FaultDeck
 from .http_front import Front
 from .job_plan import JobPlan
-from .rate_limit import Bucket, RateLimits, RetryAfter
+from .rate_limit import Bucket, Limiter, RateLimits, RetryAfter, limiter
 from .request_log import Exchange, RequestLog, ServerStats
 from .services import Services
 from .storage import result_bytes
 
 _SHUTDOWN: Final = 0.05
 _BACKLOG: Final = 1024
-
-
-def _bucket(rate: float | None, burst: float | None) -> Bucket | None:
-    return None if rate is None else Bucket(rate, max(1.0, rate) if burst is None else burst)
 
 
 class Simulator:
@@ -83,11 +79,11 @@ class Simulator:
         self._seed, self._order, self._retention = seed, order, retention
         self._keep_alive, self._log_size = keep_alive, log_size
         self._web_server: web.Server | None = None
-        buckets = {kind.value: Bucket(*limit) for kind, limit in (service_rates or {}).items()}
+        buckets: dict[str, Limiter] = {kind.value: Bucket(*limit) for kind, limit in (service_rates or {}).items()}
         self.front = Front(
             services=Services(self._account(), newer_video, history_paged, history_page),
             deck=FaultDeck(seed),
-            limits=RateLimits(_bucket(rate, burst), buckets, retry_after),
+            limits=RateLimits(limiter(rate, burst), buckets, retry_after),
             request_log=self._request_log(),
             control=Control(self).handle,
             keys=None if keys is None else frozenset(keys),
@@ -163,9 +159,20 @@ class Simulator:
         """Remove all faults."""
         self.front.deck.clear()
 
-    def limit(self, rate: float | None, burst: float | None = None, retry_after: RetryAfter = None) -> None:
-        """Change the rate limit that all services share; ``None`` lifts it."""
-        self.front.limits.shared = _bucket(rate, burst)
+    def limit(
+        self,
+        rate: float | None,
+        burst: float | None = None,
+        retry_after: RetryAfter = None,
+        *,
+        window: float | None = None,
+        sliding: bool = False,
+    ) -> None:
+        """Change the rate limit that all services share; ``None`` lifts it.
+
+        With a ``window``, in seconds, requests are counted in fixed or ``sliding`` windows in place of a token bucket.
+        """
+        self.front.limits.shared = limiter(rate, burst, window=window, sliding=sliding)
         self.front.limits.retry_after = retry_after
 
     def revoke(self, key: str) -> None:
