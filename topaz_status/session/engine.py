@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ..core.budget.budget import LocalBudget
 from ..core.policy import PollPolicy
 from ..core.schedule.schedule import Schedule
 from ..core.wire.list_page import PAGE_SIZES
@@ -100,8 +99,8 @@ class Engine:
         kit, link = PLAIN_KIT, None
         if coordinator is not None:
             kit, link = await _connect(clock, settings, coordinator, store_writer)
-        budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
-        gate = Gate(clock, budget, settings.max_in_flight)
+        budget = kit.budget(settings.rate, settings.burst, settings.service_rates)
+        gate = kit.gate(clock, budget, settings.max_in_flight)
         transport.open(clock, telemetry.answered)
         circuits = kit.circuits(budget, telemetry, jitter, settings.policy.give_up_after)
         calls = Calls(clock, gate, transport, telemetry, jitter, circuits.hurry)
@@ -109,7 +108,7 @@ class Engine:
         registry = kit.registry(clock, schedule, store_writer)
         results = kit.results(clock, settings, registry, schedule, telemetry, jitter, circuits)
         feed = kit.feed(clock, settings, gate, telemetry, schedule, registry, circuits, calls, results)
-        parts = Parts(registry, results, feed, circuits)
+        parts = Parts(gate, registry, results, feed, circuits)
         gate.serve(feed)
         if store_writer is not None:
             store_writer.serve(gate.wake)
@@ -127,7 +126,7 @@ class Engine:
             timers=Timers(clock),
             downloads=Downloads(transport.download_slots()),
             store_writer=store_writer,
-            sharing=None if link is None else link.share(clock, gate, schedule, telemetry, parts),
+            sharing=None if link is None else link.share(clock, schedule, telemetry, parts),
         )
         await engine._join_account()
         return engine

@@ -243,9 +243,9 @@ class Schedule:
             for kind, count in due.items()
         }
 
-    def due_now(self, now: float) -> int:
-        """Count the due polls, of jobs and of pages."""
-        return sum(len(queue) for queue in self._queues_at(now, _ALL))
+    def due_now(self, now: float, kinds: Collection[JobKind] = _ALL) -> int:
+        """Count the due polls of ``kinds``, of jobs and of pages."""
+        return sum(len(queue) for queue in self._queues_at(now, kinds))
 
     def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
         """Return the most seconds by which a due entry of ``kinds`` exceeds its longest gap; 0 if no entry does."""

@@ -9,22 +9,23 @@ from typing import Final
 import attrs
 
 from ...coordination import PRIORITIES, Bus, Coordinator, Member
+from ...core.budget.shared_budget import SharedBudget
 from ...core.schedule.schedule import Schedule
 from ...core.sharing.membership import Membership
 from ...models.job import JobKind
 from ..kit import Kit, Parts
-from ..polling.gate import Gate
 from ..secret import Secret
 from ..settings import ACCOUNTS, Account, Settings
 from ..telemetry import Telemetry
 from ..timing.backoff_delays import random_name
 from ..timing.clock import Clock
 from .shared_feed import SharedCircuits, SharedFeed
+from .shared_gate import SharedGate
 from .shared_registry import SharedRegistry
 from .shared_results import SharedResults
 from .sharing import Sharing
 
-SHARED_KIT: Final = Kit(SharedRegistry, SharedResults, SharedFeed, SharedCircuits)
+SHARED_KIT: Final = Kit(SharedBudget, SharedGate, SharedRegistry, SharedResults, SharedFeed, SharedCircuits)
 
 
 def account_name(keys: Mapping[Account, Secret | None]) -> str:
@@ -68,6 +69,6 @@ class Link:
         bus = await coordinator.connect(coordinator.account or account_name(settings.keys), member.id)
         return cls(coordinator, bus, Membership(member, coordinator.lead, coordinator.lease, now))
 
-    def share(self, clock: Clock, gate: Gate, schedule: Schedule, telemetry: Telemetry, parts: Parts) -> Sharing:
+    def share(self, clock: Clock, schedule: Schedule, telemetry: Telemetry, parts: Parts) -> Sharing:
         """Return the sharing of a client that was built of :data:`SHARED_KIT`; it is not open yet."""
-        return Sharing(clock, self.coordinator, self.bus, self.membership, gate, schedule, telemetry, parts)
+        return Sharing(clock, self.coordinator, self.bus, self.membership, schedule, telemetry, parts)

@@ -22,7 +22,6 @@ from ...errors import CoordinatorError
 from ...models.job import JobKind, JobRef
 from ...models.redact import without_urls
 from ..kit import Parts
-from ..polling.gate import Gate
 from ..polling.poller import Poller
 from ..telemetry import Telemetry, logger
 from ..timing.backoff_delays import Backoff, pause
@@ -31,7 +30,9 @@ from .desk import Desk
 from .heartbeat import Heartbeat, percentiles
 from .own_jobs import OwnJobs
 from .post import Post
+from .reservations import Reservations
 from .shared_feed import SharedCircuits, SharedFeed
+from .shared_gate import SharedGate
 from .shared_registry import SharedRegistry
 from .shared_results import SharedResults
 
@@ -52,10 +53,10 @@ class Sharing:
     _coordinator: Coordinator
     _bus: Bus
     _membership: Membership
-    _gate: Gate
     _schedule: Schedule
     _telemetry: Telemetry
     _parts: Parts
+    _gate: SharedGate = attrs.field(init=False)
     _registry: SharedRegistry = attrs.field(init=False)
     _results: SharedResults = attrs.field(init=False)
     _feed: SharedFeed = attrs.field(init=False)
@@ -64,12 +65,16 @@ class Sharing:
     desk: Desk = attrs.field(init=False)
     heartbeat: Heartbeat = attrs.field(init=False)
     post: Post = attrs.field(init=False)
+    reservations: Reservations = attrs.field(init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _budget_epoch: int = attrs.field(default=0, init=False)
+    """The epoch in which this member last took tokens as the leader."""
     _beats: int = attrs.field(default=0, init=False)
     _leading: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _is_closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._gate = cast("SharedGate", self._parts.gate)
         self._registry = cast("SharedRegistry", self._parts.registry)
         self._results = cast("SharedResults", self._parts.results)
         self._feed = cast("SharedFeed", self._parts.feed)
@@ -79,6 +84,10 @@ class Sharing:
         self.heartbeat = Heartbeat(self._clock, self._bus, self._membership, Backoff(), self._changed)
         self.post = Post(
             self._clock, self._bus, self._membership, self.heartbeat, self.desk, self.own_jobs, self._telemetry
+        )
+
+        self.reservations = Reservations(
+            self._clock, self._bus, self._gate.shared_budget, self._gate.wake, self._on_deposed
         )
 
     # -- opening and closing ------------------------------------------------------------------------------------------
@@ -92,9 +101,12 @@ class Sharing:
         self._registry.watchlist = self.own_jobs
         self._results.listener = self
         self._feed.station = self._circuits.station = self
+        self._gate.schedule, self._gate.on_wants = self._schedule, self.reservations.wake
         await self._first_beat()
         post = self.post
-        for work in (self.heartbeat.run, post.send, post.read_own_box, post.read_desk, self._keep_lifetimes):
+        tokens = self.reservations
+        mail = (post.send, post.read_own_box, post.read_desk)
+        for work in (self.heartbeat.run, *mail, tokens.reserve, tokens.report, self._keep_lifetimes):
             self._tasks.add(self._clock.loop.create_task(self._go_on(work), name="topaz_status sharing"))
         return self
 
@@ -151,6 +163,8 @@ class Sharing:
             return
         if change.before != change.after:
             self._turn(change)
+        elif change.after == "leader" and self._budget_epoch != self._membership.epoch:
+            self._turn_budget(change)  # the server has lost its data, and this member leads again
         if change.register:
             self.own_jobs.follow()
             self.post.was_lost = False
@@ -163,10 +177,28 @@ class Sharing:
             self.desk.close()
         if change.after != "follower":
             self.own_jobs.stop()
+        self._turn_budget(change)
         self.post.turn(leads=leads)
         (self._leading.set if leads else self._leading.clear)()
         self._log(change)
         self._gate.wake()
+
+    def _turn_budget(self, change: Change) -> None:
+        """Take tokens as the leader, as a follower or as one that goes alone."""
+        budget, membership, now = self._gate.shared_budget, self._membership, self._clock.now()
+        if change.after == "leader":
+            self._budget_epoch = membership.epoch
+            budget.lead(membership.epoch, now)
+        elif change.after == "alone":
+            budget.go_alone(len(membership.members), now)
+        else:
+            budget.follow()
+        self.reservations.wake()
+
+    def _on_deposed(self) -> None:
+        """Give up the lead, because the bucket says that another epoch is in force."""
+        self._changed(self._membership.deposed(self._clock.now()), None)
+        self.heartbeat.wake()
 
     def _log(self, change: Change) -> None:
         if change.after == "alone":
@@ -307,8 +339,8 @@ class Sharing:
             jobs=len(self._registry) if leads else None,
             latency=percentiles(self.heartbeat.latencies),
             news_lag=None if leads else percentiles(self.post.news_lags),
-            grants=0,
-            grants_expired=0,
+            grants=self._gate.shared_budget.granted.grants,
+            grants_expired=self._gate.shared_budget.granted.expired,
             alone_for=0.0 if since is None else now - since,
             outages=membership.outages,
             resyncs=self.own_jobs.resyncs,
