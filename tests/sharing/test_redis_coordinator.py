@@ -199,6 +199,15 @@ class TestServers:
                 server.command("SET", "plain", "write")
             await _works(RedisCoordinator(server.url), heard=True)
 
+    async def test_a_server_that_evicts_keys_is_warned_of(
+        self, executable: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Once, when the client opens; a server that may not tell is taken as it is."""
+        options = ("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")
+        with running(executable, *options) as server:
+            await _works(RedisCoordinator(server.url))
+        assert [record.levelname for record in caplog.records if "allkeys-lru" in record.getMessage()] == ["WARNING"]
+
     async def test_scripts_are_sent_again_after_they_were_flushed(self, executable: str) -> None:
         """By an administrator, or by a restart."""
         with running(executable) as server:

@@ -13,7 +13,9 @@ import attrs
 from ..coordination import CONNECT_TIMEOUT, PATIENCE, Lead
 from ..core.policy import is_number
 from ..errors import ConfigurationError, CoordinatorError
+from ..models.redact import shown
 from ..session.secret import Secret
+from ..session.telemetry import logger
 from ..session.timing.backoff_delays import pause
 from .bus import RedisBus, channel, close_client
 from .faults import may_heal, reason_of
@@ -102,6 +104,7 @@ class RedisCoordinator:
             if self._url is not None:
                 await close_client(client)
             raise CoordinatorError(f"{self!r}: {fault}")
+        await _warn_of_eviction(client)
         presence = Presence(client, channel(keys, member)) if probes and not _is_cluster(client) else None
         if presence is not None:
             presence.start()
@@ -178,6 +181,20 @@ async def _check(client: Any, keys: str, member: str) -> tuple[bool, bool, str |
             break
         await pause(RECONNECTS_AFTER)
     return False, False, fault
+
+
+async def _warn_of_eviction(client: Any) -> None:
+    """Warn of a server that may drop the account's keys to make room for others, if it tells."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            facts = await client.execute_command("INFO", "memory")
+            policy, most = str(facts["maxmemory_policy"]), int(facts["maxmemory"])
+    except Exception:  # noqa: BLE001  # not every server tells, and nothing depends on it
+        return
+    if most and policy != "noeviction":
+        logger.warning(
+            "the shared server evicts keys (maxmemory-policy %s): noeviction spares elections", shown(policy)
+        )
 
 
 async def _try_scripts(client: Any, keys: str, member: str) -> tuple[bool, bool]:

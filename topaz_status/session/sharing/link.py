@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -13,6 +14,7 @@ from ...core.schedule.schedule import Schedule
 from ...core.sharing.membership import Membership
 from ...models.job import JobKind
 from ..kit import Kit, Parts
+from ..secret import Secret
 from ..settings import ACCOUNTS, Account, Settings
 from ..telemetry import Telemetry
 from ..timing.backoff_delays import random_name
@@ -26,11 +28,11 @@ from .sharing import Sharing
 SHARED_KIT: Final = Kit(SharedBudget, SharedGate, SharedRegistry, SharedResults, SharedFeed, SharedCircuits)
 
 
-def account_name(settings: Settings) -> str:
+def account_name(keys: Mapping[Account, Secret | None]) -> str:
     """Return the name of what processes with the same API keys share: a hash, from which no key can be found."""
     digest = blake2b(digest_size=8, person=b"topaz-status")
     for account in Account:
-        key = settings.keys[account]
+        key = keys[account]
         digest.update(b"\0" if key is None else f"{key.reveal()}\0".encode())
     return digest.hexdigest()
 
@@ -64,7 +66,7 @@ class Link:
             kinds=frozenset(kind for kind in JobKind if settings.keys[ACCOUNTS[kind]] is not None),
             settings=settings_digest(settings),
         )
-        bus = await coordinator.connect(coordinator.account or account_name(settings), member.id)
+        bus = await coordinator.connect(coordinator.account or account_name(settings.keys), member.id)
         return cls(coordinator, bus, Membership(member, coordinator.lead, coordinator.lease, now))
 
     def share(self, clock: Clock, schedule: Schedule, telemetry: Telemetry, parts: Parts) -> Sharing:
