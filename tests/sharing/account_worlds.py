@@ -149,7 +149,7 @@ class Play:
             self.hub.heal()
             self.hub.resume()
             self.hub.start()
-            self.hub.loss = self.hub.mail_loss = 0.0
+            self.hub.loss = self.hub.mail_loss = self.hub.jitter = 0.0
             await asyncio.sleep(4.0 * LEASE)
             tally += self._judge()
             tally += self._tidy()

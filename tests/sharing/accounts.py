@@ -19,12 +19,17 @@ BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
 
 @contextlib.asynccontextmanager
 async def member_of(
-    simulator: Simulator, hub: MemoryHub, *, setting: dict[str, Any] | None = None, **settings: Any
+    simulator: Simulator,
+    hub: MemoryHub,
+    *,
+    setting: dict[str, Any] | None = None,
+    connector: MemoryConnector | None = None,
+    **settings: Any,
 ) -> AsyncIterator[StatusClient]:
     """One client of the account; ``setting`` are arguments of its coordinator."""
     urls = {"topaz_url": MEMORY_URL, "pixelcut_url": MEMORY_URL}
     coordinator = MemoryCoordinator(hub, **(setting or {}))
-    connector = MemoryConnector(simulator, latency=0.01)
+    connector = connector or MemoryConnector(simulator, latency=0.01)
     async with aiohttp.ClientSession(connector=connector) as session:
         arguments = options(**{**urls, "session": session, "coordinator": coordinator, **BUDGET, **settings})
         async with StatusClient(**arguments) as client:

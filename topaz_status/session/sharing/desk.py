@@ -185,6 +185,9 @@ class Desk:
         if not self._actions.has_key(job.kind):
             self._actions.lacks_key(job.kind)
             return
+        known_poller = self._registry.find(job)
+        if known_poller is not None and known_poller.job == job:
+            job = known_poller.job  # one object for all members
         remote = subscriber.remotes[job] = Remote(job, item.registration, subscriber, deadline)
         subscriber.digest.add(fingerprint(*key))
         poller = self._registry.join_remote(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
 from ...models.job import JobKind, JobRef, canonical_id
-from ..polling.poller import Handle, Poller
+from ..polling.poller import Ending, Handle, Poller
 from ..polling.registry import PollerRegistry
-from .remote import Remote, has_own
+from .remote import Promise, Remote, has_own
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..durable.store_writer import StoredRow
 
 
@@ -78,7 +80,7 @@ class SharedRegistry(PollerRegistry):
         """Give another member's registration the poller of its job; a poller for others alone has no coroutine."""
         poller = self.find(remote.job)
         if poller is None or poller.ending is not None:
-            poller = Poller(remote.job, now - age, self._clock.loop.create_future())
+            poller = Poller(remote.job, now - age, cast("asyncio.Future[Ending]", Promise()))
             self._pollers[remote.job.kind][canonical_id(remote.job)] = poller
             self._note_kinds(remote.job.kind)
             if remote.deadline is not None:
