@@ -115,6 +115,11 @@ class Child:
             self.receive()  # the child's last message
             raise
 
+    def kill(self) -> None:
+        """Kill the child, as a system without memory does."""
+        self._process.kill()
+        self._process.join()
+
     def poll(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; return True when :meth:`receive` has a message at once."""
         return self._pipe.poll(timeout)

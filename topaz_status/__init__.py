@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .client import StatusClient
     from .completions import Completions
+    from .coordination import Shared
     from .core.policy import PollPolicy
     from .core.schedule.explanation import Explanation
     from .errors import (
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         ClientClosedError,
         ConfigurationError,
         ConflictError,
+        CoordinatorError,
         DecodeError,
         GatewayError,
         JobCanceledError,
@@ -69,6 +71,7 @@ __all__ = [
     "Completions",
     "ConfigurationError",
     "ConflictError",
+    "CoordinatorError",
     "DecodeError",
     "Download",
     "Explanation",
@@ -96,6 +99,7 @@ __all__ = [
     "SQLiteStore",
     "ServerError",
     "ServiceError",
+    "Shared",
     "Stats",
     "StatusClient",
     "StoreError",
@@ -118,6 +122,7 @@ __all__ = [
 _HOMES: Final = {
     "client": {"StatusClient"},
     "completions": {"Completions"},
+    "coordination": {"Shared"},
     "core.schedule.explanation": {"Explanation"},
     "core.policy": {"PollPolicy"},
     "models": {

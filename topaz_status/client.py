@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # our own modules are imported at their first use: a program 
 
     import aiohttp
 
+    from .coordination import Coordinator
     from .durable.resume import Durable
     from .overview import Fleet
     from .session.engine import Engine
@@ -84,6 +85,9 @@ class StatusClient:
             ``SSL_CERT_FILE`` named when aiohttp was imported.
         store: where watches are stored, so that they outlive this client, such as ``SQLiteStore("watches.db")``. It is
             opened and closed together with the client.
+        coordinator: how this process joins the others of the same account, such as ``RedisCoordinator("rediss://…")``.
+            Then ``rate``, ``burst`` and ``service_rates`` are those of the account, one process polls for all, and
+            another takes over if it dies. Once the client is open, no failure of the shared server is raised anywhere.
         session: the caller's own ``aiohttp.ClientSession``. The client never closes it, and does not send its
             cookies and ``Authorization``, which are meant for others. Its own proxy and TLS settings apply; ``proxy``,
             ``trust_env`` and ``ssl`` are refused together with it.
@@ -111,6 +115,7 @@ class StatusClient:
         trust_env: bool = False,
         ssl: SSLContext | None = None,
         store: WatchStore | None = None,
+        coordinator: Coordinator | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         keys = {Account.TOPAZ: secret(topaz_api_key), Account.PIXELCUT: secret(pixelcut_api_key)}
@@ -137,6 +142,7 @@ class StatusClient:
         )
         self._transport = Transport(self._settings, Connections(self._settings, session, network))
         self._store = store
+        self._coordinator = coordinator
         self._engine: Engine | None = None
         self._durable: Durable | None = None
         self._opening = False
@@ -161,6 +167,7 @@ class StatusClient:
         Raises:
             ConfigurationError: the client was opened before.
             StoreError: its store cannot be used.
+            CoordinatorError: the shared server cannot be used.
             ClientClosedError: the client was closed meanwhile.
         """
         if self._engine is not None or self._closed or self._opening:
@@ -169,7 +176,7 @@ class StatusClient:
         try:
             from .session.engine import Engine  # noqa: PLC0415  # see the top
 
-            engine = await Engine.start(self._settings, self._transport, self._store)
+            engine = await Engine.start(self._settings, self._transport, self._store, coordinator=self._coordinator)
         finally:
             self._opening = False
         if self._closed:
@@ -324,8 +331,10 @@ class StatusClient:
         from .webhook import parse_notice  # noqa: PLC0415  # see the top
 
         for notice in parse_notice(job_or_payload):
-            if engine.registry.find(notice.job):
+            is_watched = engine.registry.find(notice.job) is not None
+            if is_watched or engine.sharing is not None:  # another process may watch it
                 engine.clock.soon(partial(engine.feed.notify, notice.job), notice.word)
+            if is_watched:
                 return notice.job
         return None
 

@@ -27,7 +27,8 @@
     │   ├── WatchTimeoutError          (also a TimeoutError)
     │   ├── WatchCanceledError
     │   └── ClientClosedError
-    └── StoreError                 durable watches cannot be read or written: .path
+    ├── StoreError                 durable watches cannot be read or written: .path
+    └── CoordinatorError           the processes of one account cannot be joined; only opening a client raises it
 
 Each error has its details as attributes, can be pickled, and holds neither a key nor a signed URL.
 """
@@ -48,6 +49,7 @@ __all__ = [
     "ClientClosedError",
     "ConfigurationError",
     "ConflictError",
+    "CoordinatorError",
     "DecodeError",
     "GatewayError",
     "JobCanceledError",
@@ -346,3 +348,10 @@ class StoreError(TopazStatusError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.args[0]}" if self.path else str(self.args[0])
+
+
+class CoordinatorError(TopazStatusError):
+    """The processes of one account cannot be joined: no server answers, or it refuses this one.
+
+    Only opening a client raises it. Afterwards no watch and no call fails because of the server.
+    """

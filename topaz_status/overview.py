@@ -134,9 +134,7 @@ class Fleet:
 
     def _newcomers(self) -> list[Poller]:
         room = self.limit - len(self._followed)
-        if room <= 0 or len(self._followed) >= len(self._engine.registry):
+        if room <= 0 or len(self._followed) >= len(watched := self._engine.registry.watched_here()):
             return []
-        at_work: Iterable[Poller] = (
-            poller for poller in self._engine.registry if poller not in self._followed and poller.is_at_work
-        )
+        at_work: Iterable[Poller] = (poller for poller in watched if poller not in self._followed and poller.is_at_work)
         return list(islice(at_work, room))

@@ -23,16 +23,17 @@ LAYERS = (
     {"errors_base"},
     {"models"},
     {"errors"},
+    {"coordination"},
     {"core"},
     {"store"},
     {"session"},
     {"arguments", "outcome", "watch", "completions", "durable", "endpoints", "download", "webhook", "overview"},
     {"client"},
-    {"cli", "fastapi", "testing", "examples", "__main__"},
+    {"cli", "fastapi", "testing", "redis", "examples", "__main__"},
 )
 PARENTS = {("core/schedule/tracked_job.py", "core/schedule/page.py")}
 """A job's record points up to the group that it is in. Only type checkers see that import."""
-FLOORS = ({"core/wire", "core/prediction", "core/budget"}, {"core/schedule"}, {"core/health"})
+FLOORS = ({"core/wire", "core/prediction", "core/budget", "core/sharing"}, {"core/schedule"}, {"core/health"})
 """The rooms of the core, from the lowest up; below them are the modules that stand in no room."""
 IMPURE = {"asyncio", "aiohttp", "time", "random", "logging"}
 
@@ -132,6 +133,11 @@ def test_one_folder_imports_fastapi() -> None:
     run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
     assert "topaz_status.client" in run.stdout.split()
     assert not {"fastapi", "starlette", "pydantic", "pydantic_core"} & set(run.stdout.split())
+
+
+def test_one_folder_imports_redis() -> None:
+    """Only the edge for shared servers knows redis-py; a client without a coordinator never loads it."""
+    assert {name.partition("/")[0] for name in NAMES if "redis" in outside(name)} == {"redis"}
 
 
 def test_one_file_reads_the_wall_clock() -> None:

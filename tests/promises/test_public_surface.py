@@ -22,7 +22,7 @@ import attrs
 from topaz_status import StatusClient
 
 SURFACE: Final = Path(__file__).parents[1] / "data" / "public_surface.txt"
-MODULES: Final = ("topaz_status", "topaz_status.testing", "topaz_status.fastapi")
+MODULES: Final = ("topaz_status", "topaz_status.testing", "topaz_status.fastapi", "topaz_status.redis")
 OURS: Final = "topaz_status"
 SPECIAL: Final = ("__await__", "__aenter__", "__aiter__", "__anext__", "__enter__", "__iter__", "__len__", "__call__")
 """Special methods that are part of how an object is used."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import CoordinatorError, StoreError
 from .event_loop import run
 from .exit_codes import INTERRUPTED, OK, UNKNOWN, CommandError
 from .parsers import parse
@@ -50,10 +50,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             from .demo.demo import demo  # noqa: PLC0415
 
             return _run(demo, arguments, moving=sys.stdout.isatty())
-        case "watch" | "resume" as name:
-            from .commands import watch as watching  # noqa: PLC0415
-
-            return _run(watching.watch if name == "watch" else watching.resume, arguments, moving=True)
+        case "watch" | "resume" | "lead" | "members" as name:
+            return _run(_sharing_command(name), arguments, moving=name in {"watch", "resume"})
         case "pending":
             from .commands.pending import pending  # noqa: PLC0415
 
@@ -74,12 +72,23 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             return _run(commands[name], arguments, moving=name == "download")
 
 
+def _sharing_command(name: str) -> Command:
+    """Return a command that may share the account with other processes."""
+    if name in {"lead", "members"}:
+        from .commands import sharing  # noqa: PLC0415
+
+        return sharing.lead if name == "lead" else sharing.members
+    from .commands import watch as watching  # noqa: PLC0415
+
+    return watching.watch if name == "watch" else watching.resume
+
+
 def _run(command: Command, arguments: argparse.Namespace, *, moving: bool) -> int:
     screen = open_screen(moving=moving and not arguments.verbose)
     try:
         with logged(screen, arguments.verbose):
             return run(lambda: command(arguments, screen))
-    except StoreError as error:
+    except (CoordinatorError, StoreError) as error:
         raise CommandError(str(error), UNKNOWN) from None
     finally:
         screen.close()

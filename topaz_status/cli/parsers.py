@@ -11,6 +11,7 @@ from .argument_types import a_job, a_size, a_span, at_least_one, count, positive
 from .exit_codes import USAGE
 from .job_arguments import STDIN
 from .network_arguments import add_network
+from .sharing import add_sharing
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"
@@ -74,6 +75,8 @@ def make_parser() -> Parser:
         _add_watch,
         _add_resume,
         _add_pending,
+        _add_lead,
+        _add_members,
         _add_get,
         _add_list,
         _add_delete,
@@ -107,7 +110,7 @@ def _add_common(parser: Parser, *, client: bool = True) -> None:
         add("--burst", type=at_least_one, metavar="N", help="requests at once after a pause (default: 10)")
         add("--max-in-flight", type=count, metavar="N", help="requests on the wire at once (default: 32)")
         add_network(parser)
-        parser.set_defaults(price=None, store=None)
+        parser.set_defaults(price=None, store=None, redis=None)
 
 
 def _add_jobs(parser: Parser) -> None:
@@ -137,6 +140,13 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument(
         "--seconds", type=positive, default=60.0, metavar="S", help="how long the last jobs live (default: 60)"
     )
+    parser.add_argument(
+        "--processes",
+        type=count,
+        default=1,
+        metavar="N",
+        help='share the account among N processes, one of which is killed (pip install "topaz-status[demo]")',
+    )
     _add_common(parser, client=False)
 
 
@@ -155,6 +165,7 @@ def _add_watch(commands: Any) -> None:
     _add_price(parser)
     _add_common(parser)
     _add_urls(parser)
+    add_sharing(parser)
 
 
 def _add_price(parser: Parser) -> None:
@@ -175,6 +186,30 @@ def _add_resume(commands: Any) -> None:
     _add_price(parser)
     _add_common(parser)
     _add_urls(parser)
+    add_sharing(parser)
+
+
+def _add_lead(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "lead",
+        "poll for all processes that share the account, until interrupted; they then only follow",
+        "  topaz-status lead --redis rediss://cache.internal:6379/0\n  topaz-status lead --redis env --rate 20 --json",
+    )
+    _add_price(parser)
+    _add_common(parser)
+    add_sharing(parser, required=True)
+
+
+def _add_members(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "members",
+        "list the processes that share the account, and which one leads",
+        "  topaz-status members --redis rediss://cache.internal:6379/0\n  topaz-status members --redis env --json",
+    )
+    _add_common(parser, client=False)
+    add_sharing(parser, required=True)
 
 
 def _add_pending(commands: Any) -> None:

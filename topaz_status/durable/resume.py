@@ -87,7 +87,11 @@ class DurableWatch(Watch[S]):
     def _was_last_and_ended_with(self, error: type[TopazStatusError]) -> bool:
         """Return whether this was the job's last handle, and ended with an ``error``."""
         ending = self._ending
-        return ending is not None and isinstance(ending.error, error) and not self._poller.handles
+        return (
+            ending is not None
+            and isinstance(ending.error, error)
+            and not self._engine.registry.is_awaited_here(self._poller)
+        )
 
 
 @attrs.frozen(eq=False)

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ..core.budget.budget import LocalBudget
 from ..core.policy import PollPolicy
 from ..core.schedule.schedule import Schedule
 from ..core.wire.list_page import PAGE_SIZES
 from .http.calls import Calls
 from .http.download_slots import Downloads
 from .http.transport import Transport
+from .kit import PLAIN_KIT, Kit, Parts
 from .polling.circuit_breakers import CircuitBreakers
 from .polling.feed import Feed
 from .polling.gate import Gate
-from .polling.poll_results import PollResults
 from .polling.registry import PollerRegistry
 from .settings import Settings
 from .telemetry import Telemetry
@@ -27,8 +26,11 @@ from .timing.clock import Clock
 from .timing.timers import Timers
 
 if TYPE_CHECKING:
+    from ..coordination import Coordinator
     from ..store.base import WatchStore
     from .durable.store_writer import StoreWriter
+    from .sharing.link import Link
+    from .sharing.sharing import Sharing
 
 
 def _plan(policy: PollPolicy) -> Schedule:
@@ -39,6 +41,20 @@ async def _open_store_writer(clock: Clock, store: WatchStore, telemetry: Telemet
     from .durable.store_writer import StoreWriter  # noqa: PLC0415  # loaded by clients with a store
 
     return await StoreWriter.open(clock, store, telemetry)
+
+
+async def _connect(
+    clock: Clock, settings: Settings, coordinator: Coordinator, store_writer: StoreWriter | None
+) -> tuple[Kit, Link]:
+    """Connect to the other processes of the account; close the store if that fails."""
+    from .sharing.link import SHARED_KIT, Link  # noqa: PLC0415  # loaded by clients with a coordinator
+
+    try:
+        return SHARED_KIT, await Link.connect(coordinator, settings, clock.now())
+    except BaseException:
+        if store_writer is not None:
+            await store_writer.close()
+        raise
 
 
 @attrs.frozen(eq=False)
@@ -58,6 +74,8 @@ class Engine:
     timers: Timers
     downloads: Downloads
     store_writer: StoreWriter | None
+    sharing: Sharing | None
+    """The place among the processes of the account; ``None`` without a coordinator."""
     _closing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     @classmethod
@@ -67,28 +85,34 @@ class Engine:
         transport: Transport,
         store: WatchStore | None,
         *,
+        coordinator: Coordinator | None = None,
         plan: Callable[[PollPolicy], Schedule] = _plan,
     ) -> Self:
         """Build everything on the running loop; ``plan`` makes the schedule.
 
         Raises:
             StoreError: the store cannot be used; nothing is left open.
+            CoordinatorError: the shared server cannot be used; nothing is left open.
         """
         clock, telemetry, jitter = Clock.of(asyncio.get_running_loop()), Telemetry(), Backoff()
         store_writer = None if store is None else await _open_store_writer(clock, store, telemetry)
-        budget = LocalBudget(settings.rate, settings.burst, settings.service_rates)
-        gate = Gate(clock, budget, settings.max_in_flight)
+        kit, link = PLAIN_KIT, None
+        if coordinator is not None:
+            kit, link = await _connect(clock, settings, coordinator, store_writer)
+        budget = kit.budget(settings.rate, settings.burst, settings.service_rates)
+        gate = kit.gate(clock, budget, settings.max_in_flight)
         transport.open(clock, telemetry.answered)
-        circuits = CircuitBreakers(budget, telemetry, jitter, settings.policy.give_up_after)
+        circuits = kit.circuits(budget, telemetry, jitter, settings.policy.give_up_after)
         calls = Calls(clock, gate, transport, telemetry, jitter, circuits.hurry)
         schedule = plan(settings.policy)
-        registry = PollerRegistry(clock, schedule, store_writer)
-        results = PollResults(clock, settings, registry, schedule, telemetry, jitter, circuits)
-        feed = Feed(clock, settings, gate, telemetry, schedule, registry, circuits, calls, results)
+        registry = kit.registry(clock, schedule, store_writer)
+        results = kit.results(clock, settings, registry, schedule, telemetry, jitter, circuits)
+        feed = kit.feed(clock, settings, gate, telemetry, schedule, registry, circuits, calls, results)
+        parts = Parts(gate, registry, results, feed, circuits)
         gate.serve(feed)
         if store_writer is not None:
             store_writer.serve(gate.wake)
-        return cls(
+        engine = cls(
             settings=settings,
             clock=clock,
             telemetry=telemetry,
@@ -102,7 +126,19 @@ class Engine:
             timers=Timers(clock),
             downloads=Downloads(transport.download_slots()),
             store_writer=store_writer,
+            sharing=None if link is None else link.share(clock, schedule, telemetry, parts),
         )
+        await engine._join_account()
+        return engine
+
+    async def _join_account(self) -> None:
+        """Begin to share the account, if there is a coordinator; close everything if that fails."""
+        if self.sharing is not None:
+            try:
+                await self.sharing.open()
+            except BaseException:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """End every watch, refuse every call, close every connection.
@@ -117,6 +153,8 @@ class Engine:
                 await self.feed.close()
             finally:
                 try:
+                    if self.sharing is not None:
+                        await self.sharing.close()
                     await self.downloads.wait_closed()
                     await self.transport.close()
                     self.timers.close()

@@ -104,6 +104,15 @@ def make_settings(
     )
 
 
+def keys_of_environment() -> dict[Account, Secret | None]:
+    """Return the API keys in the environment.
+
+    Raises:
+        ConfigurationError: one of them cannot be a key.
+    """
+    return {account: _key(account, None) for account in Account}
+
+
 def _key(account: Account, given: Secret | None) -> Secret | None:
     """Return a key from the argument or the environment, without blanks around it; an empty one means no key."""
     source = f"{account.value}_api_key" if given is not None else KEY_VARIABLES[account]

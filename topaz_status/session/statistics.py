@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from ..coordination import Shared
 from ..core.schedule.explanation import Explanation
 from ..core.wire.list_page import PAGE_SIZES
 from ..models.job import JobKind, JobRef
@@ -82,6 +83,9 @@ class Stats(PydanticSchema):
     """Most seconds by which a poll exceeds its longest allowed gap: above 0, the budget is too small for the jobs.
     Services that are down do not count."""
 
+    shared: Shared | None = None
+    """The processes that share the account; ``None`` without a coordinator."""
+
     @property
     def total_requests(self) -> int:
         """All requests so far."""
@@ -96,7 +100,8 @@ def explain_watch(engine: Engine, job: JobRef, *, ended: bool) -> Explanation:
     idle_at = budget.idle_at(job.kind, now)
     known = None if ended else engine.schedule.explain(job, now, rates=rates, tokens=tokens, idle_at=idle_at)
     if known is not None:
-        return engine.circuits.explain(known, now)
+        known = engine.circuits.explain(known, now)
+        return known if engine.sharing is None else engine.sharing.explain(known)
     reason = "the watch has ended" if ended else "what is known of it is on its way to the disk"
     return Explanation.of_none(job, tokens, reason)
 
@@ -110,7 +115,7 @@ def take_stats(engine: Engine) -> Stats:
         requests[kind]["none" if status is None else str(status)] = count
     rates = {kind: budget.rate(kind) for kind in JobKind}
     return Stats(
-        watches={kind: engine.registry.count(kind) for kind in JobKind},
+        watches={kind: engine.registry.count_here(kind) for kind in JobKind},
         in_flight=gate.in_flight,
         peak_in_flight=gate.peak_in_flight,
         requests={kind: dict(sorted(answers.items())) for kind, answers in requests.items()},
@@ -123,4 +128,5 @@ def take_stats(engine: Engine) -> Stats:
         sweeps={kind: engine.telemetry.sweeps[kind] for kind in PAGE_SIZES},
         swept_statuses=engine.telemetry.swept_statuses,
         overdue=engine.schedule.overdue(now, set(JobKind) - engine.circuits.down),
+        shared=None if engine.sharing is None else engine.sharing.shared(),
     )

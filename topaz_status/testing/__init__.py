@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .loop.memory_connector import MEMORY_URL, MemoryConnector
     from .loop.virtual import EPOCH, DeadlockError, VirtualLoop, run_virtual
     from .process import SimulatorProcess
+    from .sharing.memory_bus import MemoryBus, MemoryCoordinator
+    from .sharing.memory_hub import MemoryHub
     from .simulator.account import Truth
     from .simulator.durations import Durations
     from .simulator.faults.rules import Fault
@@ -45,7 +47,10 @@ __all__ = [
     "Exchange",
     "Fault",
     "JobPlan",
+    "MemoryBus",
     "MemoryConnector",
+    "MemoryCoordinator",
+    "MemoryHub",
     "ServerStats",
     "Simulator",
     "SimulatorProcess",
@@ -62,7 +67,10 @@ _HOMES: Final = {
     "Exchange": "simulator.request_log",
     "Fault": "simulator.faults.rules",
     "JobPlan": "simulator.job_plan",
+    "MemoryBus": "sharing.memory_bus",
     "MemoryConnector": "loop.memory_connector",
+    "MemoryCoordinator": "sharing.memory_bus",
+    "MemoryHub": "sharing.memory_hub",
     "ServerStats": "simulator.request_log",
     "Simulator": "simulator.simulator",
     "SimulatorProcess": "process",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import attrs
 import pytest
+from harness import client_of, now, virtual
 
+from topaz_status import NotFoundError
 from topaz_status.core.budget.budget import LocalBudget
 from topaz_status.models.job import JobKind
+from topaz_status.testing import Simulator
 from topaz_status.testing.simulator.rate_limit import Limiter, limiter
 
 KIND = JobKind.VIDEO
@@ -191,3 +196,14 @@ def test_slow_answers_do_not_make_the_search_wild() -> None:
     used, refused = service.rates()
     assert refused <= 0.04
     assert used >= 0.9 * 12.0
+
+
+@virtual
+async def test_jobs_that_are_not_there_show_that_requests_are_admitted() -> None:
+    """A 404 refuses what was asked for and not the rate, so a large burst goes on growing with such answers."""
+    simulator = Simulator(delay=RTT)
+    async with client_of(simulator, rate=100.0, burst=100.0) as client:
+        asked = (client.image.get(f"image:{UUID(int=number)}") for number in range(60))
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(error) for error in errors} == {NotFoundError}
+        assert now() < 6.0 * RTT

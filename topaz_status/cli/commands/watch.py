@@ -13,6 +13,7 @@ import attrs
 
 from ...client import StatusClient
 from ...completions import Completions
+from ...coordination import Lead
 from ...core.policy import PollPolicy
 from ...errors import ConfigurationError
 from ...models.job import JobRef
@@ -24,6 +25,7 @@ from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
 from ..network_arguments import network_of
 from ..progress_display import Progress
 from ..screen import Screen, moving
+from ..sharing import coordinator_of
 from .watch_view import WatchPicture, picture_of
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 _GO_ON: Final = "; the jobs themselves go on"
 
 
-def new_client(arguments: argparse.Namespace) -> StatusClient:
-    """Return a client with the settings of the arguments and the environment.
+def new_client(arguments: argparse.Namespace, lead: Lead = "auto") -> StatusClient:
+    """Return a client with the settings of the arguments and the environment; ``lead`` counts where it shares.
 
     Raises:
         CommandError: a setting in the environment, or a named file, is unusable.
@@ -42,8 +44,9 @@ def new_client(arguments: argparse.Namespace) -> StatusClient:
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
     settings = {name: getattr(arguments, name, None) for name in ("rate", "burst", "max_in_flight", "max_downloads")}
     given = {name: value for name, value in settings.items() if value is not None}
+    coordinator = coordinator_of(arguments, lead)
     try:
-        return StatusClient(policy=policy, store=store, **given, **network_of(arguments))
+        return StatusClient(policy=policy, store=store, coordinator=coordinator, **given, **network_of(arguments))
     except ConfigurationError as error:
         raise CommandError(explain(error), UNKNOWN) from None
 

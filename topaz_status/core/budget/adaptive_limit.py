@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from .goodput import Goodput
-from .recovery import LOWEST_RATE, Recovery
+from .recovery import LONGEST_SPAN, LOWEST_RATE, Recovery
 from .token_bucket import TokenBucket
 
 FIRST_VOLLEY: Final = 10.0
@@ -96,6 +96,12 @@ class AdaptiveLimit:
         else:
             self.recovery = self.recovery.cut(self._refused(sent_at))
         self.learned, self._grows_above, self._cut_at = True, 0.0, now
+        self.bucket.retune(now, rate=self.rate, burst=1.0)
+
+    def adopt(self, rate: float, now: float) -> None:
+        """Begin with a rate that another client has learned."""
+        self.recovery = Recovery(rate, LONGEST_SPAN, progress=1.0)
+        self.learned, self._grows_above, self._confirmed_at = True, 0.0, now
         self.bucket.retune(now, rate=self.rate, burst=1.0)
 
     def _refused(self, sent_at: float) -> float:

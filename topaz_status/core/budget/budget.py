@@ -44,7 +44,7 @@ class Budget(Protocol):
         """Undo a :meth:`take` whose request never went out."""
 
     def confirmed(self, kind: JobKind, sent_at: float) -> None:
-        """Learn that the service answered a request well; the request was sent at ``sent_at``."""
+        """Learn that the service admitted a request that was sent at ``sent_at``, whatever its answer was."""
 
     def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
         """Learn that the service answered 429 to a request that was sent at ``sent_at``."""
@@ -76,7 +76,7 @@ class LocalBudget:
 
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._shared = TokenBucket(rate, burst)
-        self._limits = {kind: _limit(service_rates.get(kind), rate, burst) for kind in JobKind}
+        self._limits = {kind: limit_of(service_rates.get(kind), rate, burst) for kind in JobKind}
         self._all_ready_at = -math.inf
         self._load = Load(rate, burst)
         limits = self._limits.items()
@@ -138,6 +138,11 @@ class LocalBudget:
         self._limits[kind].bucket.hold(now + min(max(0.0, delay), LONGEST_HOLD))
         self._note(self._limits[kind])
 
+    def drain(self, now: float) -> None:
+        """Spend all tokens that are there, so that the next one has to be waited for."""
+        while self._shared.ready_at <= now:
+            self._shared.take(now)
+
     def _note(self, limit: AdaptiveLimit) -> None:
         self._all_ready_at = max(self._all_ready_at, limit.bucket.ready_at)
 
@@ -154,7 +159,7 @@ class LocalBudget:
         return max(0.0, self._limits[kind].bucket.held_until - now)
 
 
-def _limit(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
+def limit_of(ceiling: float | None, rate: float, burst: float) -> AdaptiveLimit:
     """Make the limit of one kind. Without a ceiling of its own it has the shared rate, and binds only after a 429."""
     if ceiling is None or ceiling >= rate:
         return AdaptiveLimit(rate, burst)

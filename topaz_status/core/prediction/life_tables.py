@@ -18,7 +18,7 @@ table follows a service that changes its pace.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import ClassVar, Final
 
@@ -142,6 +142,22 @@ class LifeTable:
         self._died += 1.0
         self.lived(x0, x1)
 
+    @property
+    def observed(self) -> float:
+        """How many observations it remembers."""
+        return self._observed + self.undrawn
+
+    def counts(self) -> tuple[float, list[float], list[float], list[float]]:
+        """Return what was learned: observations, deaths, partial exposure and differences of exposure, by bin."""
+        return self.observed, self._deaths, self._partial, self._starts
+
+    def adopt(self, observed: float, deaths: list[float], partial: list[float], starts: list[float]) -> None:
+        """Replace what was learned by the counts of another table, one number for each bin."""
+        self._deaths, self._partial, self._starts = deaths, partial, starts
+        self._died, self._observed = sum(deaths), observed
+        self.undrawn = 0
+        self._redraw()
+
     def _redraw(self) -> None:
         self._observed += self.undrawn
         self.undrawn = 0
@@ -210,6 +226,18 @@ class Lifetimes:
             if source < Source.QUEUE:
                 table.least, table.most = class_bounds(key[2])
         return table
+
+    def learned(self) -> Iterator[tuple[tuple[JobKind, Source, int], LifeTable]]:
+        """Yield each table that has learned anything, with its kind, source and size class."""
+        return ((key, table) for key, table in self._tables.items() if table.observed)
+
+    def first_polls(self) -> dict[JobKind, tuple[float, float]]:
+        """Return, for each kind, how many jobs were over before they were watched, and of how many first polls."""
+        return dict(self._over)
+
+    def adopt_first_polls(self, kind: JobKind, over: float, polls: float) -> None:
+        """Replace what was learned of one kind's first polls."""
+        self._over[kind] = over, polls
 
     def over_at_first(self, kind: JobKind) -> float:
         """Return the hazard that stands for the chance that a job is over before its watch begins."""

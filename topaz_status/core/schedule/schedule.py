@@ -76,6 +76,11 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """What is learned of how long jobs last."""
+        return self._lifetimes
+
     # -- watches begin and end ----------------------------------------------------------------------------------------
 
     def add(
@@ -248,9 +253,9 @@ class Schedule:
             for kind, count in due.items()
         }
 
-    def due_now(self, now: float) -> int:
-        """Count the due polls, of jobs and of pages."""
-        return sum(len(queue) for queue in self._queues_at(now, _ALL))
+    def due_now(self, now: float, kinds: Collection[JobKind] = _ALL) -> int:
+        """Count the due polls of ``kinds``, of jobs and of pages."""
+        return sum(len(queue) for queue in self._queues_at(now, kinds))
 
     def overdue(self, now: float, kinds: Collection[JobKind] = _ALL) -> float:
         """Return the most seconds by which a due entry of ``kinds`` exceeds its longest gap; 0 if no entry does."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=ServiceObject)
 
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _QUOTED: Final = 40
 _OTHER: Final = "names another job"
 
@@ -59,7 +59,7 @@ def parse_json(body: bytes) -> object:
         DecodeError: at ``$``: it is empty, HTML, cut short, not UTF-8, nested too deeply, or otherwise no JSON.
     """
     try:
-        return orjson.loads(body.removeprefix(_BOM))
+        return orjson.loads(body.removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         complaint = _complaint(body, error)
     raise DecodeError([("$", complaint)])  # raised outside the except: orjson's error carries the body

@@ -21,7 +21,7 @@ from ...models.status_words import IMAGE_WORDS, state_of
 from ..observation import Observation
 from ..policy import WEEK
 from .coerce import LATEST
-from .decode import decode_image, decode_record, decode_status, pack, parse_json
+from .decode import BOM, decode_image, decode_record, decode_status, pack, parse_json
 from .list_page import ListPage, decode_list_page
 from .observe import observe_record, observe_status, since, until
 
@@ -96,6 +96,17 @@ class LazyStatus:
         elif isinstance(source, LazyPage):
             source = self._source = decode_image(source.item(self._index))
         return source
+
+    def raw(self) -> bytes:
+        """Return the status as JSON, as the service sent it.
+
+        Raises:
+            TypeError: it is nested too deeply to be written.
+        """
+        source = self._source
+        if isinstance(source, bytes):
+            return source.removeprefix(BOM)
+        return pack(source.item(self._index) if isinstance(source, LazyPage) else source.to_dict())
 
     @property
     def state(self) -> JobState:

@@ -307,6 +307,10 @@ class PollResults:
         if not self._trust[account].refused(job, now, alone=alone):
             self._confirm_refusal(account, job, now)
             return False
+        return self._end_refused(account, error)
+
+    def _end_refused(self, account: Account, error: AuthenticationError) -> bool:
+        """End all watches of a key that is refused for certain; return True, because this has settled the 401."""
         self._telemetry.warn_once(f"key {account}", f"the {account.value} API key is refused: {error.message}")
         for poller in list(self._of(account)):
             self._give_up(poller, about(error, poller.job))

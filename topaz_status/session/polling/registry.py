@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 import attrs
@@ -61,6 +61,18 @@ class PollerRegistry:
     def count(self, kind: JobKind) -> int:
         """Return the number of watched jobs of one kind."""
         return len(self._pollers[kind])
+
+    def count_here(self, kind: JobKind) -> int:
+        """Return the number of jobs of one kind with handles of this process."""
+        return self.count(kind)
+
+    def is_awaited_here(self, poller: Poller) -> bool:
+        """Return whether a handle of this process waits for a job."""
+        return bool(poller.handles)
+
+    def watched_here(self) -> Collection[Poller]:
+        """Return the pollers with handles of this process: here all, with a coordinator perhaps not."""
+        return list(self)
 
     def find(self, job: JobRef) -> Poller | None:
         """Return the poller of a job; ``None`` for a job that is not watched."""

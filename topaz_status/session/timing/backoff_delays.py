@@ -73,12 +73,21 @@ class Backoff:
             if left <= 0.0:
                 return
 
+    def share(self) -> float:
+        """Return a number from 0 to 1."""
+        return self._random.random()
+
     def above(self, delay: float) -> float:
         """Return a little more than ``delay``, so that requests with one ``Retry-After`` do not return together."""
         return delay + self._random.uniform(0.0, min(1.0, 0.1 * delay))
 
     def _spread(self, delay: float) -> float:
         return self._random.uniform(delay / 2.0, delay)
+
+
+def random_name() -> str:
+    """Return a name of 24 characters that no other process draws, however its random numbers were seeded."""
+    return f"{random.SystemRandom().getrandbits(96):024x}"
 
 
 async def pause(delay: float) -> None:

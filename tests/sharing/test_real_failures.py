@@ -1,0 +1,164 @@
+"""Clients that share an account over a real server, and what fails: the server, its data, its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+import redis
+from harness import PIXELCUT_KEY, TOPAZ_KEY
+from real_servers import NEEDS_ONE, RealServer, executables, running
+
+from topaz_status import JobKind, JobRef, JobState, Shared, StatusClient
+from topaz_status.redis import RedisCoordinator
+from topaz_status.session.timing.backoff_delays import pause
+from topaz_status.testing import JobPlan, Simulator
+
+pytestmark = NEEDS_ONE
+MEMBERS = 3
+LEASE = 1.0
+LIFE = 4.5
+"""Seconds that the jobs live where the server fails: longer than each failure."""
+
+
+@pytest.fixture
+def server() -> Iterator[RealServer]:
+    """One server; what differs between servers is tested with single buses."""
+    found = executables()
+    with running(found.get("valkey") or next(iter(found.values()))) as real:
+        yield real
+
+
+@contextlib.asynccontextmanager
+async def account(simulator: Simulator, server: RealServer, **setting: object) -> AsyncIterator[list[StatusClient]]:
+    """Some clients, one of which leads; all others know it."""
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(simulator.serve())
+        clients = []
+        for _ in range(MEMBERS):
+            client = StatusClient(
+                topaz_api_key=TOPAZ_KEY,
+                pixelcut_api_key=PIXELCUT_KEY,
+                topaz_url=url,
+                pixelcut_url=url,
+                rate=40.0,
+                coordinator=RedisCoordinator(server.url, lease=LEASE, **setting),  # type: ignore[arg-type]
+            )
+            clients.append(await stack.enter_async_context(client))
+        await until(lambda: all(shared(client).members == MEMBERS for client in clients))
+        yield clients
+
+
+def shared(client: StatusClient) -> Shared:
+    found = client.stats().shared
+    assert found is not None
+    return found
+
+
+def roles(clients: list[StatusClient]) -> list[str]:
+    return sorted(shared(client).role for client in clients)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what must come."""
+    async with asyncio.timeout(20.0):
+        while not holds():
+            await pause(0.02)
+
+
+def some_jobs(simulator: Simulator, life: float) -> list[JobRef]:
+    return simulator.add_jobs([JobPlan(kind=kind, count=6, duration=life) for kind in JobKind])
+
+
+async def all_end(clients: list[StatusClient], jobs: list[JobRef]) -> None:
+    """Every client hears the end of every third job, or of all of them."""
+    found = await asyncio.gather(*(client.outcomes(jobs, timeout=60.0) for client in clients))
+    assert [{outcome.state for outcome in outcomes} for outcomes in found] == [{JobState.COMPLETED}] * len(clients)
+
+
+@pytest.mark.parametrize("fault", ["hang", "restart", "flush", "script flush"])
+async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault: str) -> None:
+    """Every member hears every end, each once. Without a server each goes alone, and comes back to it."""
+    simulator = Simulator(seed=3)
+    async with account(simulator, server) as clients:
+        assert roles(clients) == ["follower", "follower", "leader"]
+        work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
+        await pause(0.5)
+        if fault == "hang":
+            server.signal(signal.SIGSTOP)
+            await until(lambda: roles(clients) == ["alone"] * MEMBERS)
+            server.signal(signal.SIGCONT)
+        elif fault == "restart":
+            server.stop()
+            await until(lambda: roles(clients) == ["alone"] * MEMBERS)
+            server.start()
+        else:
+            server.command(*(("FLUSHALL",) if fault == "flush" else ("SCRIPT", "FLUSH")))
+        await until(lambda: roles(clients) == ["follower", "follower", "leader"])
+        assert not work.done()
+        await work
+        assert len({shared(client).epoch for client in clients}) == 1
+        assert {shared(client).outages for client in clients} == {int(fault in {"hang", "restart"})}
+
+
+async def test_a_leader_that_closes_is_replaced_at_once(server: RealServer) -> None:
+    """The next one leads before the lease would have ended, and knows every job."""
+    simulator = Simulator(seed=4)
+    async with account(simulator, server) as clients:
+        jobs = some_jobs(simulator, 1.5)
+        work = asyncio.ensure_future(all_end(clients[1:], jobs))
+        await pause(0.3)
+        [leader] = [client for client in clients if shared(client).role == "leader"]
+        assert leader is clients[0]
+        await leader.aclose()
+        loop = asyncio.get_running_loop()
+        left_at = loop.time()
+        await until(lambda: roles(clients[1:]) == ["follower", "leader"])
+        assert shared(clients[1]).outages == 0
+        await work
+        assert loop.time() > left_at
+
+
+@pytest.mark.parametrize("links", [True, False])
+async def test_the_server_never_sees_a_key_nor_keeps_a_job(server: RealServer, links: bool) -> None:
+    """Of all that members say to it: no API key, and without links no signed link; afterwards only mail is left."""
+    simulator = Simulator(seed=5)
+    said: list[bytes] = []
+    with _monitored(server, said):
+        async with account(simulator, server, links=links) as clients:
+            await all_end(clients, some_jobs(simulator, 1.5))
+    text = b"".join(said)
+    assert b"EVALSHA" in text
+    assert b"completed" in text
+    assert TOPAZ_KEY.encode() not in text
+    assert PIXELCUT_KEY.encode() not in text
+    assert (b"X-Signature" in text) is links
+    keys = server.command("KEYS", "*")
+    assert all(b":box:" in key or key.endswith((b":state", b":members", b":saved:lifetimes")) for key in keys)
+
+
+@contextlib.contextmanager
+def _monitored(server: RealServer, said: list[bytes]) -> Iterator[None]:
+    """Note every command that the server gets."""
+    client = redis.Redis(port=server.port, protocol=2)
+    with client.monitor() as monitor:  # type: ignore[no-untyped-call]
+        thread = threading.Thread(target=_listen, args=(monitor, said))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.command("ECHO", "the end of the test")
+            thread.join()
+    client.close()
+
+
+def _listen(monitor: object, said: list[bytes]) -> None:
+    while True:
+        line = monitor.connection.read_response()  # type: ignore[attr-defined]  # next_command() expects text
+        said.append(line if isinstance(line, bytes) else str(line).encode())
+        if b"the end of the test" in said[-1]:
+            return

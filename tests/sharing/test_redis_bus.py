@@ -1,0 +1,30 @@
+"""The bus over real servers keeps the rules of every bus; a server shared by all tests is emptied before each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from bus_rules import BusRules
+from real_servers import NEEDS_ONE, OnServer, RealServer, executables, running
+
+
+@pytest.fixture(scope="module", params=sorted(executables()))
+def real(request: pytest.FixtureRequest) -> Iterator[RealServer]:
+    """A server of each sort that is here."""
+    with running(executables()[request.param]) as server:
+        yield server
+
+
+@NEEDS_ONE
+class TestRedisBus(BusRules):
+    """The rules on a real server."""
+
+    @pytest.fixture
+    async def server(self, real: RealServer) -> AsyncIterator[OnServer]:
+        if real.process is None:
+            real.start()
+        real.command("FLUSHALL")
+        server = OnServer(real)
+        yield server
+        await server.close()

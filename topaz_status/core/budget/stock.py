@@ -1,0 +1,85 @@
+"""A stock of tokens that a shared server has granted: each may be used from its slot on, and only shortly after it.
+
+A slot is a span from the moment at which the server answered. That moment lies between the departure of the question
+and the arrival of the answer. So "not before" counts from the arrival, and "not after" from the departure. A member
+that is late uses a part of the burst, which is kept back for that.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+LATENESS: Final = 0.25
+"""Most seconds after its slot for which a token may be used, if the server answers within that time."""
+LEAST_LATENESS: Final = 0.02
+"""Seconds for which a token may be used at least, however late it came: timers and loops are not exact."""
+
+
+def lateness_of(rate: float, burst: float) -> float:
+    """Return the seconds after its slot for which a token may be used: at most half of what the burst makes up for."""
+    return min(LATENESS, max(LEAST_LATENESS, (burst - 1.0) / (2.0 * rate)))
+
+
+def own_lateness_of(rate: float) -> float:
+    """Return the same for the own tokens of a kind: one must outlast the wait for a shared token of ``rate``."""
+    return max(LATENESS, 1.0 / rate)
+
+
+@attrs.frozen(order=True)
+class Token:
+    """One token, and when it may be used."""
+
+    not_before: float
+    not_after: float
+
+
+@attrs.define
+class Stock:
+    """The tokens at hand, those that may be used soonest first. Times are seconds of the loop's clock."""
+
+    lateness: float
+    """Seconds after its slot for which a token may be used."""
+    expired: int = attrs.field(default=0, init=False)
+    """Tokens that were not used in time."""
+    _tokens: list[Token] = attrs.field(factory=list, init=False)
+
+    def __len__(self) -> int:
+        """Return the number of tokens; :meth:`purge` first."""
+        return len(self._tokens)
+
+    def add(self, slots: Iterable[float], *, sent_at: float, now: float) -> None:
+        """Add the tokens of an answer that arrived ``now`` to a question that was sent at ``sent_at``."""
+        last = sent_at + max(self.lateness, now - sent_at + LEAST_LATENESS)
+        for slot in slots:
+            insort(self._tokens, Token(now + slot, last + slot))
+
+    def purge(self, now: float) -> None:
+        """Drop the tokens whose time is over."""
+        if any(token.not_after < now for token in self._tokens):
+            kept = [token for token in self._tokens if token.not_after >= now]
+            self.expired += len(self._tokens) - len(kept)
+            self._tokens = kept
+
+    def ready_at(self, at: float) -> float:
+        """Return the first time from ``at`` on at which a token may be used; infinite if there is none."""
+        for token in self._tokens:
+            if at <= token.not_after:
+                return max(at, token.not_before)
+        return math.inf
+
+    def take(self, now: float) -> None:
+        """Take the oldest token that may be used now.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for index, token in enumerate(self._tokens):
+            if token.not_before <= now <= token.not_after:
+                del self._tokens[index]
+                return
+        raise ValueError(f"no token at {now}")

@@ -1,0 +1,85 @@
+"""A registration of another member, as a handle of the job's poller at the leader."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from ...models.job import JobRef
+from ..polling.poller import Ending, Handle, Poller
+
+
+class Subscription(Protocol):
+    """What a registration belongs to: the member, as the leader sees it."""
+
+    @property
+    def id(self) -> str:
+        """The member's id."""
+
+    def ended(self, remote: Remote, ending: Ending) -> None:
+        """Note that the job's watches have ended."""
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Remote:
+    """A handle for somebody else. It is small: a leader has one for each job of each other member."""
+
+    job: JobRef
+    registration: int
+    subscription: Subscription
+    deadline: float | None
+    """When the first of the member's own handles times out, by this loop's clock."""
+    word: str | None = None
+    """The status word that the member was told last."""
+    told_at: float = 0.0
+    """When the member was told last."""
+
+    def changed(self) -> None:
+        """See :class:`~..polling.poller.Handle`. The leader's desk tells the member after each answer."""
+
+    def settle(self, ending: Ending) -> None:
+        """See :class:`~..polling.poller.Handle`."""
+        self.subscription.ended(self, ending)
+
+
+class Promise:
+    """What a poller for others has in place of a future: nobody awaits it, and it takes a third of the memory."""
+
+    __slots__ = ("_ending",)
+
+    def __init__(self) -> None:
+        """Begin without an ending."""
+        self._ending: Ending | None = None
+
+    def done(self) -> bool:
+        """Return whether the ending is known."""
+        return self._ending is not None
+
+    def cancelled(self) -> bool:
+        """Return False: nobody can cancel it."""
+        return False
+
+    def result(self) -> Ending:
+        """Return the ending.
+
+        Raises:
+            RuntimeError: it is not known yet.
+        """
+        if self._ending is None:
+            raise RuntimeError("the ending is not known yet")
+        return self._ending
+
+    def set_result(self, ending: Ending) -> None:
+        """Set the ending."""
+        self._ending = ending
+
+
+def is_own(handle: Handle) -> bool:
+    """Return True for a handle of this process."""
+    return type(handle) is not Remote
+
+
+def has_own(poller: Poller) -> bool:
+    """Return True if a handle of this process waits for the job."""
+    return any(is_own(handle) for handle in poller.handles)

@@ -1,0 +1,75 @@
+"""Reservations: the tokens of the account, fetched from the shared server before they are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import attrs
+
+from ...coordination import Bus, BusError
+from ...core.budget.shared_budget import SharedBudget
+from ..timing.clock import Clock
+
+SOONEST_QUESTION: Final = 0.001
+"""Shortest wait, in seconds, for the time to ask."""
+
+
+@attrs.define(eq=False)
+class Reservations:
+    """Asks the server for what the budget wants, one question at a time, and reports 429s and pauses to it."""
+
+    _clock: Clock
+    _bus: Bus
+    _budget: SharedBudget
+    _granted: Callable[[], object]
+    """Called after each answer."""
+    _deposed: Callable[[], object]
+    """Called if the server says that this member's epoch is no longer in force."""
+    _woken: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _reported: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    def wake(self) -> None:
+        """Consider again what to ask for, and what to report."""
+        self._woken.set()
+        self._reported.set()
+
+    async def reserve(self) -> NoReturn:
+        """Fetch tokens until canceled."""
+        while True:
+            now = self._clock.now()
+            want = None if self._budget.is_alone else self._budget.granted.reserve(now)
+            if want is None:
+                await self._wait(math.inf if self._budget.is_alone else self._budget.granted.reserves_at(now), now)
+                continue
+            try:
+                grants = await self._bus.reserve(want)
+            except BusError:
+                self._budget.granted.failed(self._clock.now())
+            else:
+                self._budget.granted.granted(grants, self._clock.now())
+                if not grants.epoch_ok:
+                    self._deposed()
+            self._granted()
+
+    async def report(self) -> NoReturn:
+        """Tell the server what answers have said, until canceled; a report that fails is lost."""
+        while True:
+            await self._reported.wait()
+            self._reported.clear()
+            for report in self._budget.granted.slow_downs():
+                with contextlib.suppress(BusError):
+                    await self._bus.slow_down(report.kind, limited=report.limited, hold=report.hold)
+
+    async def _wait(self, at: float, now: float) -> None:
+        """Wait until something is wanted, or until it is time to ask."""
+        timer = None if at == math.inf else self._clock.loop.call_at(max(at, now + SOONEST_QUESTION), self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            self._woken.clear()
+            if timer is not None:
+                timer.cancel()
