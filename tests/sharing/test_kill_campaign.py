@@ -28,6 +28,10 @@ KILLS = int(os.environ.get("TOPAZ_KILLS", "12"))
 MEMBERS = int(os.environ.get("TOPAZ_MEMBERS", "4"))
 JOBS_A_LIFE = 6
 PATIENCE = 60.0
+LATE_TOGETHER = 0.1
+"""Seconds: requests that a busy machine delays arrive together."""
+SOONEST_END = 2.0
+"""Seconds: a lease of 3 s is renewed every second."""
 logger = logging.getLogger(__name__)
 LIVES = Path(member_lives.__file__)
 
@@ -182,5 +186,5 @@ def test_members_are_killed_again_and_again(tmp_path: Path) -> None:
     assert not [entry for entry in log if entry["status"] == 429]
     over = excess([entry["at"] for entry in log], member_lives.RATE, member_lives.BURST)
     logger.info("%d requests; %.2f above the budget in the worst window", len(log), over)
-    assert vacancies[len(vacancies) * 3 // 4] < 1.5
-    assert vacancies[-1] < 3.5 + 2.0
+    assert over <= LATE_TOGETHER * member_lives.RATE
+    assert vacancies[0] < SOONEST_END, "no leader was replaced before its lease could end"

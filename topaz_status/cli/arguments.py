@@ -140,6 +140,13 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument(
         "--seconds", type=positive, default=60.0, metavar="S", help="how long the last jobs live (default: 60)"
     )
+    parser.add_argument(
+        "--processes",
+        type=count,
+        default=1,
+        metavar="N",
+        help='share the account among N processes, one of which is killed (pip install "topaz-status[demo]")',
+    )
     _add_common(parser, client=False)
 
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ...client import StatusClient
-from ...core.policy import PollPolicy
 from ...outcome import Outcome
+from ...session.timing.backoff_delays import pause
 from ...session.timing.clock import Clock
 from ...testing.process import SimulatorProcess
 from ..exit_codes import UNKNOWN, CommandError
 from ..formatting import json_line, plural
 from ..progress import Progress
 from ..screen import Screen, moving
-from .fleet import CEILINGS, burst_of, plans, shuffled, simulator_options
+from .fleet import burst_of, plans, shuffled, simulator_options
+from .member import client_of
 from .report import DemoSettings, Report, lag_of, make_report
 from .view import DemoPicture, picture_of
 
-_KEY: Final = "demo"
+if TYPE_CHECKING:
+    from .processes import Processes
+
 _SLOTS: Final = 32
-_GIVE_UP: Final = 20.0
-"""Seconds without an answer after which the simulator counts as dead."""
 
 
 async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -33,8 +35,10 @@ async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
     simulator = SimulatorProcess(**simulator_options(arguments.rate, arguments.seed))
     try:
         async with simulator as url:
-            run = await _prepare(arguments, simulator)
-            report = await run.watch(url, simulator, screen)
+            settings = client_settings(url, arguments.rate)
+            async with _others(arguments.processes - 1, settings) as others:
+                run = await _prepare(arguments, simulator)
+                report = await run.watch(settings, simulator, screen, others)
     except (RuntimeError, OSError) as problem:
         raise CommandError(f"the simulator is in trouble: {problem}", UNKNOWN) from None
     if arguments.json:
@@ -46,6 +50,11 @@ async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
     return report.code
 
 
+def client_settings(url: str, rate: float) -> dict[str, Any]:
+    """Return what every client of the demo is made of."""
+    return {"url": url, "rate": rate, "burst": burst_of(rate), "max_in_flight": _SLOTS}
+
+
 async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -> Demo:
     """Submit the jobs, and get from the simulator how they will end; the client does not get this."""
     names = await asyncio.to_thread(simulator.add_jobs, plans(arguments.fleet, arguments.seconds))
@@ -55,9 +64,22 @@ async def _prepare(arguments: argparse.Namespace, simulator: SimulatorProcess) -
         burst=burst_of(arguments.rate),
         max_in_flight=_SLOTS,
         seed=arguments.seed,
+        processes=arguments.processes,
     )
     truths = await asyncio.to_thread(simulator.truths)
-    return Demo(settings, shuffled(names, arguments.seed), truths)
+    return Demo(settings, shuffled(names, arguments.seed), truths, arguments.seconds)
+
+
+@contextlib.asynccontextmanager
+async def _others(count: int, settings: Mapping[str, Any]) -> AsyncIterator[Processes | None]:
+    """Run the other processes, if there are to be any."""
+    if not count:
+        yield None
+        return
+    from .processes import Processes  # noqa: PLC0415  # loaded where it is wanted
+
+    async with Processes.running(count, settings) as others:
+        yield others
 
 
 @attrs.define(eq=False)
@@ -67,14 +89,29 @@ class Demo:
     settings: DemoSettings
     jobs: list[Any]
     truths: Mapping[str, Mapping[str, Any]]
+    seconds: float
+    """How long the last jobs live."""
     outcomes: list[Outcome] = attrs.field(factory=list)
     lags: list[float] = attrs.field(factory=list)
 
-    async def watch(self, url: str, simulator: SimulatorProcess, screen: Screen) -> Report:
-        """Watch all jobs to their ends, then ask the simulator what was true."""
+    async def watch(
+        self,
+        settings: Mapping[str, Any],
+        simulator: SimulatorProcess,
+        screen: Screen,
+        others: Processes | None = None,
+    ) -> Report:
+        """Watch all jobs to their ends, then ask the simulator what was true.
+
+        With other processes, this one only follows, and the one that leads is killed halfway.
+        """
         clock = Clock.of(asyncio.get_running_loop())
         began_at, began_unix = clock.now(), clock.wall()
-        async with self._client(url) as client:
+        server = None if others is None else others.server
+        async with (
+            client_of({**settings, "server": server}, leads=False) as client,
+            _killing(others, client, self.seconds / 2.0),
+        ):
             progress = Progress(client)
             async with client.as_completed(self.jobs) as outcomes:
                 progress.take(self.jobs)
@@ -87,20 +124,10 @@ class Demo:
                     raise
         took = clock.now() - began_at
         truths = await asyncio.to_thread(simulator.truths)
-        server = await asyncio.to_thread(simulator.stats)
-        return make_report(self.settings, self.outcomes, truths, server, began_unix=began_unix, took=took)
-
-    def _client(self, url: str) -> StatusClient:
-        return StatusClient(
-            topaz_url=url,
-            pixelcut_url=url,
-            topaz_api_key=_KEY,
-            pixelcut_api_key=_KEY,
-            rate=self.settings.rate,
-            burst=self.settings.burst,
-            service_rates={kind: share * self.settings.rate for kind, share in CEILINGS.items()},
-            max_in_flight=self.settings.max_in_flight,
-            policy=PollPolicy(give_up_after=_GIVE_UP),
+        counters = await asyncio.to_thread(simulator.stats)
+        vacancy = None if others is None else others.vacancy
+        return make_report(
+            self.settings, self.outcomes, truths, counters, began_unix=began_unix, took=took, vacancy=vacancy
         )
 
     def _end(self, progress: Progress, outcome: Outcome) -> None:
@@ -112,6 +139,28 @@ class Demo:
 
     def _picture(self, progress: Progress, elapsed: float) -> DemoPicture:
         return picture_of(progress, self.settings, self.lags, self.outcomes[-1:], elapsed)
+
+
+@contextlib.asynccontextmanager
+async def _killing(others: Processes | None, client: StatusClient, delay: float) -> AsyncIterator[None]:
+    """Kill the process that leads after some seconds, if there are others."""
+    if others is None:
+        yield
+        return
+
+    def leader() -> str | None:
+        shared = client.stats().shared
+        return None if shared is None or shared.role == "alone" else shared.leader
+
+    async def kill() -> None:
+        await pause(delay)
+        await others.kill_leader(leader)
+
+    task = asyncio.get_running_loop().create_task(kill())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _print(report: Report, screen: Screen) -> None:

@@ -28,6 +28,7 @@ class DemoSettings:
     burst: float
     max_in_flight: int
     seed: int
+    processes: int = 1
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +53,8 @@ class Report:
     rate_limited: int
     busiest_second: int
     peak_in_flight: int
+    vacancy: float | None = None
+    """Seconds from the death of the process that led to the next one's lead; ``None`` with one process."""
 
     @property
     def code(self) -> int:
@@ -103,6 +106,10 @@ class Report:
         yield "budget", f"{pace:.1f} requests/s of {asked.rate:g} allowed ({used:.0%}), for {self.took:.1f} s"
         yield "busiest second", f"{self.busiest_second} requests; the limit allows {asked.rate + asked.burst:g}"
         yield "peak in flight", f"{self.peak_in_flight} of {asked.max_in_flight}"
+        if asked.processes > 1:
+            yield "processes", f"{asked.processes}: one polls for all, and this one sends no request"
+        if self.vacancy is not None:
+            yield "killed leader", f"replaced by another process after {span(self.vacancy)}"
         if self.in_turn is not None:
             p50, p95, p99, _ = _lag_cells(self.in_turn)
             yield "asked in turn", f"lag p50 {p50}, p95 {p95}, p99 {p99}, computed at this pace"
@@ -157,6 +164,7 @@ def make_report(
     *,
     began_unix: float,
     took: float,
+    vacancy: float | None = None,
 ) -> Report:
     """Compare the outcomes with the truths and the server's counters (in their JSON forms)."""
     kinds = [*(kind.value for kind in JobKind), ALL]
@@ -190,6 +198,7 @@ def make_report(
         rate_limited=server["by_status"].get("429", 0),
         busiest_second=max(server["by_second"].values(), default=0),
         peak_in_flight=server["peak_in_flight"],
+        vacancy=vacancy,
     )
 
 
