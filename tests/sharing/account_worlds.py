@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ from topaz_status.testing import (
 RATE: Final = 10.0
 BURST: Final = 10.0
 TRY_ON_RATE: Final = 5.0
+TRY_ON_BURST: Final = 1.0 + 0.25 * TRY_ON_RATE
+"""A token of a kind's own may be used for a quarter of a second."""
 LEASE: Final = 3.0
 Dice = random.Random
 
@@ -245,13 +246,15 @@ class Play:
             if not seat.is_dead:
                 watched = {job: Truth(state=str(truths[job].state), ends_at=truths[job].ends_unix) for job in seat.jobs}
                 tally += judge(seat.watching.result(), watched, latest=self.world.latest, requests=0, over=0)
-        return tally + Tally(over=self._over() if self.world.is_exact else 0)
+        return tally + Tally(over=self._over())
 
     def _over(self) -> int:
-        sends = defaultdict(list)
-        for exchange in self.simulator.log:
-            sends[exchange.service].append(exchange.at)
-        return beyond_budget([exchange.at for exchange in self.simulator.log], RATE, BURST)
+        """Count the requests beyond the budget of the account; members that go alone have a share each on top."""
+        sends = [exchange.at for exchange in self.simulator.log]
+        try_ons = [exchange.at for exchange in self.simulator.log if exchange.service == JobKind.TRY_ON]
+        if self.world.is_exact:
+            return beyond_budget(sends, RATE, BURST) + beyond_budget(try_ons, TRY_ON_RATE, TRY_ON_BURST)
+        return beyond_budget(sends, 2.0 * RATE, 2.0 * BURST + len(self.seats))
 
     def _tidy(self) -> Tally:
         """Once all is over, one member leads, nobody is alone, and nobody holds anything for anybody."""

@@ -12,7 +12,7 @@ from topaz_status import JobKind, JobRef
 from topaz_status.core.sharing.digest import Digest, fingerprint
 from topaz_status.core.sharing.mail import Anew, Complete, Ended, Held, Item, Left, Mail, Registered, Told
 from topaz_status.session.polling.poller import Poller
-from topaz_status.session.sharing.own_jobs import ITEMS_AT_ONCE, OwnJobs
+from topaz_status.session.sharing.own_jobs import ITEMS_AT_ONCE, MOST_AHEAD, OwnJobs
 from topaz_status.session.timing.clock import Clock
 
 JOB = JobRef(JobKind.IMAGE, "job")
@@ -86,6 +86,23 @@ async def test_a_new_leader_is_told_everything() -> None:
     assert [item.job for item in registered(told)] == [poller.job for poller in pollers]
     assert [item.age for item in registered(told)] == [float(n) for n in range(len(pollers))]
     assert max(map(len, messages)) <= ITEMS_AT_ONCE
+
+
+@virtual
+async def test_a_leader_that_is_behind_is_not_flooded() -> None:
+    """A box holds a bounded number of messages; the rest of a round waits until the leader has read some."""
+    member = Member()
+    for n in range((MOST_AHEAD + 50) * ITEMS_AT_ONCE):
+        member.watch(JobRef(JobKind.IMAGE, f"job-{n}"))
+    member.jobs.follow()
+    while member.sent():
+        pass
+    assert member.number == MOST_AHEAD
+    member.hear(Held(member.number, Digest().summary(), {}))
+    while items := member.sent():
+        last = items[-1]
+    assert last == Complete()
+    assert member.jobs.resyncs == 0
 
 
 @virtual

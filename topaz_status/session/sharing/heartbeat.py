@@ -11,6 +11,7 @@ import attrs
 
 from ...coordination import Bus, BusError, Percentiles, Pulse
 from ...core.sharing.membership import Change, Membership
+from ..telemetry import logger
 from ..timing.backoff_delays import Backoff
 from ..timing.clock import Clock
 
@@ -86,9 +87,11 @@ class Heartbeat:
         median = percentiles(self.latencies)
         try:
             pulse = await self._bus.beat(membership.beat(sent_at, 0.0 if median is None else median.p50))
-        except BusError:
+        except Exception as error:
             if must_succeed:
                 raise
+            if not isinstance(error, BusError):  # a bug must not end the beats
+                logger.warning("a beat failed in a way that is a bug: %s", type(error).__name__)
             self._changed(membership.failed(clock.now()), None)
         else:
             now = clock.now()

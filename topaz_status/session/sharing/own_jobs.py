@@ -39,8 +39,10 @@ MOST_NOTICES: Final = 1_000
 """Notices that wait to be forwarded."""
 ITEMS_AT_ONCE: Final = 500
 """Items that are written in one turn of the loop."""
+MOST_AHEAD: Final = 100
+"""Messages of a round that are sent before the leader has read the first: a box holds a bounded number."""
 UNCONFIRMED: Final = 3
-"""Digests in a row that do not know of an earlier message, after which that message counts as lost."""
+"""Digests in a row that know of no further message though one was sent, after which that one counts as lost."""
 
 
 class Hearing(Protocol):
@@ -105,6 +107,8 @@ class OwnJobs:
     """The number of the message that completes the round."""
     _sent: int = attrs.field(default=0, init=False)
     """The number of the latest message."""
+    _read: int = attrs.field(default=0, init=False)
+    """The number of the latest message that the leader is known to have read."""
     _sent_before: int = attrs.field(default=0, init=False)
     """The same at the leader's digest before."""
     _unconfirmed: int = attrs.field(default=0, init=False)
@@ -182,6 +186,7 @@ class OwnJobs:
         self._claims.forget()
         self._anew = iter(list(self._jobs.values()))
         self._complete_at, self._unconfirmed, self._sent_before = math.inf, 0, 0
+        self._read = self._sent
         self._send(_Outgoing(Anew()))
 
     def _register(self, own: OwnJob) -> None:
@@ -204,7 +209,7 @@ class OwnJobs:
 
     def write(self, number: int) -> list[Item]:
         """Return what is to be sent in the message with this number."""
-        self._go_on_registering()
+        self._go_on_registering(number)
         items: list[Item] = []
         while self._outgoing and len(items) < ITEMS_AT_ONCE:
             outgoing = self._outgoing.popleft()
@@ -220,8 +225,10 @@ class OwnJobs:
             self._sent = number
         return items
 
-    def _go_on_registering(self) -> None:
-        """Write the next registrations of a round."""
+    def _go_on_registering(self, number: int) -> None:
+        """Write the next registrations of a round, unless the leader is far behind."""
+        if number > self._read + MOST_AHEAD:
+            return
         while self._anew is not None and len(self._outgoing) < ITEMS_AT_ONCE:
             own = next(self._anew, None)
             if own is None:
@@ -279,8 +286,12 @@ class OwnJobs:
     def _compare(self, item: Held) -> None:
         """Compare what the leader holds with what was claimed, once it has read a whole round."""
         self.down = item.down
-        self._unconfirmed = self._unconfirmed + 1 if item.read < self._sent_before else 0
+        is_stuck = item.read < self._sent_before and item.read <= self._read
+        self._unconfirmed = self._unconfirmed + 1 if is_stuck else 0
         self._sent_before = self._sent
+        if item.read > self._read:
+            self._read = item.read
+            self._wake()
         agrees = item.read < self._complete_at or self._claims.agrees(item.read, item.held)
         if self._unconfirmed >= UNCONFIRMED or not agrees:
             self.resync()

@@ -47,8 +47,10 @@ class Reservations:
                 continue
             try:
                 grants = await self._bus.reserve(want)
-            except BusError:
+            except Exception as error:
                 self._budget.granted.failed(self._clock.now())
+                if not isinstance(error, BusError):
+                    raise
             else:
                 self._budget.granted.granted(grants, self._clock.now())
                 if not grants.epoch_ok:
