@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .session.statistics import Lag, Stats
     from .store.base import WatchStore
     from .store.memory import MemoryStore
+    from .store.postgres import PostgresStore
     from .store.sqlite import SQLiteStore
     from .watch import Watch
 
@@ -90,6 +91,7 @@ __all__ = [
     "Outcome",
     "PermissionDeniedError",
     "PollPolicy",
+    "PostgresStore",
     "RateLimitedError",
     "ResultTooLargeError",
     "ResultUnavailableError",
@@ -128,6 +130,7 @@ _HOMES: Final = {
     "session.statistics": {"Lag", "Stats"},
     "store.base": {"WatchStore"},
     "store.memory": {"MemoryStore"},
+    "store.postgres": {"PostgresStore"},
     "store.sqlite": {"SQLiteStore"},
     "watch": {"Watch"},
 }  # fmt: skip

@@ -109,6 +109,15 @@ def test_one_file_imports_sqlite() -> None:
     assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
 
 
+def test_one_file_imports_psycopg() -> None:
+    """Only the connection to PostgreSQL knows it; a program without such a store never loads it."""
+    assert {name for name in INSIDE if "psycopg" in outside(name)} == {"store/postgres_connection.py"}
+    everything = "import sys, topaz_status as t; [getattr(t, n) for n in t.__all__]; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
+    assert "topaz_status.store.postgres" in run.stdout.split()
+    assert "psycopg" not in run.stdout.split()
+
+
 def test_one_folder_imports_fastapi() -> None:
     """Only the edge for web apps knows FastAPI and what comes with it; whoever serves none never loads it."""
     for package in ("fastapi", "starlette", "pydantic", "uvicorn"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
@@ -57,7 +57,7 @@ class StoreWriter:
     _written: Callable[[], object] = attrs.field(default=lambda: None, init=False)
     _thread: ThreadPoolExecutor = attrs.field(init=False)
     _queue: dict[int, _Write] = attrs.field(factory=dict, init=False)
-    _commit: asyncio.Future[None] | None = attrs.field(default=None, init=False)
+    _commit: asyncio.Future[Mapping[int, StoreError] | None] | None = attrs.field(default=None, init=False)
     _known: WeakValueDictionary[int, StoredRow] = attrs.field(factory=WeakValueDictionary, init=False)
     _last_number: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
@@ -220,7 +220,7 @@ class StoreWriter:
         )
         self._commit.add_done_callback(lambda commit: self._done(commit, batch))
 
-    def _done(self, commit: asyncio.Future[None], batch: list[_Write]) -> None:
+    def _done(self, commit: asyncio.Future[Mapping[int, StoreError] | None], batch: list[_Write]) -> None:
         """Begin the next commit, and call the callbacks of this one."""
         error = _error_of(commit)
         if error is not None:
@@ -233,7 +233,7 @@ class StoreWriter:
         self._written()
 
 
-def _error_of(commit: asyncio.Future[None]) -> StoreError | None:
+def _error_of(commit: asyncio.Future[Any]) -> StoreError | None:
     if commit.cancelled():
         return StoreError("the write was given up")
     error = commit.exception()
