@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         VideoStatus,
     )
     from .outcome import Outcome
-    from .session.statistics import Lag, Stats
+    from .session.statistics import Lag, Stats, StoreStats
     from .store.base import WatchStore
     from .store.memory import MemoryStore
     from .store.postgres import PostgresStore
@@ -101,6 +101,7 @@ __all__ = [
     "Stats",
     "StatusClient",
     "StoreError",
+    "StoreStats",
     "TopazStatusError",
     "TransportError",
     "TryOnError",
@@ -127,7 +128,7 @@ _HOMES: Final = {
         "TryOnStatus", "VideoChunk", "VideoDownload", "VideoEstimates", "VideoRecord", "VideoStatus",
     },
     "outcome": {"Outcome"},
-    "session.statistics": {"Lag", "Stats"},
+    "session.statistics": {"Lag", "Stats", "StoreStats"},
     "store.base": {"WatchStore"},
     "store.memory": {"MemoryStore"},
     "store.postgres": {"PostgresStore"},

@@ -112,6 +112,8 @@ class Engine:
         self.gate.close()
         self.calls.close()
         self.downloads.close()
+        if self.store_writer is not None:
+            self.store_writer.stop_waiting()
         async with self._closing:
             try:
                 await self.feed.close()

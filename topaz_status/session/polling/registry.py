@@ -21,7 +21,8 @@ from .poller import Handle, Poller
 
 if TYPE_CHECKING:
     from ..durable.durable_poller import DurablePoller
-    from ..durable.store_writer import StoredRow, StoreWriter
+    from ..durable.store_writer import StoreWriter
+    from ..durable.stored_row import StoredRow
 
 WATCHES_AT_ONCE: Final = 500
 """Watches that begin, or end on closing, in one turn of the loop: no number of watches blocks the loop for long."""
@@ -157,7 +158,9 @@ class PollerRegistry:
 
         status = read_status(job, stored_row.row.status)
         last = None if status is None else LazyStatus.of(status)
-        return DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, stored_row=stored_row)
+        poller = DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, stored_row=stored_row)
+        stored_row.on_lost = lambda error: self.end(poller, error) if self.is_watched(poller) else None
+        return poller
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][canonical_id(poller.job)] = poller
