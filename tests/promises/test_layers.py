@@ -105,7 +105,7 @@ def test_one_file_imports_sqlite() -> None:
     """Only the store in a file knows SQLite, with its tables; whoever keeps no watches never loads it."""
     assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/sqlite_schema.py", "store/sqlite.py"}
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
-    assert loads <= {"store/sqlite.py", "cli/commands/pending.py", "cli/commands/watch.py"}
+    assert loads <= {"store/sqlite.py", "cli/stores.py"}
     assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
 
 
