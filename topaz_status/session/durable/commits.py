@@ -7,6 +7,7 @@ nothing queued, the lease of a shared store is renewed; a commit renews it, too.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -18,11 +19,13 @@ from ..telemetry import Telemetry
 from ..timing.clock import Clock
 from .outage import Outage
 from .store_thread import StoreThread, error_of
-from .stored_row import OnWritten, StoredRow
+from .stored_row import OnWritten, StoredRow, Write
 from .write_queue import Commit, WriteQueue
 
 MOST_AT_ONCE: Final = 500
-"""Most rows in one commit: few enough that their callbacks do not block the loop for long."""
+"""Most rows in one commit."""
+MOST_TOLD_AT_ONCE: Final = 50
+"""Rows whose callbacks are called in one turn of the loop: few enough that they do not block it for long."""
 MOST_WAITING: Final = 10_000
 """During an outage, a new row is refused at once while so many rows wait already."""
 STORE_PATIENCE: Final = 60.0
@@ -49,6 +52,8 @@ class Commits:
     _commit: Commit = attrs.field(factory=lambda: Commit(()), init=False)
     """What is being written."""
     _writing: asyncio.Future[Lost | None] | None = attrs.field(default=None, init=False)
+    _reports: deque[tuple[Write, StoreError | None]] = attrs.field(factory=deque, init=False)
+    """Writes that are done, whose callers are not told yet."""
     _retry: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     _renewal: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     _renewal_is_due: bool = attrs.field(default=False, init=False)
@@ -90,6 +95,7 @@ class Commits:
                 await asyncio.wait([self._writing])
         finally:
             self.closed = True
+            self._report(len(self._reports))
             for timer in (self._retry, self._renewal):
                 if timer is not None:
                     timer.cancel()
@@ -137,10 +143,20 @@ class Commits:
         else:
             self._telemetry.warn_once("store", f"durable watches could not be written: {error}")
         self._begin()
+        if not self._reports:
+            self._clock.loop.call_soon(self._report)
         for write in commit.writes:
             write.stored_row.stored |= error is None and write.stored_row.lost is None
-            write.report(error or write.stored_row.lost)
+            self._reports.append((write, error or write.stored_row.lost))
+
+    def _report(self, most: int = MOST_TOLD_AT_ONCE) -> None:
+        """Tell the callers of some writes, in the order in which these were done, and of the others in later turns."""
+        for _ in range(min(most, len(self._reports))):
+            write, error = self._reports.popleft()
+            write.report(error)
         self.on_commit()
+        if self._reports:
+            self._clock.loop.call_soon(self._report)
 
     def wait_for_store(self, error: StoreError) -> None:
         """Try again later; at once give up what has waited too long, or everything if the client closes."""
