@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.waiting import Ready
+from psycopg.waiting import Ready, wait_selector
 
 from ..errors import ConfigurationError, StoreError
 from ..models.redact import shown
@@ -47,10 +47,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
 
     longest_silence: float = 60.0
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+    def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
         """See psycopg: wait for an answer, for as long as there is any sign of it."""
-        kwargs["interval"] = _WAKE
-        return super().wait(_limited(gen, int(self.longest_silence / _WAKE)), *args, **kwargs)
+        limited = _limited(gen, int(self.longest_silence / _WAKE))
+        return wait_selector(limited, self.pgconn.socket, interval=_WAKE)
 
 
 def _limited(steps: Generator[Any, Any, T], most: int) -> Generator[Any, Any, T]:
