@@ -87,7 +87,7 @@ class Engine:
         feed = Feed(clock, settings, gate, telemetry, schedule, registry, circuits, calls, results)
         gate.serve(feed)
         if store_writer is not None:
-            store_writer.serve(gate.wake)
+            store_writer.serve(gate.wake, registry.lose)
         return cls(
             settings=settings,
             clock=clock,

@@ -41,6 +41,7 @@ class StoreWriter:
     _last_number: int
     _commits: Commits = attrs.field(init=False)
     _known: WeakValueDictionary[int, StoredRow] = attrs.field(factory=WeakValueDictionary, init=False)
+    _on_lost: Callable[[StoredRow, StoreError], object] = attrs.field(default=lambda *_: None, init=False)
     taken_over: int = attrs.field(default=0, init=False)
     """Rows of this client that others have taken."""
     claimed: int = attrs.field(default=0, init=False)
@@ -70,9 +71,9 @@ class StoreWriter:
             )
         return cls(clock, thread, telemetry, found.last_number)
 
-    def serve(self, written: Callable[[], object]) -> None:
-        """Call ``written`` after each commit."""
-        self._commits.on_commit = written
+    def serve(self, written: Callable[[], object], lost: Callable[[StoredRow, StoreError], object]) -> None:
+        """Call ``written`` after each commit, and ``lost`` for each row that another client has taken."""
+        self._commits.on_commit, self._on_lost = written, lost
 
     def stop_waiting(self) -> None:
         """Wait no longer for a store that fails: what cannot be written with the next try fails."""
@@ -169,8 +170,7 @@ class StoreWriter:
         self._telemetry.taken_over(error)
         stored_row.removed, stored_row.lost = True, error
         self._commits.lose(number, error)
-        if stored_row.on_lost is not None:
-            self.clock.loop.call_soon(stored_row.on_lost, error)
+        self.clock.loop.call_soon(self._on_lost, stored_row, error)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

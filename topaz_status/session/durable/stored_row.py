@@ -24,8 +24,6 @@ class StoredRow:
     """True once the row has been acknowledged, forgotten or lost."""
     lost: StoreError | None = None
     """Who has the row now, if another client has taken it."""
-    on_lost: Callable[[StoreError], object] | None = None
-    """Called once the row is lost."""
 
 
 @attrs.define(eq=False)

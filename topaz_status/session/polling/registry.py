@@ -124,6 +124,12 @@ class PollerRegistry:
         if poller.task is None:
             poller.settle()
 
+    def lose(self, stored_row: StoredRow, error: StoreError) -> None:
+        """End the poller of a row that another client has taken."""
+        poller = self.find(stored_row.row.job)
+        if self.is_watched(poller) and getattr(poller, "stored_row", None) is stored_row:
+            self.end(poller, error)
+
     def adopt(self, task: asyncio.Task[None]) -> None:
         """Make a task that feeds watches end with the client."""
         self._adopted.add(task)
@@ -158,9 +164,7 @@ class PollerRegistry:
 
         status = read_status(job, stored_row.row.status)
         last = None if status is None else LazyStatus.of(status)
-        poller = DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, stored_row=stored_row)
-        stored_row.on_lost = lambda error: self.end(poller, error) if self.is_watched(poller) else None
-        return poller
+        return DurablePoller(job, started_at, over, last=last, store_writer=self._store_writer, stored_row=stored_row)
 
     def _start(self, poller: Poller, now: float, age: float, remaining: float | None) -> None:
         self._pollers[poller.job.kind][canonical_id(poller.job)] = poller
