@@ -14,6 +14,8 @@ from topaz_status.store import postgres_connection
 from topaz_status.store.postgres import FIRST_NEW
 
 NEW = FIRST_NEW
+COMMIT = b"COMMIT\0"
+"""As it goes over the wire: "READ COMMITTED" is not meant."""
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_while_the_server_is_down_each_call_fails_at_once(postgres: PostgresServ
         postgres.start()
 
 
-@pytest.mark.parametrize("statement", [b"INSERT INTO", b"COMMIT"])
+@pytest.mark.parametrize("statement", [b"INSERT INTO", COMMIT])
 def test_a_write_whose_answer_is_lost_can_be_made_again(wire: Wire, store: PostgresStore, statement: bytes) -> None:
     """Whether it was committed or not: the rows are there once, or gone."""
     second = [row(NEW + 2, "image:b"), ended(NEW + 1)]
@@ -88,7 +90,7 @@ def test_a_write_whose_answer_is_lost_can_be_made_again(wire: Wire, store: Postg
     failure(lambda: store.write(second, [], flush=True))
     assert store.write(second, [], flush=True) == {}
     assert [(str(row.job), row.end is not None) for row in store.load()] == [("image:a", True), ("image:b", False)]
-    wire.cut_after = statement if statement == b"COMMIT" else b"DELETE"
+    wire.cut_after = statement if statement == COMMIT else b"DELETE"
     failure(lambda: store.write([], [NEW + 1], flush=True))
     assert store.write([], [NEW + 1], flush=True) == {}
     assert jobs(store) == ["image:b"]
@@ -96,7 +98,7 @@ def test_a_write_whose_answer_is_lost_can_be_made_again(wire: Wire, store: Postg
 
 def test_a_new_row_that_may_have_been_written_can_be_taken_out(wire: Wire, store: PostgresStore) -> None:
     """A watch that is canceled while nobody knows whether its row is there does not come back."""
-    wire.cut_after = b"COMMIT"
+    wire.cut_after = COMMIT
     failure(lambda: store.write([row(NEW + 2, "image:b")], [], flush=True))
     store.write([], [NEW + 2], flush=True)
     assert jobs(store) == ["image:a"]
@@ -111,7 +113,7 @@ def test_rows_of_a_claim_whose_answer_is_lost_are_found(postgres: PostgresServer
     first.close()
     store = PostgresStore(postgres.dsn(port=wire.port), schema=schema)
     store.open(0.0)
-    wire.cut_after = b"COMMIT"
+    wire.cut_after = COMMIT
     failure(lambda: store.claim(3))
     found = [str(row.job) for _ in range(3) for row in store.claim(3)]
     assert found == [f"image:{n}" for n in range(1, 6)]
