@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aioresponses import aioresponses
+from databases import PostgresServer, serving
 from harness import MendedResponse
 
 
@@ -23,6 +24,13 @@ def answers() -> Iterator[aioresponses]:
     """Answers by URL, given to whatever aiohttp session asks."""
     with _Answers() as mocked:
         yield mocked
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; a test that stops it starts it again."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -57,9 +57,10 @@ if TYPE_CHECKING:
         VideoStatus,
     )
     from .outcome import Outcome
-    from .session.statistics import Lag, Stats
+    from .session.statistics import Lag, Stats, StoreStats
     from .store.base import WatchStore
     from .store.memory import MemoryStore
+    from .store.postgres import PostgresStore
     from .store.sqlite import SQLiteStore
     from .watch import Watch
 
@@ -93,6 +94,7 @@ __all__ = [
     "Outcome",
     "PermissionDeniedError",
     "PollPolicy",
+    "PostgresStore",
     "RateLimitedError",
     "ResultTooLargeError",
     "ResultUnavailableError",
@@ -103,6 +105,7 @@ __all__ = [
     "Stats",
     "StatusClient",
     "StoreError",
+    "StoreStats",
     "TopazStatusError",
     "TransportError",
     "TryOnError",
@@ -130,9 +133,10 @@ _HOMES: Final = {
         "TryOnStatus", "VideoChunk", "VideoDownload", "VideoEstimates", "VideoRecord", "VideoStatus",
     },
     "outcome": {"Outcome"},
-    "session.statistics": {"Lag", "Stats"},
+    "session.statistics": {"Lag", "Stats", "StoreStats"},
     "store.base": {"WatchStore"},
     "store.memory": {"MemoryStore"},
+    "store.postgres": {"PostgresStore"},
     "store.sqlite": {"SQLiteStore"},
     "watch": {"Watch"},
 }  # fmt: skip

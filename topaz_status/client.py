@@ -252,7 +252,7 @@ class StatusClient:
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
         return completions.completions(engine.clock, start, jobs, engine.registry.adopt)
 
-    def resume(self) -> Completions:
+    def resume(self, *, follow: bool = False, timeout: float | Unset | None = UNSET) -> Completions:
         """Take up all unfinished watches in the store and all unacknowledged outcomes, as of this call.
 
         Outcomes come as from :meth:`as_completed`, and are acknowledged in the same way. An outcome that was handed out
@@ -262,14 +262,27 @@ class StatusClient:
         A resumed watch continues with its age and its deadline. If its deadline passed meanwhile, its job is polled
         once more. If its timeout was already reported, the timeout begins anew.
 
+        In a store that clients share, this takes the rows of clients that have closed the store, or whose lease has
+        lapsed. Rows of living clients stay theirs. If another client takes over a watch of this one, its outcome has a
+        :class:`StoreError` that says who did.
+
+        Args:
+            follow: go on taking what other clients leave, until the client or the iterator is closed; only for a
+                store that clients share.
+            timeout: seconds for each job, from when it is taken up; ``None`` is no limit; by default what is left of
+                the watch's own timeout. The row keeps its own timeout for the next ``resume()``.
+
         Raises:
-            ConfigurationError: the client has no store, or is not open on the running loop.
-            StoreError: raised from the iteration: the store cannot be read.
+            ConfigurationError: the client has no store, or is not open on the running loop, or ``follow`` needs a
+                store that clients share.
+            StoreError: raised from the iteration: the store cannot be read. With ``follow``, a failure that may pass
+                is not raised.
         """
         self._live()
         if self._durable is None:
             raise ConfigurationError("there is nothing to resume without a store: StatusClient(store=…)")
-        return self._durable.resume()
+        limit = timeout if isinstance(timeout, Unset) else optional_seconds("timeout", timeout)
+        return self._durable.resume(follow=follow, timeout=limit)
 
     @overload
     async def gather(

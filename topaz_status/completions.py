@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import attrs
 
 from .arguments import as_ref, as_refs
-from .errors import ClientClosedError, TopazStatusError
+from .errors import ClientClosedError, StoreError, TopazStatusError
 from .models import JobStatus
 from .models.job import JobRef
 from .outcome import Outcome
@@ -136,6 +136,8 @@ class Batch:
     async def hand_out(self, outcome: Outcome) -> Outcome:
         """Record that an outcome is handed out; its row stays in the store until the consumer asks for the next one.
 
+        An outcome that another client has taken over is that client's to handle: its error says so.
+
         Raises:
             StoreError: the record could not be written; the outcome is handed out by the next call instead.
         """
@@ -145,7 +147,9 @@ class Batch:
         try:
             if (written := receipt.give()) is not None:
                 await written
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreError) and receipt.lost is not None:
+                return attrs.evolve(outcome, error=error, receipt=None)
             self.ready.appendleft(outcome)
             self.changed.set()
             raise
@@ -198,7 +202,7 @@ class Completions:
             outcome = await batch.next()
         except StopAsyncIteration:
             if acknowledged is not None:
-                await acknowledged
+                await _acknowledged(acknowledged)
             raise
         return outcome if outcome.receipt is None else await batch.hand_out(outcome)
 
@@ -291,6 +295,15 @@ async def gather(
         await _record_handed_out(known.values())
     ordered = (known[job] for job in refs)
     return [outcome.error or outcome.status for outcome in ordered]  # type: ignore[misc]  # one of the two is set
+
+
+async def _acknowledged(written: asyncio.Future[None]) -> None:
+    """Wait until an acknowledgement is written; one of an outcome that another client has by now is no failure."""
+    try:
+        await written
+    except StoreError as error:
+        if error.taken_over_by is None:
+            raise
 
 
 async def _record_handed_out(outcomes: Iterable[Outcome]) -> None:

@@ -340,10 +340,14 @@ class StoreError(TopazStatusError):
 
     Attributes:
         path: the file, or ``None`` for a store that is not a file.
+        taken_over_by: the client that has the watch now, or ``None`` if that is not the reason. This client's handles
+            on the watch end, and all its other watches go on.
+        is_transient: true while a database does not answer: the same write may well succeed a little later.
     """
 
     def __init__(self, message: str, *, path: str | None = None) -> None:
         self.path = path
+        self.taken_over_by: str | None = None
         super().__init__(message)
 
     def __str__(self) -> str:

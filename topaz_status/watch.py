@@ -28,7 +28,7 @@ from .outcome import Outcome
 from .session.statistics import explain_watch
 
 if TYPE_CHECKING:  # parts of an open client: they are loaded when a client is opened
-    from .session.durable.store_writer import StoredRow
+    from .session.durable.stored_row import StoredRow
     from .session.engine import Engine
     from .session.polling.poller import Ending, Poller
     from .session.timing.timers import Timer

@@ -117,8 +117,17 @@ def test_one_file_imports_sqlite() -> None:
     """Only the store in a file knows SQLite, with its tables; programs that store no watches never load it."""
     assert {name for name in INSIDE if "sqlite3" in outside(name)} == {"store/sqlite_schema.py", "store/sqlite.py"}
     loads = {name for name in INSIDE if any(full.startswith("topaz_status.store.s") for full in imports(name))}
-    assert loads <= {"store/sqlite.py", "cli/commands/pending.py", "cli/commands/watch.py"}
+    assert loads <= {"store/sqlite.py", "cli/stores.py"}
     assert not {name for name in NAMES if name.startswith("store/") and outside(name) & IMPURE}
+
+
+def test_one_file_imports_psycopg() -> None:
+    """Only the connection to PostgreSQL knows it; a program without such a store never loads it."""
+    assert {name for name in INSIDE if "psycopg" in outside(name)} == {"store/postgres_connection.py"}
+    everything = "import sys, topaz_status as t; [getattr(t, n) for n in t.__all__]; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
+    assert "topaz_status.store.postgres" in run.stdout.split()
+    assert "psycopg" not in run.stdout.split()
 
 
 def test_one_folder_imports_fastapi() -> None:

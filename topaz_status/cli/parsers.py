@@ -12,6 +12,7 @@ from .exit_codes import USAGE
 from .job_arguments import STDIN
 from .network_arguments import add_network
 from .sharing import add_sharing
+from .stores import add_store
 
 _EXITS: Final = (
     "exit codes: 0 all completed; 1 a job failed, was canceled, expired or is lost; 2 usage;\n"
@@ -161,7 +162,7 @@ def _add_watch(commands: Any) -> None:
     _add_jobs(parser)
     add = parser.add_argument
     add("--timeout", type=a_span, metavar="SPAN", help="wait this long for each job: 90, 10min, 2h (default: 7d)")
-    add("--store", metavar="FILE", help="keep what is not done in FILE, for 'topaz-status resume'; made if missing")
+    add_store(parser, "keep what is not done there, for 'topaz-status resume'; made if missing", required=False)
     _add_price(parser)
     _add_common(parser)
     _add_urls(parser)
@@ -178,11 +179,15 @@ def _add_resume(commands: Any) -> None:
         commands,
         "resume",
         "wait for the jobs in a store that are not done, as watch does",
-        "  topaz-status resume --store watches.db\n  topaz-status resume --store watches.db --json",
+        "  topaz-status resume --store watches.db --json\n"
+        "  topaz-status resume --store postgresql://db.internal/app --consumer orders --follow",
     )
-    parser.add_argument(
-        "--store", required=True, metavar="FILE", help="where 'watch --store', or a program, saved them"
+    add_store(parser, "where 'watch --store', or a program, saved them", required=True)
+    add = parser.add_argument
+    add(
+        "--follow", action="store_true", help="go on with what other processes leave in the database, until interrupted"
     )
+    add("--timeout", type=a_span, metavar="SPAN", help="wait this long for each job (default: what its watch has left)")
     _add_price(parser)
     _add_common(parser)
     _add_urls(parser)
@@ -217,9 +222,10 @@ def _add_pending(commands: Any) -> None:
         commands,
         "pending",
         "list the unfinished watches and unacknowledged outcomes in a store; no network",
-        "  topaz-status pending --store watches.db\n  topaz-status pending --store watches.db --json",
+        "  topaz-status pending --store watches.db --json\n"
+        "  topaz-status pending --store postgresql://db.internal/app --consumer orders",
     )
-    parser.add_argument("--store", required=True, metavar="FILE", help="the store; a program may have it open")
+    add_store(parser, "the store; a program may have it open", required=True)
     _add_common(parser, client=False)
 
 

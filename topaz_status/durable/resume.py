@@ -6,7 +6,8 @@ outcome is acknowledged, or when the last handle is canceled. After any other en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, cast
 
@@ -15,12 +16,14 @@ import attrs
 from ..completions import Batch, Completions
 from ..core.health.ending import is_final
 from ..core.policy import WEEK
-from ..errors import TopazStatusError, WatchCanceledError, WatchTimeoutError
+from ..endpoints import Unset
+from ..errors import ConfigurationError, StoreError, TopazStatusError, WatchCanceledError, WatchTimeoutError
 from ..models import JobStatus
 from ..outcome import Outcome
 from ..session.durable.durable_poller import DurablePoller
 from ..session.durable.receipt import Receipt
-from ..session.durable.store_writer import StoredRow, StoreWriter
+from ..session.durable.store_writer import StoreWriter
+from ..session.durable.stored_row import StoredRow
 from ..session.engine import Engine
 from ..session.polling.poller import Ending
 from ..session.timing.backoff_delays import pause
@@ -28,6 +31,10 @@ from ..store.base import End, Row
 from ..store.json_codec import read_error, read_status, read_tag, write_tag
 from ..watch import S, Watch
 
+CLAIMS_A_LEASE: Final = 3
+"""A following ``resume()`` asks so often for rows of other clients before a lease can lapse."""
+WRITTEN_WITHIN: Final = 1.0
+"""Seconds after which a watch that has timed out asks again whether its job's outcome is stored."""
 ROWS_AT_ONCE: Final = 100
 """At most so many rows are resumed before other tasks of the loop run."""
 
@@ -37,6 +44,8 @@ class DurableWatch(Watch[S]):
     """A handle on a job that has a row in a store."""
 
     _store_writer: StoreWriter
+    _limited: bool = False
+    """True if the handle has a timeout of its own, other than its row's."""
     _receipt: Receipt | None = attrs.field(default=None, init=False)
 
     @property
@@ -74,15 +83,33 @@ class DurableWatch(Watch[S]):
             self._store_writer.drop(self._stored)
 
     def _time_out(self) -> None:
-        """See :meth:`Watch._time_out`."""
+        """See :meth:`Watch._time_out`. The row's timeout then begins anew when the watch is resumed."""
+        if self._is_unwritten:
+            self._time_out_unwritten()
+            return
         super()._time_out()
         if self._was_last_and_ended_with(WatchTimeoutError) and not self._stored.removed:
-            self._store_writer.put(self._stored, attrs.evolve(self._stored.row, deadline=None))
+            row = self._stored.row
+            if not self._limited or (row.deadline or 0.0) <= self._engine.clock.wall():
+                self._store_writer.put(self._stored, attrs.evolve(row, deadline=None))
+
+    def _time_out_unwritten(self) -> None:
+        """Wait on for the outcome that is on its way to the store, unless the store fails."""
+        trouble = self._store_writer.trouble
+        if trouble is None:
+            self._timer = self._engine.timers.after(WRITTEN_WITHIN, self)
+        else:
+            self._leave(StoreError(f"{self.job} has ended, and its outcome cannot be stored for now: {trouble}"))
 
     def _leave(self, error: TopazStatusError) -> None:
-        """End this handle with ``error``, unless the job's own ending is known: it may be on its way to the disk."""
-        if self._poller.ending is not None or self._engine.registry.is_watched(self._poller):
+        """End this handle with ``error``, unless the job's own ending is known and is soon in the store."""
+        if not self._is_unwritten or self._store_writer.trouble is not None:
             super()._leave(error)
+
+    @property
+    def _is_unwritten(self) -> bool:
+        """True while the job's ending is known, but not stored yet."""
+        return self._poller.ending is None and not self._engine.registry.is_watched(self._poller)
 
     def _was_last_and_ended_with(self, error: type[TopazStatusError]) -> bool:
         """Return whether this was the job's last handle, and ended with an ``error``."""
@@ -129,11 +156,18 @@ class Durable:
         watch: DurableWatch[Any] = DurableWatch(self._engine, new.job, tag, self._store_writer)
         return watch.start(timeout=timeout, age=age, remaining=remaining, stored_row=stored)
 
-    def resume(self) -> Completions:
-        """Resume the unfinished watches and the unacknowledged outcomes, as of now."""
+    def resume(self, *, follow: bool, timeout: float | Unset | None) -> Completions:
+        """Resume the unfinished watches and the unacknowledged outcomes, as of now; with ``follow`` also later ones.
+
+        Raises:
+            ConfigurationError: ``follow`` without a store that clients share.
+        """
+        if follow and self._store_writer.lease is None:
+            raise ConfigurationError("follow=True needs a store that other clients use, too: PostgresStore(…)")
         clock, last_number = self._store_writer.clock, self._store_writer.last_number
         batch = Batch(clock, self._refuse_others)
-        batch.reader = clock.loop.create_task(batch.run_reader(self._resume_rows(batch, last_number)))
+        work = self._follow(batch, last_number, timeout) if follow else self._resume_rows(batch, last_number, timeout)
+        batch.reader = clock.loop.create_task(batch.run_reader(work))
         self._engine.registry.adopt(batch.reader)
         return Completions(batch)
 
@@ -141,14 +175,34 @@ class Durable:
     def _refuse_others(job: object) -> DurableWatch[Any]:
         raise AssertionError(f"{job} is in no store")
 
-    async def _resume_rows(self, batch: Batch, last_number: int) -> None:
-        for count, stored in enumerate(await self._store_writer.rows(last_number), 1):
+    async def _resume_rows(self, batch: Batch, last_number: int, timeout: float | Unset | None) -> None:
+        await self._resume_all(batch, await self._store_writer.rows(last_number), timeout)
+
+    async def _follow(self, batch: Batch, last_number: int, timeout: float | Unset | None) -> None:
+        """Go on resuming rows until the client is closed. A store that fails for now is asked again later."""
+        read: Callable[[], Awaitable[list[StoredRow]]] = partial(self._store_writer.rows, last_number)
+        try:
+            while True:
+                try:
+                    stored_rows = await read()
+                except StoreError as error:
+                    if not error.is_transient:
+                        raise
+                else:
+                    read = self._store_writer.claim
+                    await self._resume_all(batch, stored_rows, timeout)
+                await pause((self._store_writer.lease or 0.0) / CLAIMS_A_LEASE)
+        finally:
+            batch.exhausted = True  # no job is missing: what others leave stays in the store
+
+    async def _resume_all(self, batch: Batch, stored_rows: Sequence[StoredRow], timeout: float | Unset | None) -> None:
+        for count, stored in enumerate(stored_rows, 1):
             if not stored.removed:
-                self._resume_one(batch, stored)
+                self._resume_one(batch, stored, timeout)
             if count % ROWS_AT_ONCE == 0:
                 await pause(0.0)
 
-    def _resume_one(self, batch: Batch, stored: StoredRow) -> None:
+    def _resume_one(self, batch: Batch, stored: StoredRow, timeout: float | Unset | None) -> None:
         row = stored.row
         status = read_status(row.job, row.status)
         if row.end is not None:
@@ -162,7 +216,7 @@ class Durable:
         except TopazStatusError as error:
             batch.refuse(row.job, read_tag(row.tag), error, status)
         else:
-            batch.add(self._continue(stored))
+            batch.add(self._continue(stored, timeout))
 
     def _redeliver(
         self, row: Row, end: End, status: JobStatus | None, error: TopazStatusError | None, stored: StoredRow
@@ -180,15 +234,15 @@ class Durable:
             receipt=Receipt(self._store_writer, stored),
         )
 
-    def _continue(self, stored: StoredRow) -> DurableWatch[Any]:
+    def _continue(self, stored: StoredRow, timeout: float | Unset | None) -> DurableWatch[Any]:
         """Continue a watch; its age and its remaining time are measured by the wall clock."""
         row, wall = stored.row, self._store_writer.clock.wall()
-        if row.timeout is not None and row.deadline is None:  # its timeout was reported: it begins anew
+        limited = not isinstance(timeout, Unset)
+        if not limited and row.timeout is not None and row.deadline is None:  # it was reported: it begins anew
             self._store_writer.put(stored, attrs.evolve(row, deadline=wall + row.timeout))
-        left = _time_left(stored.row, wall)
-        watch: DurableWatch[Any] = DurableWatch(self._engine, row.job, read_tag(row.tag), self._store_writer)
+        watch: DurableWatch[Any] = DurableWatch(self._engine, row.job, read_tag(row.tag), self._store_writer, limited)
         watch.start(
-            timeout=left,
+            timeout=_time_left(stored.row, wall) if isinstance(timeout, Unset) else timeout,
             age=min(max(0.0, wall - (row.started_at if row.submitted_at is None else row.submitted_at)), WEEK),
             remaining=None if row.eta is None else row.eta - wall,
             since=max(0.0, wall - row.started_at),

@@ -75,8 +75,11 @@ def _log_text(error: TopazStatusError) -> str | None:
     match error:
         case ConfigurationError():
             return f"this app answers 500, as it is set up wrongly: {shown(str(error))}"
+        case StoreError(taken_over_by=str()):
+            return f"a watch is another client's: {shown(str(error))}"
         case StoreError():
-            return f"the store of watches fails: {shown(str(error))}; check the disk, and who else has the store open"
+            remedy = "check the disk or the database, and who else has the store open"
+            return f"the store of watches fails: {shown(str(error))}; {remedy}"
         case ServiceError():
             return _log_text_of_answer(error)
         case TransportError(job=job):
@@ -98,6 +101,8 @@ def _log_text_of_answer(error: ServiceError) -> str | None:
 
 def _passes(error: TopazStatusError) -> bool:
     """Return whether the error may pass by itself, as a timeout or a lost connection does: nobody needs to act."""
+    if isinstance(error, StoreError):
+        return error.taken_over_by is not None
     if not isinstance(error, TransportError) or isinstance(error, CertificateError):
         return False
     return error.maybe_sent and not is_about_proxy(error)

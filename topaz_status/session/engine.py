@@ -111,7 +111,7 @@ class Engine:
         parts = Parts(gate, registry, results, feed, circuits)
         gate.serve(feed)
         if store_writer is not None:
-            store_writer.serve(gate.wake)
+            store_writer.serve(gate.wake, registry.lose)
         engine = cls(
             settings=settings,
             clock=clock,
@@ -148,6 +148,8 @@ class Engine:
         self.gate.close()
         self.calls.close()
         self.downloads.close()
+        if self.store_writer is not None:
+            self.store_writer.stop_waiting()
         async with self._closing:
             try:
                 await self.feed.close()

@@ -14,6 +14,7 @@ from ..models.job import JobKind, JobRef
 from ..models.pydantic_schema import PydanticSchema
 
 if TYPE_CHECKING:
+    from .durable.store_writer import StoreWriter
     from .engine import Engine
 
 
@@ -52,6 +53,21 @@ class Lag(PydanticSchema):
 
 
 @attrs.frozen(kw_only=True)
+class StoreStats(PydanticSchema):
+    """The numbers of a client's store of durable watches."""
+
+    waiting: int
+    """Rows that are not written yet."""
+    down: float
+    """Seconds for which the store has failed in a way that may pass; 0 while it works. Watching goes on meanwhile, and
+    no outcome is handed out before it is stored. The log has the reason."""
+    taken_over: int
+    """Watches of this client that other clients have taken over."""
+    claimed: int
+    """Watches and outcomes that this client has taken over from others."""
+
+
+@attrs.frozen(kw_only=True)
 class Stats(PydanticSchema):
     """The numbers of one client at one time. Times are seconds, rates requests/s."""
 
@@ -82,6 +98,8 @@ class Stats(PydanticSchema):
     overdue: float
     """Most seconds by which a poll exceeds its longest allowed gap: above 0, the budget is too small for the jobs.
     Services that are down do not count."""
+    store: StoreStats | None = None
+    """The store of durable watches; ``None`` without one."""
 
     shared: Shared | None = None
     """The processes that share the account; ``None`` without a coordinator."""
@@ -129,4 +147,14 @@ def take_stats(engine: Engine) -> Stats:
         swept_statuses=engine.telemetry.swept_statuses,
         overdue=engine.schedule.overdue(now, set(JobKind) - engine.circuits.down),
         shared=None if engine.sharing is None else engine.sharing.shared(),
+        store=None if engine.store_writer is None else _store_stats(engine.store_writer),
+    )
+
+
+def _store_stats(store_writer: StoreWriter) -> StoreStats:
+    return StoreStats(
+        waiting=store_writer.waiting,
+        down=store_writer.down_for,
+        taken_over=store_writer.taken_over,
+        claimed=store_writer.claimed,
     )

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from ..core.schedule.entry import PagePoll, Poll
-from ..errors import GatewayError, ServiceError, TopazStatusError, TransportError
+from ..errors import GatewayError, ServiceError, StoreError, TopazStatusError, TransportError
 from ..models.job import JobKind, JobRef, JobState
 from ..models.redact import shown, without_urls
 from ..models.status_words import WORDS, state_of
@@ -108,6 +108,23 @@ class Telemetry:
     def back(self, kind: JobKind, was_down: float) -> None:
         """Log the end of an outage."""
         logger.info("%s service is back after %.0f s", kind.value, was_down)
+
+    def store_down(self, error: StoreError) -> None:
+        """Warn, once per outage, of a store that does not work for now."""
+        logger.warning(
+            "durable watches cannot be stored for now (%s): watching goes on, and no outcome is handed out before "
+            "it is stored",
+            error,
+        )
+
+    def store_back(self, was_down: float) -> None:
+        """Log the end of a store's outage."""
+        logger.info("durable watches are stored again after %.0f s", was_down)
+
+    def taken_over(self, error: StoreError) -> None:
+        """Log a durable watch that another client has."""
+        self.warn_once("taken over", f"{error}; further such watches are logged at level INFO")
+        logger.info("%s", error)
 
     def wave(self, kind: JobKind | None, count: int) -> None:
         """Warn, once per wave, of jobs that are missing together: of one kind, or of several (``None``)."""

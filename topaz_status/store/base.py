@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
 from ..core.policy import DAY
+from ..errors import StoreError
 from ..models.job import JobRef
 
 RETENTION: Final = 30 * DAY
@@ -80,15 +81,15 @@ class WatchStore(Protocol):
             StoreError: the store is in use, is damaged, or cannot be written to.
         """
 
-    def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:
+    def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> Mapping[int, StoreError] | None:
         """Write ``rows``, and delete the rows whose numbers are in ``gone``: all or nothing.
 
         Once this returns, the change survives a kill of this process at any moment; with ``flush`` it also survives a
         power failure. A row replaces the row of the same job, unless that row has a higher number: then the new row is
-        ignored. A number without a row is ignored, too.
+        ignored. A number without a row is ignored, too. A store of one client returns ``None``.
 
         Raises:
-            StoreError: nothing was written.
+            StoreError: nothing was written. If its ``is_transient`` is true, the write is tried again.
         """
 
     def load(self) -> Sequence[Row]:
@@ -96,3 +97,29 @@ class WatchStore(Protocol):
 
     def close(self) -> None:
         """Close the store, whether it was opened or not."""
+
+
+@runtime_checkable
+class SharedStore(WatchStore, Protocol):
+    """A store that many clients use at a time: a row belongs to one of them, its *owner*, while that one lives.
+
+    An owner shows that it lives by renewing its *lease*; each write does so. Rows of an owner that has closed the
+    store, or whose lease has lapsed, can be claimed. A claimed row gets a new number below :attr:`Opening.last_number`.
+
+    :meth:`write` returns the rows that are not this client's, by number, each with an error that names who has it. The
+    others are written. :meth:`load` returns the rows of this client.
+    """
+
+    @property
+    def lease(self) -> float:
+        """Seconds without a call after which others may claim this client's rows."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a new row waits while the store fails in a way that may pass."""
+
+    def renew(self) -> Mapping[int, StoreError]:
+        """Renew the lease; return the rows that others have claimed since it lapsed, as :meth:`write` does."""
+
+    def claim(self, most: int) -> Sequence[Row]:
+        """Make at most ``most`` rows that have no living owner this client's, and return them, oldest first."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import StoreError
-from ..models.job import JobKind, canonical_id
 from .base import RETENTION, Opening, Row
+from .row_columns import key_of
 
 
 class MemoryStore:
@@ -18,7 +18,7 @@ class MemoryStore:
 
     def __init__(self, *, keep: float | None = RETENTION) -> None:
         self._keep = keep
-        self._rows: dict[tuple[JobKind, str], Row] = {}
+        self._rows: dict[tuple[str, str], Row] = {}
         self._last = 0
         self._in_use = False
 
@@ -37,7 +37,7 @@ class MemoryStore:
     def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:  # noqa: ARG002  # nothing to flush
         """See :class:`~topaz_status.WatchStore`."""
         for row in rows:
-            key = row.job.kind, canonical_id(row.job)
+            key = key_of(row.job)
             existing = self._rows.get(key)
             if existing is None or existing.number <= row.number:
                 self._rows[key] = row

@@ -7,25 +7,21 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from ..core.policy import optional_seconds
 from ..errors import ConfigurationError, StoreError
-from ..models.job import JobKind, JobRef, canonical_id
-from .base import RETENTION, End, Opening, Row
+from .base import RETENTION, Opening, Row
 from .file_lock import FileLock
+from .row_columns import COLUMNS, row_of, values_of
 from .sqlite_schema import VERSION, migrate, version_of
 
-_COLUMNS: Final = (
-    "number, kind, key, id, started_at, submitted_at, eta, timeout, deadline, tag, status,"
-    " detected_at, polls, waited, error, handed_out"
-)
-_NAMES: Final = [name.strip() for name in _COLUMNS.split(",")]
+_COLUMNS: Final = ", ".join(COLUMNS)
 _PUT: Final = (
-    f"INSERT INTO watches ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608  # our own names
+    f"INSERT INTO watches ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # our own names
     " ON CONFLICT (kind, key) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES)
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
     + " WHERE excluded.number >= watches.number"
 )
 _DELETE: Final = "DELETE FROM watches WHERE number = ?"
@@ -90,7 +86,7 @@ class SQLiteStore:
     def write(self, rows: Sequence[Row], gone: Sequence[int], *, flush: bool) -> None:
         """See :class:`~topaz_status.WatchStore`."""
         with self._translated_errors(), self._transaction(flush=flush) as connection:
-            connection.executemany(_PUT, map(_values, rows))
+            connection.executemany(_PUT, map(values_of, rows))
             connection.executemany(_DELETE, ((number,) for number in gone))
             if rows:
                 connection.execute(_COUNT, (max(row.number for row in rows),))
@@ -189,31 +185,5 @@ def _check(path: Path) -> None:
             return
 
 
-def _values(row: Row) -> tuple[Any, ...]:
-    job, end = row.job, row.end
-    ending = (None,) * 5 if end is None else (end.detected_at, end.polls, end.waited, end.error, end.handed_out)
-    beginning = row.number, job.kind.value, canonical_id(job), job.id, row.started_at, row.submitted_at, row.eta
-    return (*beginning, row.timeout, row.deadline, row.tag, row.status, *ending)
-
-
 def _rows(connection: sqlite3.Connection) -> list[Row]:
-    return [_row(dict(zip(_NAMES, values, strict=True))) for values in connection.execute(_LOAD)]
-
-
-def _row(columns: dict[str, Any]) -> Row:
-    end = None
-    if columns["detected_at"] is not None:
-        handed_out = bool(columns["handed_out"])
-        end = End(columns["polls"], columns["waited"], columns["detected_at"], columns["error"], handed_out)
-    return Row(
-        number=columns["number"],
-        job=JobRef(JobKind(columns["kind"]), columns["id"]),
-        started_at=columns["started_at"],
-        submitted_at=columns["submitted_at"],
-        eta=columns["eta"],
-        timeout=columns["timeout"],
-        deadline=columns["deadline"],
-        tag=columns["tag"],
-        status=columns["status"],
-        end=end,
-    )
+    return [row_of(values) for values in connection.execute(_LOAD)]

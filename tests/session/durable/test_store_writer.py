@@ -19,7 +19,7 @@ from topaz_status import (
     StatusClient,
     StoreError,
 )
-from topaz_status.session.durable.store_writer import MOST_AT_ONCE
+from topaz_status.session.durable.commits import MOST_AT_ONCE
 from topaz_status.store.base import Opening
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator
 

@@ -11,7 +11,7 @@ from ...store.json_codec import read_error, read_status, read_tag
 from ..exit_codes import OK, UNKNOWN, CommandError
 from ..formatting import job_column, json_line, moment
 from ..screen import Screen
-from .watch import store_of
+from ..stores import store_of
 
 
 def pending(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -20,8 +20,9 @@ def pending(arguments: argparse.Namespace, screen: Screen) -> int:
     Raises:
         CommandError: the store cannot be read.
     """
+    store = store_of(arguments)
     try:
-        rows = store_of(arguments.store).peek()
+        rows = [] if store is None else store.peek()
     except StoreError as error:
         raise CommandError(str(error), UNKNOWN) from None
     for row in rows:

@@ -6,8 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
@@ -26,10 +25,8 @@ from ..network_arguments import network_of
 from ..progress_display import Progress
 from ..screen import Screen, moving
 from ..sharing import coordinator_of
+from ..stores import require_store, store_of
 from .watch_view import WatchPicture, picture_of
-
-if TYPE_CHECKING:
-    from ...store.sqlite import SQLiteStore
 
 _GO_ON: Final = "; the jobs themselves go on"
 
@@ -40,7 +37,7 @@ def new_client(arguments: argparse.Namespace, lead: Lead = "auto") -> StatusClie
     Raises:
         CommandError: a setting in the environment, or a named file, is unusable.
     """
-    store = None if arguments.store is None else store_of(arguments.store)
+    store = store_of(arguments)
     policy = PollPolicy() if arguments.price is None else PollPolicy(price=arguments.price)
     settings = {name: getattr(arguments, name, None) for name in ("rate", "burst", "max_in_flight", "max_downloads")}
     given = {name: value for name, value in settings.items() if value is not None}
@@ -49,20 +46,6 @@ def new_client(arguments: argparse.Namespace, lead: Lead = "auto") -> StatusClie
         return StatusClient(policy=policy, store=store, coordinator=coordinator, **given, **network_of(arguments))
     except ConfigurationError as error:
         raise CommandError(explain(error), UNKNOWN) from None
-
-
-def store_of(file: str) -> SQLiteStore:
-    """Return the store in a file.
-
-    Raises:
-        CommandError: the text names no file.
-    """
-    from ...store.sqlite import SQLiteStore  # noqa: PLC0415  # most commands need no store
-
-    try:
-        return SQLiteStore(file)
-    except ConfigurationError as error:
-        raise CommandError(str(error), USAGE) from None
 
 
 async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -90,12 +73,12 @@ async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
 
 async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return its exit code."""
-    if not Path(arguments.store).exists():  # noqa: ASYNC240  # runs before any other task
-        raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
+    require_store(arguments)
+    timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
     async with new_client(arguments) as client:
         progress = Progress(client)
         watching = Watching(progress, screen, as_json=arguments.json, urls=arguments.urls)
-        async with client.resume() as outcomes:
+        async with client.resume(follow=arguments.follow, **timeout) as outcomes:
             watching.resumed = outcomes
             try:
                 async with moving(screen, watching.picture):

@@ -11,7 +11,8 @@ from ...models.job import JobState
 from ...store.base import End
 from ...store.json_codec import write_error, write_status
 from ..polling.poller import Ending, Poller
-from .store_writer import StoredRow, StoreWriter
+from .store_writer import StoreWriter
+from .stored_row import StoredRow
 
 
 @attrs.define(eq=False)

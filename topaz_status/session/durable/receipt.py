@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
-    from .store_writer import StoredRow, StoreWriter
+    from .store_writer import StoreWriter
+    from .stored_row import StoredRow
 
 
 @attrs.define(eq=False)
@@ -26,12 +27,19 @@ class Receipt:
         """True once the outcome has been delivered, and the store has recorded that."""
         return self._given
 
+    @property
+    def lost(self) -> StoreError | None:
+        """Who has the row now, if another client has taken it: the outcome is that client's to deliver."""
+        return self.stored_row.lost
+
     def give(self) -> asyncio.Future[None] | None:
         """Record that the outcome is about to be delivered; the caller awaits the result before it delivers.
 
         Awaiting raises :class:`StoreError` when the record could not be written. ``None`` means nothing to record.
         """
         end = self.stored_row.row.end
+        if self.lost is not None:
+            return self._store_writer.saved(self.stored_row, self.stored_row.row)  # which fails
         if self._given or self.stored_row.removed or end is None:
             return None
         row = attrs.evolve(self.stored_row.row, end=attrs.evolve(end, handed_out=True))

@@ -21,7 +21,8 @@ from .poller import Handle, Poller
 
 if TYPE_CHECKING:
     from ..durable.durable_poller import DurablePoller
-    from ..durable.store_writer import StoredRow, StoreWriter
+    from ..durable.store_writer import StoreWriter
+    from ..durable.stored_row import StoredRow
 
 WATCHES_AT_ONCE: Final = 500
 """Watches that begin, or end on closing, in one turn of the loop: no number of watches blocks the loop for long."""
@@ -134,6 +135,12 @@ class PollerRegistry:
         poller.end(poller.ended(error, self._clock))
         if poller.task is None:
             poller.settle()
+
+    def lose(self, stored_row: StoredRow, error: StoreError) -> None:
+        """End the poller of a row that another client has taken."""
+        poller = self.find(stored_row.row.job)
+        if self.is_watched(poller) and getattr(poller, "stored_row", None) is stored_row:
+            self.end(poller, error)
 
     def adopt(self, task: asyncio.Task[None]) -> None:
         """Make a task that feeds watches end with the client."""

@@ -15,7 +15,7 @@ from .remote import Promise, Remote, has_own
 if TYPE_CHECKING:
     import asyncio
 
-    from ..durable.store_writer import StoredRow
+    from ..durable.stored_row import StoredRow
 
 
 class Watchlist(Protocol):

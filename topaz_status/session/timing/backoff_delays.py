@@ -17,6 +17,10 @@ PROBE_FACTOR: Final = 1.0
 """Seconds before the first probe of a service that is down; the delay doubles with each failed probe."""
 PROBE_CEILING: Final = 15.0
 """Most seconds between probes: below :data:`POLL_CEILING`, so that no job is polled twice in a row."""
+STORE_FACTOR: Final = 0.2
+"""Seconds before a store that failed is tried again; the delay doubles with each failure."""
+STORE_CEILING: Final = 5.0
+"""Most seconds between two tries of a store."""
 CALL_TRIES: Final = 6
 """Most attempts of one direct GET."""
 LAG: Final = 30.0
@@ -49,6 +53,7 @@ class Backoff:
         self._random = random.Random(seed)
         self._poll_delays = _first(8, POLL_FACTOR, POLL_CEILING)
         self._probe_delays = _first(6, PROBE_FACTOR, PROBE_CEILING)
+        self._store_delays = _first(6, STORE_FACTOR, STORE_CEILING)
 
     def poll_delay(self, failures: int) -> float:
         """Return the seconds until the next poll of a job, after ``failures`` failed polls in a row (1 or more)."""
@@ -57,6 +62,10 @@ class Backoff:
     def probe_delay(self, probes: int) -> float:
         """Return the seconds until a service that is down is probed, after ``probes`` failed probes in a row."""
         return self._spread(self._probe_delays[min(probes, len(self._probe_delays) - 1)])
+
+    def store_delay(self, failures: int) -> float:
+        """Return the seconds until a store is tried again, after ``failures`` failures in a row (1 or more)."""
+        return self._spread(self._store_delays[min(failures, len(self._store_delays)) - 1])
 
     def call_delays(self) -> Iterator[float]:
         """Return the seconds before each further attempt of a direct call, :data:`CALL_TRIES` attempts in all."""
