@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -414,3 +415,26 @@ def test_numbers_go_on_where_they_were(path: Path) -> None:
     assert store.open(0.0) == Opening(last_number=3, purged=0)
     store.close()
     store.close()
+
+
+def test_a_writer_killed_in_its_first_transaction_leaves_a_file_that_can_be_peeked_at(tmp_path: Path) -> None:
+    """What it wrote to the file is rolled back, which no reader without the right to write could do."""
+    written, left = tmp_path / "written.db", tmp_path / "left.db"
+    with contextlib.closing(sqlite3.connect(written, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("CREATE TABLE filler (text)")
+        connection.execute("DROP TABLE filler")
+        connection.execute("BEGIN EXCLUSIVE")
+        for statement in STEPS[0]:
+            connection.execute(statement)
+        connection.execute("CREATE TABLE filler (text)")
+        connection.executemany("INSERT INTO filler VALUES (?)", [("x" * 2000,)] * 200)
+        for end in ("", "-journal"):
+            shutil.copy(f"{written}{end}", f"{left}{end}")
+        connection.execute("ROLLBACK")
+    with (
+        pytest.raises(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(f"file:{left}?mode=ro", uri=True)) as reader,
+    ):
+        reader.execute("SELECT * FROM sqlite_master")
+    assert SQLiteStore(left).peek() == []

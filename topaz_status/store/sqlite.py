@@ -115,13 +115,21 @@ class SQLiteStore:
         with self._translated_errors():
             if not self.path.exists():
                 raise StoreError("there is no such file")
-            with contextlib.closing(_connect(self.path, "ro")) as connection:
-                version = version_of(connection)
-                if version not in {0, VERSION}:
-                    raise StoreError("was written by an older topaz_status: 'resume' brings it up to date")
-                return _rows(connection) if version else []
+            try:
+                return self._peek("ro")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+                    raise
+            return self._peek("rw")  # a writer was killed in its first transaction, which is rolled back by this
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _peek(self, mode: str) -> list[Row]:
+        with contextlib.closing(_connect(self.path, mode)) as connection:
+            version = version_of(connection)
+            if version not in {0, VERSION}:
+                raise StoreError("was written by an older topaz_status: 'resume' brings it up to date")
+            return _rows(connection) if version else []
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
