@@ -25,8 +25,24 @@ async def live(dsn: str, schema: str, log: int, jobs: list[str]) -> None:
     policy = PollPolicy(price=0.001, min_interval=0.02)
     store = PostgresStore(dsn, schema=schema, lease=LEASE)
     client = StatusClient(store=store, rate=1000.0, burst=1000.0, policy=policy)
-    async with client, client.resume(follow=True) as left, client.as_completed(jobs) as new:
-        await asyncio.gather(*(write_down(outcomes, log) for outcomes in (left, new)))
+    while not await opened(client):
+        pass
+    try:
+        async with client.resume(follow=True) as left, client.as_completed(jobs) as new:
+            await asyncio.gather(*(write_down(outcomes, log) for outcomes in (left, new)))
+    finally:
+        await client.aclose()
+
+
+async def opened(client: StatusClient) -> bool:
+    """Open a client, unless the database is just away: a program would be started anew."""
+    try:
+        await client.open()
+    except StoreError as error:
+        if not error.is_transient:
+            raise
+        return False
+    return True
 
 
 async def write_down(outcomes: Completions, log: int) -> None:
