@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from members import EPOCH, Account
 
 from topaz_status.coordination import Grants
-from topaz_status.core.budget.granted_budget import GrantedBudget, SlowDown
+from topaz_status.core.budget.granted_budget import AnswerReport, GrantedBudget
 from topaz_status.core.budget.stock import LEAST_LATENESS, lateness_of, own_lateness_of
 from topaz_status.core.budget.token_bucket import TokenBucket
 from topaz_status.models.job import JobKind
@@ -163,15 +163,15 @@ def test_a_leader_names_its_epoch_and_what_it_has_learned() -> None:
     assert want is not None
     assert want.epoch == EPOCH
     assert want.kinds == {IMAGE: 1}
-    assert not budget.slow_downs(), "it learns by itself"
+    assert not budget.reports(), "it learns by itself"
 
 
 def test_a_follower_reports_its_429s_and_the_leader_learns_from_the_count() -> None:
     """One rise of the server's count is one piece of news; the first number says nothing."""
     follower, leader = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     follower.limited(VIDEO, sent_at=0.9, now=1.0)
-    assert follower.slow_downs() == [SlowDown(VIDEO, limited=True)]
-    assert not follower.slow_downs()
+    assert follower.reports() == [AnswerReport(VIDEO, limited=True)]
+    assert not follower.reports()
     leader.lead(EPOCH, 0.0)
     for number, count in enumerate((5, 5, 6)):
         assert VIDEO not in leader.terms.kinds
@@ -200,7 +200,7 @@ def test_a_hold_is_heeded_at_once_and_told() -> None:
     one, other = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     one.hold(IMAGE, 1.0, 1e9)
     assert one.held_for(IMAGE, 1.0) == 300.0
-    assert one.slow_downs() == [SlowDown(IMAGE, hold=300.0)]
+    assert one.reports() == [AnswerReport(IMAGE, hold=300.0)]
     other.want(IMAGE, 1.0, 1)
     assert other.reserve(1.0) is not None
     other.granted(Grants(now=0.0, shared=(0.0,), held={IMAGE: 30.0}), 1.05)

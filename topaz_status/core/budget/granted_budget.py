@@ -28,7 +28,7 @@ _SLACK: Final = LEAST_LATENESS / 2.0
 
 
 @attrs.frozen
-class SlowDown:
+class AnswerReport:
     """What the other members have to know of an answer: the arguments of :meth:`.coordination.Bus.slow_down`."""
 
     kind: JobKind
@@ -43,7 +43,7 @@ class GrantedBudget:
     """See :class:`.budget.Budget`. It begins as a follower's.
 
     The shell asks the server for what :meth:`reserve` returns at the time :meth:`reserves_at`, one question at a time,
-    and hands the answer to :meth:`granted` or :meth:`failed`. It posts what :meth:`slow_downs` returns.
+    and hands the answer to :meth:`granted` or :meth:`failed`. It posts what :meth:`reports` returns.
     """
 
     _rate: float
@@ -62,7 +62,7 @@ class GrantedBudget:
     _held_until: dict[JobKind, float]
     _limited: dict[JobKind, int] | None
     """The 429s of followers, as the server has counted them; ``None`` if the leader has yet to learn the number."""
-    _slow_downs: list[SlowDown]
+    _reports: list[AnswerReport]
     _asked: tuple[Want, float] | None
     """The question on its way, and when it was sent."""
     _epoch: int | None
@@ -78,7 +78,7 @@ class GrantedBudget:
         self._loads = {None: Load(rate, burst)} | {kind: Load(own, 1.0) for kind, own in self._rates.items()}
         self._demand = Demand()
         self._held_until = dict.fromkeys(JobKind, -math.inf)
-        self._limited, self._slow_downs, self._asked = None, [], None
+        self._limited, self._reports, self._asked = None, [], None
         self._epoch = None
         self.grants = 0
 
@@ -180,10 +180,10 @@ class GrantedBudget:
         self._asked = None
         self._demand.failed(now)
 
-    def slow_downs(self) -> list[SlowDown]:
+    def reports(self) -> list[AnswerReport]:
         """Return what the other members have to know, each once."""
-        found, self._slow_downs = self._slow_downs, []
-        return found
+        reports, self._reports = self._reports, []
+        return reports
 
     def _learn(self, limited: Mapping[JobKind, int], asked_at: float, now: float) -> None:
         """Learn from the 429s of followers: their requests were sent before the question that brought the number."""
@@ -284,13 +284,13 @@ class GrantedBudget:
         if self._epoch is not None:
             self._limits[kind].too_many(sent_at=sent_at, now=now)
         else:
-            self._slow_downs.append(SlowDown(kind, limited=True))
+            self._reports.append(AnswerReport(kind, limited=True))
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """See :class:`.budget.Budget`; all members hold."""
         delay = min(max(0.0, delay), LONGEST_HOLD)
         self._hold(kind, now + delay)
-        self._slow_downs.append(SlowDown(kind, hold=delay))
+        self._reports.append(AnswerReport(kind, hold=delay))
 
     def _hold(self, kind: JobKind, until: float) -> None:
         self._held_until[kind] = max(self._held_until[kind], until)
