@@ -106,10 +106,13 @@ def test_a_burst_goes_within_a_few_round_trips() -> None:
 
 
 def test_a_kind_with_a_limit_needs_tokens_of_its_own() -> None:
-    """Shared tokens do not pay for it alone, and other kinds do not wait for it."""
+    """Shared tokens do not pay for it alone, and other kinds do not wait for it.
+
+    It loses what it waits for shared tokens, as it does in one process.
+    """
     account = Account.of(2, 10.0, 10.0, {TRY_ON: 2.0}, kinds=(IMAGE, TRY_ON))
     account.run(30.0)
-    assert len(account.sent_of(TRY_ON)) == pytest.approx(60, rel=0.05)
+    assert 50 <= len(account.sent_of(TRY_ON)) <= 62
     assert len(account.sent_of(IMAGE)) >= 220
 
 

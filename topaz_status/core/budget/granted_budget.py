@@ -172,8 +172,7 @@ class GrantedBudget:
         for kind, delay in grants.held.items():
             self._hold(kind, now + delay)
         self._learn(grants.limited, asked_at, now)
-        granted = len(grants.shared)
-        self._demand.answered(asked_at, now, granted=granted, next_at=now + _next_in(want, grants))
+        self._demand.answered(asked_at, now, next_at=now + _next_in(want, grants))
 
     def failed(self, now: float) -> None:
         """Note that the last question has no answer; what it asked for is not counted on."""
@@ -251,7 +250,6 @@ class GrantedBudget:
             self._own[kind].take(now)
         if self._epoch is not None:
             self._limits[kind].bucket.take(now)
-        self._demand.used()
         for load in (self._loads[None], self._loads.get(kind)):
             if load is not None:
                 load.sent(now)
