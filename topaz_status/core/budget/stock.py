@@ -2,7 +2,7 @@
 
 A slot is a span from the moment at which the server answered. That moment lies between the departure of the question
 and the arrival of the answer. So "not before" counts from the arrival, and "not after" from the departure. A member
-that is late uses a part of the burst, which is kept back for that.
+that is late uses a part of the burst, which is reserved for that.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Stock:
     def purge(self, now: float) -> None:
         """Drop the tokens whose time is over."""
         if any(token.not_after < now for token in self._tokens):
-            kept = [token for token in self._tokens if token.not_after >= now]
-            self.expired += len(self._tokens) - len(kept)
-            self._tokens = kept
+            left = [token for token in self._tokens if token.not_after >= now]
+            self.expired += len(self._tokens) - len(left)
+            self._tokens = left
 
     def ready_at(self, at: float) -> float:
         """Return the first time from ``at`` on at which a token may be used; infinite if there is none."""
