@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import attrs
 import pytest
 import redis
 from harness import PIXELCUT_KEY, TOPAZ_KEY
@@ -33,20 +34,52 @@ def server() -> Iterator[RealServer]:
         yield real
 
 
+@attrs.define(eq=False)
+class Proxy:
+    """A way to the server on which everything may stand still: no byte passes, and no connection closes."""
+
+    port: int
+    """The server's."""
+    passes: asyncio.Event = attrs.field(factory=asyncio.Event)
+    url: str = ""
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Proxy]:
+        self.passes.set()
+        async with await asyncio.start_server(self._connected, "127.0.0.1", 0) as listening:
+            self.url = f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0"
+            yield self
+            self.passes.set()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        await asyncio.gather(self._pass_on(reader, back), self._pass_on(there, writer))
+
+    async def _pass_on(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await source.read(65_536):
+                await self.passes.wait()
+                to.write(piece)
+                await to.drain()
+        to.close()
+
+
 @contextlib.asynccontextmanager
-async def account(simulator: Simulator, server: RealServer, **setting: object) -> AsyncIterator[list[StatusClient]]:
-    """Some clients, one of which leads; all others know it."""
+async def account(
+    simulator: Simulator, server: RealServer, first: str | None = None, **setting: object
+) -> AsyncIterator[list[StatusClient]]:
+    """Some clients, the first of which leads; all others know it. It has a way of its own to the server, perhaps."""
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(simulator.serve())
         clients = []
-        for _ in range(MEMBERS):
+        for way in (first or server.url, *[server.url] * (MEMBERS - 1)):
             client = StatusClient(
                 topaz_api_key=TOPAZ_KEY,
                 pixelcut_api_key=PIXELCUT_KEY,
                 topaz_url=url,
                 pixelcut_url=url,
                 rate=40.0,
-                coordinator=RedisCoordinator(server.url, lease=LEASE, **setting),  # type: ignore[arg-type]
+                coordinator=RedisCoordinator(way, lease=LEASE, **setting),  # type: ignore[arg-type]
             )
             clients.append(await stack.enter_async_context(client))
         await until(lambda: all(shared(client).members == MEMBERS for client in clients))
@@ -103,6 +136,22 @@ async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault:
         await work
         assert len({shared(client).epoch for client in clients}) == 1
         assert {shared(client).outages for client in clients} == {int(fault in {"hang", "restart"})}
+
+
+async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: RealServer) -> None:
+    """Its connections stay open, so its lease decides. It goes alone, hears the ends of its jobs, and comes back."""
+    simulator = Simulator(seed=6)
+    async with Proxy(server.port).open() as proxy, account(simulator, server, proxy.url) as clients:
+        assert shared(clients[0]).role == "leader"
+        work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
+        await pause(0.5)
+        proxy.passes.clear()
+        await until(lambda: roles(clients) == ["alone", "follower", "leader"])
+        assert shared(clients[0]).role == "alone"
+        assert [shared(client).outages for client in clients] == [1, 0, 0]
+        proxy.passes.set()
+        await until(lambda: roles(clients) == ["follower", "follower", "leader"])
+        await work
 
 
 async def test_a_leader_that_closes_is_replaced_at_once(server: RealServer) -> None:
