@@ -41,18 +41,18 @@ class Reservations:
         """Fetch tokens until canceled."""
         while True:
             now = self._clock.now()
-            want = None if self._budget.is_alone else self._budget.granted.reserve(now)
+            want = self._budget.reserve(now)
             if want is None:
-                await self._wait(math.inf if self._budget.is_alone else self._budget.granted.reserves_at(now), now)
+                await self._wait(self._budget.reserves_at(now), now)
                 continue
             try:
                 grants = await self._bus.reserve(want)
             except Exception as error:
-                self._budget.granted.failed(self._clock.now())
+                self._budget.failed(self._clock.now())
                 if not isinstance(error, BusError):
                     raise
             else:
-                self._budget.granted.granted(grants, self._clock.now())
+                self._budget.granted(grants, self._clock.now())
                 if not grants.epoch_ok:
                     self._deposed()
             self._granted()
@@ -62,7 +62,7 @@ class Reservations:
         while True:
             await self._reported.wait()
             self._reported.clear()
-            for report in self._budget.granted.slow_downs():
+            for report in self._budget.reports():
                 with contextlib.suppress(BusError):
                     await self._bus.slow_down(report.kind, limited=report.limited, hold=report.hold)
 
