@@ -72,7 +72,7 @@ class GrantedBudget:
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._rate, self._burst, self._service_rates = rate, burst, dict(service_rates)
         self._stock = Stock(lateness_of(rate, burst))
-        self._own = {kind: Stock(own_lateness_of(rate)) for kind in JobKind}
+        self._own = {kind: Stock(own_lateness_of(rate), 1.0 / rate + LEAST_LATENESS) for kind in JobKind}
         self._limits = {kind: self._new_limit(kind) for kind in JobKind}
         self._rates = {kind: limit.ceiling for kind, limit in self._limits.items() if limit.ceiling < rate}
         self._loads = {None: Load(rate, burst)} | {kind: Load(own, 1.0) for kind, own in self._rates.items()}

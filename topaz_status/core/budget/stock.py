@@ -44,6 +44,8 @@ class Stock:
 
     lateness: float
     """Seconds after its slot for which a token may be used."""
+    least: float = LEAST_LATENESS
+    """The same at least, counted from the arrival of the answer."""
     expired: int = attrs.field(default=0, init=False)
     """Tokens that were not used in time."""
     _tokens: list[Token] = attrs.field(factory=list, init=False)
@@ -54,7 +56,7 @@ class Stock:
 
     def add(self, slots: Iterable[float], *, sent_at: float, now: float) -> None:
         """Add the tokens of an answer that arrived ``now`` to a question that was sent at ``sent_at``."""
-        last = sent_at + max(self.lateness, now - sent_at + LEAST_LATENESS)
+        last = sent_at + max(self.lateness, now - sent_at + self.least)
         for slot in slots:
             insort(self._tokens, Token(now + slot, last + slot))
 
