@@ -13,7 +13,7 @@ from invariants import beyond_budget
 from topaz_status import JobKind, JobState
 from topaz_status.core.prediction.saved_tables import merge_lifetimes
 from topaz_status.fastapi import client_of, status_lifespan
-from topaz_status.session.sharing.sharing import LIFETIMES
+from topaz_status.session.sharing.heritage import LIFETIMES
 from topaz_status.testing import MEMORY_URL, JobPlan, MemoryConnector, MemoryCoordinator, MemoryHub, Simulator
 
 

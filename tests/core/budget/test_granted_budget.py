@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from members import EPOCH, Account
 
 from topaz_status.coordination import Grants
-from topaz_status.core.budget.granted_budget import GrantedBudget, SlowDown
+from topaz_status.core.budget.granted_budget import AnswerReport, GrantedBudget
 from topaz_status.core.budget.stock import LEAST_LATENESS, lateness_of, own_lateness_of
 from topaz_status.core.budget.token_bucket import TokenBucket
 from topaz_status.models.job import JobKind
@@ -106,10 +106,13 @@ def test_a_burst_goes_within_a_few_round_trips() -> None:
 
 
 def test_a_kind_with_a_limit_needs_tokens_of_its_own() -> None:
-    """Shared tokens do not pay for it alone, and other kinds do not wait for it."""
+    """Shared tokens do not pay for it alone, and other kinds do not wait for it.
+
+    It loses what it waits for shared tokens, as it does in one process.
+    """
     account = Account.of(2, 10.0, 10.0, {TRY_ON: 2.0}, kinds=(IMAGE, TRY_ON))
     account.run(30.0)
-    assert len(account.sent_of(TRY_ON)) == pytest.approx(60, rel=0.05)
+    assert 50 <= len(account.sent_of(TRY_ON)) <= 62
     assert len(account.sent_of(IMAGE)) >= 220
 
 
@@ -163,15 +166,15 @@ def test_a_leader_names_its_epoch_and_what_it_has_learned() -> None:
     assert want is not None
     assert want.epoch == EPOCH
     assert want.kinds == {IMAGE: 1}
-    assert not budget.slow_downs(), "it learns by itself"
+    assert not budget.reports(), "it learns by itself"
 
 
 def test_a_follower_reports_its_429s_and_the_leader_learns_from_the_count() -> None:
-    """One rise of the server's count is one piece of news; the first number says nothing."""
+    """One rise of the server's count counts as one 429; the first number says nothing."""
     follower, leader = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     follower.limited(VIDEO, sent_at=0.9, now=1.0)
-    assert follower.slow_downs() == [SlowDown(VIDEO, limited=True)]
-    assert not follower.slow_downs()
+    assert follower.reports() == [AnswerReport(VIDEO, limited=True)]
+    assert not follower.reports()
     leader.lead(EPOCH, 0.0)
     for number, count in enumerate((5, 5, 6)):
         assert VIDEO not in leader.terms.kinds
@@ -195,12 +198,12 @@ def test_a_new_leader_goes_on_with_what_the_last_one_has_learned() -> None:
     assert budget.rate(VIDEO) > 3.0
 
 
-def test_a_hold_is_heeded_at_once_and_told() -> None:
+def test_a_hold_is_heeded_at_once_and_reported() -> None:
     """A Retry-After to one member holds the kind in all, and only that kind."""
     one, other = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     one.hold(IMAGE, 1.0, 1e9)
     assert one.held_for(IMAGE, 1.0) == 300.0
-    assert one.slow_downs() == [SlowDown(IMAGE, hold=300.0)]
+    assert one.reports() == [AnswerReport(IMAGE, hold=300.0)]
     other.want(IMAGE, 1.0, 1)
     assert other.reserve(1.0) is not None
     other.granted(Grants(now=0.0, shared=(0.0,), held={IMAGE: 30.0}), 1.05)

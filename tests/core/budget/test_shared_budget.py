@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status.coordination import Grants
-from topaz_status.core.budget.granted_budget import SlowDown
+from topaz_status.core.budget.granted_budget import AnswerReport
 from topaz_status.core.budget.shared_budget import SharedBudget
 from topaz_status.models.job import JobKind
 
@@ -26,7 +26,7 @@ def test_a_member_that_goes_alone_has_its_share_and_no_burst() -> None:
     assert not budget.ready(1.0)
     assert budget.ready_at(IMAGE) == pytest.approx(1.5)
     assert budget.ready_at(VIDEO) == pytest.approx(5.0)
-    assert budget.granted.reserves_at(1.0) == math.inf
+    assert budget.reserves_at(1.0) == math.inf
     budget.take(IMAGE, 1.5)
     budget.follow()
     assert budget.ready_at(IMAGE) == math.inf
@@ -35,9 +35,9 @@ def test_a_member_that_goes_alone_has_its_share_and_no_burst() -> None:
 def test_without_a_role_it_spends_the_servers_tokens() -> None:
     """Every question of the gate is answered from the grants."""
     budget = SharedBudget(8.0, 8.0, {})
-    budget.granted.want(IMAGE, 1.0, 2)
-    assert budget.granted.reserve(1.0) is not None
-    budget.granted.granted(Grants(now=0.0, shared=(0.0, 0.1)), 1.0)
+    budget.want(IMAGE, 1.0, 2)
+    assert budget.reserve(1.0) is not None
+    budget.granted(Grants(now=0.0, shared=(0.0, 0.1)), 1.0)
     assert not budget.is_alone
     assert budget.tokens(1.0) == 2.0
     assert budget.ready_at(IMAGE) == 1.0
@@ -50,7 +50,7 @@ def test_without_a_role_it_spends_the_servers_tokens() -> None:
 
 
 def test_what_is_learned_alone_stays_there_and_holds_are_for_all() -> None:
-    """A 429 lowers the rate of this member's share; a hold is told to the others once they can be reached."""
+    """A 429 lowers the rate of this member's share; a hold is reported to the others once they can be reached."""
     budget = SharedBudget(8.0, 8.0, {})
     budget.lead(3, 0.0)
     budget.go_alone(2, 0.0)
@@ -60,7 +60,7 @@ def test_what_is_learned_alone_stays_there_and_holds_are_for_all() -> None:
     assert budget.rate(IMAGE) < 4.0
     budget.hold(IMAGE, 2.1, 10.0)
     assert budget.ready_at(IMAGE) >= 12.0
-    assert budget.granted.slow_downs() == [SlowDown(IMAGE, hold=10.0)]
+    assert budget.reports() == [AnswerReport(IMAGE, hold=10.0)]
     budget.lead(4, 3.0)
     assert budget.rate(IMAGE) == 8.0
     assert budget.held_for(IMAGE, 3.0) == pytest.approx(9.1)

@@ -1,7 +1,7 @@
 """How many tokens to ask a shared server for, and when: what is wanted soon, and little more.
 
 A token that is not used in time is lost to everybody. So tokens are asked for shortly before they are wanted, one at
-first. While all of a batch are used and more requests wait, the next batch is twice as large.
+first. As long as requests wait for tokens, each batch is twice as large as the last one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,6 @@ class Demand:
     """The mean of the latest round trips to the server, in seconds."""
     _blocked_until: float = attrs.field(default=-math.inf, init=False)
     """Until then the server would grant nothing, or is not to be asked."""
-    _granted: int = attrs.field(default=0, init=False)
-    _used: int = attrs.field(default=0, init=False)
-    """Tokens that were used since the last question."""
 
     @property
     def horizon(self) -> float:
@@ -63,27 +60,19 @@ class Demand:
         """Return when to ask for tokens that are wanted ``at`` that time."""
         return max(at - self._lead, self._blocked_until)
 
-    def used(self) -> None:
-        """Note that a token was used."""
-        self._used += 1
-
     def resize(self, most: int, now: float) -> None:
-        """Set the size of the next batch, ``most`` at most: it grows while requests wait that all tokens came for."""
+        """Set the size of the next batch, ``most`` at most: it grows while requests wait."""
         waits = any(at <= now for at, _ in self._wanted.values())
-        batch = 2 * self._granted if self._used >= self._granted else self._used
-        self.batch = max(1, min(most, batch)) if waits else 1
-        self._used = 0
+        self.batch = min(most, 2 * self.batch) if waits else 1
 
-    def answered(self, asked_at: float, now: float, *, granted: int, next_at: float) -> None:
+    def answered(self, asked_at: float, now: float, *, next_at: float) -> None:
         """Note an answer. ``next_at`` is the next slot of what the server did not grant; past if nothing is missing."""
         mean = now - asked_at if self._round_trip is None else self._round_trip
         self._round_trip = mean + SMOOTHING * (now - asked_at - mean)
-        self._granted = granted
         self._blocked_until = max(next_at - self.horizon, now + LEAST_GAP)
 
     def failed(self, now: float) -> None:
         """Note that no usable answer came. The tokens may have been spent."""
-        self._granted = 0
         self._blocked_until = now + RETRY
 
     @property

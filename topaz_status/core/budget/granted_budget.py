@@ -5,7 +5,7 @@ token may be used for a short time after its slot, and the burst that members na
 lateness can add. If the server answers more slowly, its delay adds ``rate × delay`` at most.
 
 Tokens are untyped, so each goes to the best poll of any kind. A kind with a limit of its own, set or learned, needs one
-of its own tokens as well. The leader learns the limits for all members, and tells the server the rates.
+of its own tokens as well. The leader learns the limits for all members, and names the rates to the server.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SLACK: Final = LEAST_LATENESS / 2.0
 
 
 @attrs.frozen
-class SlowDown:
+class AnswerReport:
     """What the other members have to know of an answer: the arguments of :meth:`.coordination.Bus.slow_down`."""
 
     kind: JobKind
@@ -43,7 +43,7 @@ class GrantedBudget:
     """See :class:`.budget.Budget`. It begins as a follower's.
 
     The shell asks the server for what :meth:`reserve` returns at the time :meth:`reserves_at`, one question at a time,
-    and hands the answer to :meth:`granted` or :meth:`failed`. It posts what :meth:`slow_downs` returns.
+    and hands the answer to :meth:`granted` or :meth:`failed`. It posts what :meth:`reports` returns.
     """
 
     _rate: float
@@ -53,7 +53,7 @@ class GrantedBudget:
     _own: dict[JobKind, Stock]
     """The own tokens of kinds that have a limit."""
     _rates: dict[JobKind, float]
-    """The limits of kinds that are in force for all members, as the server told last."""
+    """The limits of kinds that are in force for all members, as the server answered last."""
     _limits: dict[JobKind, AdaptiveLimit]
     """What the leader has learned; these limits also space the leader's requests."""
     _loads: dict[JobKind | None, Load]
@@ -62,7 +62,7 @@ class GrantedBudget:
     _held_until: dict[JobKind, float]
     _limited: dict[JobKind, int] | None
     """The 429s of followers, as the server has counted them; ``None`` if the leader has yet to learn the number."""
-    _slow_downs: list[SlowDown]
+    _reports: list[AnswerReport]
     _asked: tuple[Want, float] | None
     """The question on its way, and when it was sent."""
     _epoch: int | None
@@ -72,13 +72,13 @@ class GrantedBudget:
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._rate, self._burst, self._service_rates = rate, burst, dict(service_rates)
         self._stock = Stock(lateness_of(rate, burst))
-        self._own = {kind: Stock(own_lateness_of(rate)) for kind in JobKind}
+        self._own = {kind: Stock(own_lateness_of(rate), 1.0 / rate + LEAST_LATENESS) for kind in JobKind}
         self._limits = {kind: self._new_limit(kind) for kind in JobKind}
         self._rates = {kind: limit.ceiling for kind, limit in self._limits.items() if limit.ceiling < rate}
         self._loads = {None: Load(rate, burst)} | {kind: Load(own, 1.0) for kind, own in self._rates.items()}
         self._demand = Demand()
         self._held_until = dict.fromkeys(JobKind, -math.inf)
-        self._limited, self._slow_downs, self._asked = None, [], None
+        self._limited, self._reports, self._asked = None, [], None
         self._epoch = None
         self.grants = 0
 
@@ -104,7 +104,7 @@ class GrantedBudget:
     # -- the role -----------------------------------------------------------------------------------------------------
 
     def lead(self, epoch: int, now: float) -> None:
-        """Reserve as the leader of ``epoch``, and learn for all; begin with the limits that the last leader told."""
+        """Reserve as the leader of ``epoch``, and learn for all; begin with the limits that the last leader named."""
         if self._epoch is None:
             self._limited = None
             for kind, limit in self._limits.items():
@@ -172,18 +172,17 @@ class GrantedBudget:
         for kind, delay in grants.held.items():
             self._hold(kind, now + delay)
         self._learn(grants.limited, asked_at, now)
-        granted = len(grants.shared)
-        self._demand.answered(asked_at, now, granted=granted, next_at=now + _next_in(want, grants))
+        self._demand.answered(asked_at, now, next_at=now + _next_in(want, grants))
 
     def failed(self, now: float) -> None:
         """Note that the last question has no answer; what it asked for is not counted on."""
         self._asked = None
         self._demand.failed(now)
 
-    def slow_downs(self) -> list[SlowDown]:
+    def reports(self) -> list[AnswerReport]:
         """Return what the other members have to know, each once."""
-        found, self._slow_downs = self._slow_downs, []
-        return found
+        reports, self._reports = self._reports, []
+        return reports
 
     def _learn(self, limited: Mapping[JobKind, int], asked_at: float, now: float) -> None:
         """Learn from the 429s of followers: their requests were sent before the question that brought the number."""
@@ -251,7 +250,6 @@ class GrantedBudget:
             self._own[kind].take(now)
         if self._epoch is not None:
             self._limits[kind].bucket.take(now)
-        self._demand.used()
         for load in (self._loads[None], self._loads.get(kind)):
             if load is not None:
                 load.sent(now)
@@ -280,17 +278,17 @@ class GrantedBudget:
             self._limits[kind].confirmed(sent_at)
 
     def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
-        """See :class:`.budget.Budget`; a follower tells the leader."""
+        """See :class:`.budget.Budget`; a follower reports it to the leader."""
         if self._epoch is not None:
             self._limits[kind].too_many(sent_at=sent_at, now=now)
         else:
-            self._slow_downs.append(SlowDown(kind, limited=True))
+            self._reports.append(AnswerReport(kind, limited=True))
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:
         """See :class:`.budget.Budget`; all members hold."""
         delay = min(max(0.0, delay), LONGEST_HOLD)
         self._hold(kind, now + delay)
-        self._slow_downs.append(SlowDown(kind, hold=delay))
+        self._reports.append(AnswerReport(kind, hold=delay))
 
     def _hold(self, kind: JobKind, until: float) -> None:
         self._held_until[kind] = max(self._held_until[kind], until)

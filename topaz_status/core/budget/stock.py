@@ -2,7 +2,7 @@
 
 A slot is a span from the moment at which the server answered. That moment lies between the departure of the question
 and the arrival of the answer. So "not before" counts from the arrival, and "not after" from the departure. A member
-that is late uses a part of the burst, which is kept back for that.
+that is late uses a part of the burst, which is reserved for that.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class Stock:
 
     lateness: float
     """Seconds after its slot for which a token may be used."""
+    least: float = LEAST_LATENESS
+    """The same at least, counted from the arrival of the answer."""
     expired: int = attrs.field(default=0, init=False)
     """Tokens that were not used in time."""
     _tokens: list[Token] = attrs.field(factory=list, init=False)
@@ -54,16 +56,16 @@ class Stock:
 
     def add(self, slots: Iterable[float], *, sent_at: float, now: float) -> None:
         """Add the tokens of an answer that arrived ``now`` to a question that was sent at ``sent_at``."""
-        last = sent_at + max(self.lateness, now - sent_at + LEAST_LATENESS)
+        last = sent_at + max(self.lateness, now - sent_at + self.least)
         for slot in slots:
             insort(self._tokens, Token(now + slot, last + slot))
 
     def purge(self, now: float) -> None:
         """Drop the tokens whose time is over."""
         if any(token.not_after < now for token in self._tokens):
-            kept = [token for token in self._tokens if token.not_after >= now]
-            self.expired += len(self._tokens) - len(kept)
-            self._tokens = kept
+            left = [token for token in self._tokens if token.not_after >= now]
+            self.expired += len(self._tokens) - len(left)
+            self._tokens = left
 
     def ready_at(self, at: float) -> float:
         """Return the first time from ``at`` on at which a token may be used; infinite if there is none."""

@@ -103,6 +103,11 @@ class Membership:
         )
 
     @property
+    def hears_server(self) -> bool:
+        """True unless the last beat failed."""
+        return not self._failed
+
+    @property
     def wakes_at(self) -> float:
         """Return when a beat is due, or when the time alone changes something; :meth:`pass_time` is called then."""
         if self.role == "leader":

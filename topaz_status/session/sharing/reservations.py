@@ -14,6 +14,8 @@ from ...coordination import Bus, BusError
 from ...core.budget.shared_budget import SharedBudget
 from ..timing.clock import Clock
 
+EXPIRY_CHECK: Final = 0.25
+"""Seconds after which tokens at hand are checked for expiry."""
 SOONEST_QUESTION: Final = 0.001
 """Shortest wait, in seconds, for the time to ask."""
 
@@ -41,28 +43,33 @@ class Reservations:
         """Fetch tokens until canceled."""
         while True:
             now = self._clock.now()
-            want = None if self._budget.is_alone else self._budget.granted.reserve(now)
+            want = self._budget.reserve(now)
             if want is None:
-                await self._wait(math.inf if self._budget.is_alone else self._budget.granted.reserves_at(now), now)
+                await self._wait(self._reconsiders_at(now), now)
                 continue
             try:
                 grants = await self._bus.reserve(want)
             except Exception as error:
-                self._budget.granted.failed(self._clock.now())
+                self._budget.failed(self._clock.now())
                 if not isinstance(error, BusError):
                     raise
             else:
-                self._budget.granted.granted(grants, self._clock.now())
+                self._budget.granted(grants, self._clock.now())
                 if not grants.epoch_ok:
                     self._deposed()
             self._granted()
+
+    def _reconsiders_at(self, now: float) -> float:
+        """Return when to ask next, or when to see whether the tokens at hand have been used in time."""
+        at = self._budget.reserves_at(now)
+        return min(at, now + EXPIRY_CHECK) if self._budget.tokens(now) else at
 
     async def report(self) -> NoReturn:
         """Tell the server what answers have said, until canceled; a report that fails is lost."""
         while True:
             await self._reported.wait()
             self._reported.clear()
-            for report in self._budget.granted.slow_downs():
+            for report in self._budget.reports():
                 with contextlib.suppress(BusError):
                     await self._bus.slow_down(report.kind, limited=report.limited, hold=report.hold)
 

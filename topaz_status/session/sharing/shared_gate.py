@@ -36,7 +36,7 @@ class SharedGate(Gate):
         free = self.slots - self.in_flight
         for kind in JobKind:
             at, count = self._wanted(kind, now) if free > 0 else (math.inf, 0)
-            self.shared_budget.granted.want(kind, at, min(count, free))
+            self.shared_budget.want(kind, at, min(count, free))
         if self.on_wants is not None:
             self.on_wants()
 

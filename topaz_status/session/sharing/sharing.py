@@ -14,7 +14,6 @@ from typing import Any, Final, Self, cast
 import attrs
 
 from ...coordination import CONNECT_TIMEOUT, PATIENCE, Bus, BusError, Coordinator, Pulse, Shared
-from ...core.prediction.saved_tables import dump_lifetimes, merge_lifetimes
 from ...core.schedule.explanation import Explanation
 from ...core.schedule.schedule import Schedule
 from ...core.sharing.membership import Change, Membership
@@ -28,6 +27,7 @@ from ..timing.backoff_delays import Backoff, pause
 from ..timing.clock import Clock
 from .desk import Desk
 from .heartbeat import Heartbeat, percentiles
+from .heritage import Heritage
 from .own_jobs import OwnJobs
 from .post import Post
 from .reservations import Reservations
@@ -38,9 +38,6 @@ from .shared_results import SharedResults
 
 FIRST_AGAIN: Final = 0.1
 """Seconds until the first beat is tried again."""
-SAVE_INTERVAL: Final = 60.0
-"""Seconds between two savings of the leader's life tables."""
-LIFETIMES: Final = "lifetimes"
 SILENT: Final = 2.0
 """Leases without mail from the leader after which a follower registers everything anew."""
 
@@ -66,11 +63,11 @@ class Sharing:
     heartbeat: Heartbeat = attrs.field(init=False)
     post: Post = attrs.field(init=False)
     reservations: Reservations = attrs.field(init=False)
+    heritage: Heritage = attrs.field(init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _budget_epoch: int = attrs.field(default=0, init=False)
     """The epoch in which this member last took tokens as the leader."""
     _beats: int = attrs.field(default=0, init=False)
-    _leading: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _is_closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -86,6 +83,7 @@ class Sharing:
             self._clock, self._bus, self._membership, self.heartbeat, self.desk, self.own_jobs, self._telemetry
         )
 
+        self.heritage = Heritage(self._bus, self._membership, self._schedule.lifetimes)
         self.reservations = Reservations(
             self._clock, self._bus, self._gate.shared_budget, self._gate.wake, self._on_deposed
         )
@@ -106,7 +104,7 @@ class Sharing:
         post = self.post
         tokens = self.reservations
         mail = (post.send, post.read_own_box, post.read_desk)
-        for work in (self.heartbeat.run, *mail, tokens.reserve, tokens.report, self._keep_lifetimes):
+        for work in (self.heartbeat.run, *mail, tokens.reserve, tokens.report, self.heritage.keep):
             self._tasks.add(self._clock.loop.create_task(self._go_on(work), name="topaz_status sharing"))
         return self
 
@@ -148,12 +146,13 @@ class Sharing:
         while pending := {task for task in tasks if not task.done()}:
             await asyncio.wait(pending)
         try:
-            with contextlib.suppress(BusError):
+            with contextlib.suppress(Exception):  # the client is closed all the same
                 if self._membership.leads(self._clock.now()):
                     await self.post.flush()
                 await self._bus.beat(self._membership.parting())
         finally:
-            await self._bus.close()
+            with contextlib.suppress(Exception):
+                await self._bus.close()
 
     # -- the role -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class Sharing:
             self.own_jobs.stop()
         self._turn_budget(change)
         self.post.turn(leads=leads)
-        (self._leading.set if leads else self._leading.clear)()
+        self.heritage.turn(leads=leads)
         self._log(change)
         self._gate.wake()
 
@@ -203,9 +202,10 @@ class Sharing:
     def _log(self, change: Change) -> None:
         if change.after == "alone":
             share = max(1, len(self._membership.members))
-            logger.warning("the shared server does not answer: polling alone, with 1/%d of the budget", share)
+            why = "nobody leads" if self._membership.hears_server else "the shared server does not answer"
+            logger.warning("%s: polling alone, with 1/%d of the budget", why, share)
         elif change.before == "alone":
-            logger.info("the shared server is back: this member is a %s", change.after)
+            logger.info("this member is no longer alone: it is a %s", change.after)
         elif change.after == "leader":
             logger.info("this member leads %d members of the account", len(self._membership.members))
 
@@ -297,23 +297,6 @@ class Sharing:
             logger.info("this member has no API key for %s jobs: it lets another one lead", kind.value)
             self.heartbeat.wake()
 
-    # -- life tables --------------------------------------------------------------------------------------------------
-
-    async def _keep_lifetimes(self) -> None:
-        """Learn what earlier leaders have learned, and save it for later ones, while this member leads."""
-        while True:
-            await self._leading.wait()
-            with contextlib.suppress(BusError):
-                if (saved := await self._bus.load(LIFETIMES)) is not None:
-                    merge_lifetimes(self._schedule.lifetimes, saved)
-            while self._leading.is_set():
-                await pause(SAVE_INTERVAL)
-                with contextlib.suppress(BusError):
-                    if self._leading.is_set():
-                        await self._bus.save(
-                            LIFETIMES, dump_lifetimes(self._schedule.lifetimes), self._membership.epoch
-                        )
-
     # -- what is shown ------------------------------------------------------------------------------------------------
 
     def explain(self, known: Explanation) -> Explanation:
@@ -339,8 +322,8 @@ class Sharing:
             jobs=len(self._registry) if leads else None,
             latency=percentiles(self.heartbeat.latencies),
             news_lag=None if leads else percentiles(self.post.news_lags),
-            grants=self._gate.shared_budget.granted.grants,
-            grants_expired=self._gate.shared_budget.granted.expired,
+            grants=self._gate.shared_budget.grants,
+            grants_expired=self._gate.shared_budget.expired,
             alone_for=0.0 if since is None else now - since,
             outages=membership.outages,
             resyncs=self.own_jobs.resyncs,
