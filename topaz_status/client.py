@@ -44,12 +44,13 @@ T = TypeVar("T")
 class StatusClient:
     """Awaits jobs of Topaz Image, Topaz Video and Pixelcut Try-On, thousands at once, under one request budget.
 
-    ::
-
-        async with StatusClient() as client:
-            status = await client.image.watch(process_id)
-            async for outcome in client.as_completed(jobs):
-                print(outcome.job, outcome.state, outcome.waited)
+    Example:
+        >>> async with StatusClient() as client:
+        ...     status = await client.image.watch(image.id)
+        ...     async for outcome in client.as_completed([video, "try-on:" + try_on.id]):
+        ...         assert outcome.state is JobState.COMPLETED, outcome.error
+        >>> status.state.value
+        'completed'
 
     The constructor needs no running loop. ``async with``, or :meth:`open` and :meth:`aclose`, ties the client to the
     running loop.
@@ -222,6 +223,12 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open on the running loop, there is no key for this kind of job, or an
                 argument is unusable.
+
+        Example:
+            >>> watch = client.watch("image:" + image.id, timeout=600, tag="order 7")
+            >>> status: JobStatus = await watch
+            >>> status.job == image, (await watch.outcome()).tag
+            (True, 'order 7')
         """
         return self._start_watch(as_ref(job), timeout=timeout, tag=tag, submitted_at=submitted_at, eta=eta)
 
@@ -240,6 +247,13 @@ class StatusClient:
 
         Raises:
             ConfigurationError: as for :meth:`watch`, or an item names no job. Nothing is watched in either case.
+
+        Example:
+            >>> completions: Completions = client.as_completed([image, video, try_on])
+            >>> async for outcome in completions:
+            ...     assert outcome.error is None
+            >>> len(completions.watches)
+            0
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
@@ -258,6 +272,15 @@ class StatusClient:
         Raises:
             ConfigurationError: the client has no store, or is not open on the running loop.
             StoreError: raised from the iteration: the store cannot be read.
+
+        Example:
+            >>> store: WatchStore = MemoryStore()  # or SQLiteStore("watches.db")
+            >>> async with StatusClient(store=store) as earlier:
+            ...     watch = earlier.watch(image, tag="order 7")
+            >>> async with StatusClient(store=store) as later:
+            ...     async for outcome in later.resume():
+            ...         print(outcome.tag, outcome.state.value)
+            order 7 completed
         """
         self._live()
         if self._durable is None:
@@ -355,6 +378,14 @@ class StatusClient:
 
         Raises:
             ConfigurationError: the client is not open.
+
+        Example:
+            >>> status = await client.image.watch(image.id)
+            >>> stats: Stats = client.stats()
+            >>> stats.in_flight, sum(stats.watches.values()), stats.total_requests > 1
+            (0, 0, True)
+            >>> isinstance(stats.lag, Lag), stats.lag.count
+            (True, 1)
         """
         return take_stats(self._live())
 

@@ -48,6 +48,11 @@ class Watch(Generic[S]):
     :meth:`StatusClient.watch` makes it, and it starts at once. All handles on one job share one stream of polls.
     Cancelling an ``await`` cancels only that ``await``; :meth:`cancel` ends this handle. The remote job is never
     changed.
+
+    Example:
+        >>> async with client.image.watch(image.id) as watch:
+        ...     isinstance(watch, Watch), watch.done(), (await watch).progress, watch.done()
+        (True, False, 100.0, True)
     """
 
     _engine: Engine
@@ -92,7 +97,14 @@ class Watch(Generic[S]):
         return self._ending is not None
 
     def explain(self) -> Explanation:
-        """Explain when the job is polled next, and why then."""
+        """Explain when the job is polled next, and why then.
+
+        Example:
+            >>> watch = client.image.watch(image.id)
+            >>> explanation: Explanation = watch.explain()
+            >>> explanation.job == image, explanation.looked_ago is None
+            (True, True)
+        """
         return explain_watch(self._engine, self._poller.job, ended=self._ending is not None)
 
     # -- waiting ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,31 @@
+"""Build the API reference from the docstrings, as web pages: ``python .ci/reference.py FOLDER``.
+
+A warning of pdoc's, about a name or an annotation that it cannot resolve, is an error.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import pdoc
+
+MODULES = ("topaz_status", "topaz_status.endpoints", "topaz_status.fastapi", "topaz_status.testing")
+"""The packages with public names, and the endpoints, which a client has as attributes."""
+
+
+def main(folder: str) -> None:
+    """Write the pages."""
+    warnings.simplefilter("error")
+    for module in map(import_module, MODULES):
+        for name in getattr(module, "__all__", ()):  # some are imported when first used, and pdoc reads what is there
+            setattr(module, name, getattr(module, name))
+    pdoc.render.configure(docformat="google")
+    pdoc.pdoc(*MODULES, output_directory=Path(folder))
+    print(f"the reference is in {Path(folder) / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
