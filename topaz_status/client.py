@@ -185,7 +185,13 @@ class StatusClient:
         return self
 
     async def aclose(self) -> None:
-        """End every watch, every task and every connection. The watches raise ``ClientClosedError``."""
+        """End every watch, every task and every connection. The watches raise ``ClientClosedError``.
+
+        Raises:
+            ConfigurationError: this process was forked from the client's; nothing of that process is touched.
+        """
+        if self._engine is not None and self._engine.clock.is_forked():
+            raise ConfigurationError(f"the client {self._engine.clock.why_not_here()}")
         self._closed = True
         self._closed_engine = self._engine or self._closed_engine
         self._engine = None
@@ -342,7 +348,7 @@ class StatusClient:
         body claimed, the gaps between polls of that job double, until a change comes without a notice.
         """
         engine = self._engine
-        if engine is None:
+        if engine is None or engine.clock.is_forked():
             return None
         from .webhook import parse_notice  # noqa: PLC0415  # see the top
 
@@ -488,14 +494,14 @@ class StatusClient:
         """Return the engine of an open client that is used on its own loop.
 
         Raises:
-            ConfigurationError: the client is not open, or was opened on another loop.
+            ConfigurationError: the client is not open, or was opened on another loop or before a fork.
         """
         engine = self._engine
         if engine is None:
             state = "closed" if self._closed else "not open: use 'async with client:' or 'await client.open()'"
             raise ConfigurationError(f"the client is {state}")
-        if not engine.clock.is_running_here():
-            raise ConfigurationError("the client was opened on another event loop than the one that runs here")
+        if problem := engine.clock.why_not_here():
+            raise ConfigurationError(f"the client {problem}")
         return engine
 
     def _start_watch(

@@ -142,6 +142,7 @@ class Watch(Generic[S]):
         Raises:
             TopazStatusError: what ``await`` raises, if the watch ended without a terminal status.
         """
+        self._check_loop()
         last: S | None = None
         while True:
             ending, status = self._ending, self.status
@@ -161,12 +162,15 @@ class Watch(Generic[S]):
             await self._wait(self._update_waiters)
 
     async def _ended(self) -> Ending:
-        if not self._engine.clock.is_running_here():
-            raise ConfigurationError(f"{self!r} belongs to another event loop")
+        self._check_loop()
         while self._ending is None:
             self._result_waiters = self._result_waiters or set()
             await self._wait(self._result_waiters)
         return self._ending
+
+    def _check_loop(self) -> None:
+        if problem := self._engine.clock.why_not_here():
+            raise ConfigurationError(f"{self!r} {problem}")
 
     async def _wait(self, futures: set[asyncio.Future[None]]) -> None:
         future: asyncio.Future[None] = self._engine.clock.loop.create_future()
