@@ -106,7 +106,10 @@ def test_all_documents_are_found() -> None:
     own = {"README.md", "topaz_status/core/README.md", "benchmarks/README.md", "tests/README.md"}
     assert edges | own | {".github/CHANGELOG.md", ".github/SECURITY.md"} == set(NAMES)
     runs = {name for name, text in TEXTS.items() if "```python" in text}
-    assert runs == {"README.md", *(f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "testing"))}
+    assert runs == {
+        "README.md",
+        *(f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "testing", "examples")),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
