@@ -1,4 +1,4 @@
-"""Build the API reference from the docstrings, as web pages: ``python .ci/reference.py FOLDER``.
+"""Build the API reference from these sources' docstrings, as web pages: ``python .ci/reference.py FOLDER``.
 
 A warning of pdoc's, about a name or an annotation that it cannot resolve, is an error.
 """
@@ -18,6 +18,7 @@ MODULES = ("topaz_status", "topaz_status.endpoints", "topaz_status.fastapi", "to
 
 def main(folder: str) -> None:
     """Write the pages."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # these sources, whatever is installed
     warnings.simplefilter("error")
     for module in map(import_module, MODULES):
         for name in getattr(module, "__all__", ()):  # some are imported when first used, and pdoc reads what is there
