@@ -23,7 +23,11 @@ def main(folder: str) -> None:
     for module in map(import_module, MODULES):
         for name in getattr(module, "__all__", ()):  # some are imported when first used, and pdoc reads what is there
             setattr(module, name, getattr(module, name))
-    pdoc.render.configure(docformat="google")
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "promises"))
+    members = import_module("test_public_surface").INSIDE
+    inside = {f"{of}.{'__init__' if name == of else name}" for of, names in members.items() for name in names}
+    pdoc.render.configure(docformat="google", template_directory=Path(__file__).parent / "pdoc")
+    pdoc.render.env.globals["inside"] = inside  # see the template: what only the library calls is left out
     pdoc.pdoc(*MODULES, output_directory=Path(folder))
     print(f"the reference is in {Path(folder) / 'index.html'}")
 
