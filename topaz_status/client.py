@@ -45,12 +45,13 @@ T = TypeVar("T")
 class StatusClient:
     """Awaits jobs of Topaz Image, Topaz Video and Pixelcut Try-On, thousands at once, under one request budget.
 
-    ::
-
-        async with StatusClient() as client:
-            status = await client.image.watch(process_id)
-            async for outcome in client.as_completed(jobs):
-                print(outcome.job, outcome.state, outcome.waited)
+    Example:
+        >>> async with StatusClient() as client:
+        ...     status = await client.image.watch(image.id)
+        ...     async for outcome in client.as_completed([video, "try-on:" + try_on.id]):
+        ...         assert outcome.state is JobState.COMPLETED, outcome.error
+        >>> status.state.value
+        'completed'
 
     The constructor needs no running loop. ``async with``, or :meth:`open` and :meth:`aclose`, ties the client to the
     running loop.
@@ -191,7 +192,13 @@ class StatusClient:
         return self
 
     async def aclose(self) -> None:
-        """End every watch, every task and every connection. The watches raise ``ClientClosedError``."""
+        """End every watch, every task and every connection. The watches raise ``ClientClosedError``.
+
+        Raises:
+            ConfigurationError: this process was forked from the client's; nothing of that process is touched.
+        """
+        if self._engine is not None and self._engine.clock.is_forked():
+            raise ConfigurationError(f"the client {self._engine.clock.why_not_here()}")
         self._closed = True
         self._closed_engine = self._engine or self._closed_engine
         self._engine = None
@@ -229,6 +236,12 @@ class StatusClient:
         Raises:
             ConfigurationError: the client is not open on the running loop, there is no key for this kind of job, or an
                 argument is unusable.
+
+        Example:
+            >>> watch = client.watch("image:" + image.id, timeout=600, tag="order 7")
+            >>> status: JobStatus = await watch
+            >>> status.job == image, (await watch.outcome()).tag
+            (True, 'order 7')
         """
         return self._start_watch(as_ref(job), timeout=timeout, tag=tag, submitted_at=submitted_at, eta=eta)
 
@@ -247,6 +260,13 @@ class StatusClient:
 
         Raises:
             ConfigurationError: as for :meth:`watch`, or an item names no job. Nothing is watched in either case.
+
+        Example:
+            >>> completions: Completions = client.as_completed([image, video, try_on])
+            >>> async for outcome in completions:
+            ...     assert outcome.error is None
+            >>> len(completions.watches)
+            0
         """
         engine = self._live()
         start = lambda job: self._start_watch(job, timeout=timeout)  # noqa: E731  # short, and used once
@@ -277,6 +297,15 @@ class StatusClient:
                 store that clients share.
             StoreError: raised from the iteration: the store cannot be read. With ``follow``, a failure that may pass
                 is not raised.
+
+        Example:
+            >>> store: WatchStore = MemoryStore()  # or SQLiteStore("watches.db")
+            >>> async with StatusClient(store=store) as earlier:
+            ...     watch = earlier.watch(image, tag="order 7")
+            >>> async with StatusClient(store=store) as later:
+            ...     async for outcome in later.resume():
+            ...         print(outcome.tag, outcome.state.value)
+            order 7 completed
         """
         self._live()
         if self._durable is None:
@@ -339,7 +368,7 @@ class StatusClient:
         body claimed, the gaps between polls of that job double, until a change comes without a notice.
         """
         engine = self._engine
-        if engine is None:
+        if engine is None or engine.clock.is_forked():
             return None
         from .webhook import parse_notice  # noqa: PLC0415  # see the top
 
@@ -377,6 +406,14 @@ class StatusClient:
 
         Raises:
             ConfigurationError: the client is not open.
+
+        Example:
+            >>> status = await client.image.watch(image.id)
+            >>> stats: Stats = client.stats()
+            >>> stats.in_flight, sum(stats.watches.values()), stats.total_requests > 1
+            (0, 0, True)
+            >>> isinstance(stats.lag, Lag), stats.lag.count
+            (True, 1)
         """
         return take_stats(self._live())
 
@@ -479,14 +516,14 @@ class StatusClient:
         """Return the engine of an open client that is used on its own loop.
 
         Raises:
-            ConfigurationError: the client is not open, or was opened on another loop.
+            ConfigurationError: the client is not open, or was opened on another loop or before a fork.
         """
         engine = self._engine
         if engine is None:
             state = "closed" if self._closed else "not open: use 'async with client:' or 'await client.open()'"
             raise ConfigurationError(f"the client is {state}")
-        if not engine.clock.is_running_here():
-            raise ConfigurationError("the client was opened on another event loop than the one that runs here")
+        if problem := engine.clock.why_not_here():
+            raise ConfigurationError(f"the client {problem}")
         return engine
 
     def _start_watch(

@@ -1,6 +1,6 @@
 """All errors of the library, as one tree.
 
-::
+What to do about each is in ``topaz_status/examples/handling_errors.py``:
 
     TopazStatusError
     ├── ConfigurationError         bad arguments, a missing key, the wrong loop (also a ValueError)

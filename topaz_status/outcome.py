@@ -16,7 +16,13 @@ from .session.durable.receipt import Receipt
 
 @attrs.frozen(kw_only=True)
 class Outcome(PydanticSchema):
-    """The outcome of one watch, as a value: a job's failure is in ``error`` and is not raised."""
+    """The outcome of one watch, as a value: a job's failure is in ``error`` and is not raised.
+
+    Example:
+        >>> [outcome] = await client.outcomes([image])
+        >>> isinstance(outcome, Outcome), outcome.state.value, outcome.error, outcome.polls > 1, outcome.waited > 50
+        (True, 'completed', None, True, True)
+    """
 
     job: JobRef | None
     """The job; ``None`` only for an item of an async iterable that names no job (then ``tag`` is that item)."""

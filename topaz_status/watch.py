@@ -48,6 +48,11 @@ class Watch(Generic[S]):
     :meth:`StatusClient.watch` makes it, and it starts at once. All handles on one job share one stream of polls.
     Cancelling an ``await`` cancels only that ``await``; :meth:`cancel` ends this handle. The remote job is never
     changed.
+
+    Example:
+        >>> async with client.image.watch(image.id) as watch:
+        ...     isinstance(watch, Watch), watch.done(), (await watch).progress, watch.done()
+        (True, False, 100.0, True)
     """
 
     _engine: Engine
@@ -92,7 +97,14 @@ class Watch(Generic[S]):
         return self._ending is not None
 
     def explain(self) -> Explanation:
-        """Explain when the job is polled next, and why then."""
+        """Explain when the job is polled next, and why then.
+
+        Example:
+            >>> watch = client.image.watch(image.id)
+            >>> explanation: Explanation = watch.explain()
+            >>> explanation.job == image, explanation.looked_ago is None
+            (True, True)
+        """
         return explain_watch(self._engine, self._poller.job, ended=self._ending is not None)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
@@ -130,6 +142,7 @@ class Watch(Generic[S]):
         Raises:
             TopazStatusError: what ``await`` raises, if the watch ended without a terminal status.
         """
+        self._check_loop()
         last: S | None = None
         while True:
             ending, status = self._ending, self.status
@@ -149,12 +162,15 @@ class Watch(Generic[S]):
             await self._wait(self._update_waiters)
 
     async def _ended(self) -> Ending:
-        if not self._engine.clock.is_running_here():
-            raise ConfigurationError(f"{self!r} belongs to another event loop")
+        self._check_loop()
         while self._ending is None:
             self._result_waiters = self._result_waiters or set()
             await self._wait(self._result_waiters)
         return self._ending
+
+    def _check_loop(self) -> None:
+        if problem := self._engine.clock.why_not_here():
+            raise ConfigurationError(f"{self!r} {problem}")
 
     async def _wait(self, futures: set[asyncio.Future[None]]) -> None:
         future: asyncio.Future[None] = self._engine.clock.loop.create_future()

@@ -125,7 +125,7 @@ def test_all_documents_are_found() -> None:
     runs = {name for name, text in TEXTS.items() if "```python" in text}
     assert runs == {
         "README.md",
-        *(f"topaz_status/{name}/README.md" for name in ("store", "redis", "fastapi", "testing")),
+        *(f"topaz_status/{name}/README.md" for name in ("store", "redis", "fastapi", "testing", "examples")),
     }
 
 

@@ -58,6 +58,11 @@ class PollPolicy:
 
     Raises:
         ConfigurationError: a value is not a finite number in its range, or ``min_interval`` exceeds ``max_interval``.
+
+    Example:
+        >>> frugal = PollPolicy(price=1.0, timeout=3600.0)
+        >>> StatusClient(policy=frugal, rate=2)
+        <StatusClient new rate=2/s burst=10>
     """
 
     price: float = attrs.field(default=0.1, validator=_span())

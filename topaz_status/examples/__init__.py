@@ -1,4 +1,4 @@
-"""Small apps that run without a key and without a network.
+"""Small programs and apps that run without a key and without a network; the README of this folder has them all.
 
 ::
 

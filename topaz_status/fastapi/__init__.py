@@ -1,6 +1,6 @@
 """Jobs in a FastAPI app: ``pip install "topaz-status[fastapi]"``.
 
-::
+With these lines, an app has a handler that waits for a job, and the routes for browsers:
 
     app = FastAPI(lifespan=status_lifespan())
     add_exception_handlers(app)

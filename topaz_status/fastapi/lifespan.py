@@ -1,6 +1,6 @@
 """One client for each app: it opens and closes with the app, and every handler can get it.
 
-::
+A handler asks for it by its type, ``ClientDep``:
 
     app = FastAPI(lifespan=status_lifespan(rate=20))
 

@@ -40,7 +40,7 @@ class ClientLeftError(HTTPException):
 async def wait_or_disconnect(request: Request, watch: Watch[S]) -> S:
     """Await a watch in a handler, for as long as the handler's client stays connected.
 
-    ::
+    The handler's own request is the first argument, so that a disconnect is noticed:
 
         @app.get("/orders/{order_id}/image")
         async def image(order_id: str, request: Request, client: ClientDep) -> ImageStatus:

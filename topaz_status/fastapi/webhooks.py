@@ -29,7 +29,7 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9._~-]{16,}")
 def webhook_router(*, secret: str) -> APIRouter:
     """Make the route ``POST /{secret}``, which receives the services' webhooks for the client of the app's lifespan.
 
-    ::
+    The secret is best taken from a variable, such as ``WEBHOOK_SECRET``:
 
         app.include_router(webhook_router(secret=os.environ["WEBHOOK_SECRET"]), prefix="/webhooks")
 

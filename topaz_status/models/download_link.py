@@ -16,6 +16,12 @@ class Download(PydanticSchema):
     """A link to a result. Anyone who has the link can read the file: ``repr`` hides it, and logs should not have it.
 
     For images it comes from ``GET /image/v1/download/{id}`` (``DownloadResponse``), otherwise from the status itself.
+
+    Example:
+        >>> status = await client.image.watch(image.id)
+        >>> link = await client.result(image)
+        >>> isinstance(link, Download), link.url.startswith("http"), link.expires_at is None
+        (True, True, False)
     """
 
     url: str = attrs.field(repr=_hidden)

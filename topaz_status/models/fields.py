@@ -3,9 +3,10 @@
 Each field of a model has a :class:`Wire` in its metadata. The decoder uses it to read a body, and
 :meth:`ServiceObject.to_dict` to write the body back. ``repr`` uses it to hide what could be a signed URL, because such
 a URL is as good as a key.
-"""
 
-from __future__ import annotations
+Annotations here are types, not texts: attrs copies them into the ``__init__`` of each model, in other modules,
+where tools that read the hints could not resolve a text.
+"""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ class Wire:
     unit: Unit
     name: str | None = None
     """The service's name; ``None`` if it is the Python name."""
-    of: type[ServiceObject] | None = None
+    of: "type[ServiceObject] | None" = None
     """The class of ``OBJECT`` and ``OBJECTS``."""
     required: bool = False
 
@@ -61,12 +62,12 @@ _EMPTY: Final[Mapping[Unit, object]] = {
 }
 
 
-def sent(unit: Unit, name: str | None = None, *, of: type[ServiceObject] | None = None) -> Any:
+def sent(unit: Unit, name: str | None = None, *, of: "type[ServiceObject] | None" = None) -> Any:
     """Declare an optional field: if the service does not send it, it is ``None``, or empty if it holds several."""
     return attrs.field(default=_EMPTY.get(unit), metadata={WIRE: Wire(unit, name, of)}, hash=unit is not Unit.MOMENTS)
 
 
-def holding(cls: type[ServiceObject]) -> dict[str, Wire]:
+def holding(cls: "type[ServiceObject]") -> dict[str, Wire]:
     """Make the metadata of an optional field that holds one object."""
     return {WIRE: Wire(Unit.OBJECT, of=cls)}
 
@@ -143,7 +144,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Any], Any]]] = {
 }
 
 
-def _shown(field: attrs.Attribute[Any], value: Any) -> str | None:
+def _shown(field: "attrs.Attribute[Any]", value: Any) -> str | None:
     """Return a field as ``repr`` shows it: no URL, and of ``extra`` only the names; ``None`` if it is not set."""
     wire: Wire | None = field.metadata.get(WIRE)
     if field.name == "_as_sent" or value is None or value in ((), {}):

@@ -16,6 +16,11 @@ class ImageStatus(ServiceObject):
 
     The documents promise most fields. Here only ``process_id`` and ``status`` are certain; any other is ``None`` if the
     service leaves it out. The status has neither a result URL, which has its own call, nor a reason of failure.
+
+    Example:
+        >>> status = await client.image.watch(image.id)
+        >>> isinstance(status, ImageStatus), status.status, status.state.value
+        (True, 'Completed', 'completed')
     """
 
     process_id: str = attrs.field(metadata=required(Unit.ID))
@@ -82,7 +87,13 @@ class ImageStatus(ServiceObject):
 
 @attrs.frozen(kw_only=True)
 class ImagePage(PydanticSchema):
-    """One page of the list of image jobs."""
+    """One page of the list of image jobs.
+
+    Example:
+        >>> page = await client.image.page(limit=50)
+        >>> isinstance(page, ImagePage), [status.job == image for status in page.statuses], page.has_next_page
+        (True, [True], False)
+    """
 
     statuses: tuple[ImageStatus, ...] = ()
     next_cursor: str | None = None

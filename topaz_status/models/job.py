@@ -16,7 +16,12 @@ MAX_ID_LENGTH: Final = 256
 
 
 class JobKind(enum.StrEnum):
-    """The service that has a job."""
+    """The service that has a job.
+
+    Example:
+        >>> JobKind("try-on") is JobKind.TRY_ON
+        True
+    """
 
     IMAGE = "image"
     VIDEO = "video"
@@ -28,6 +33,10 @@ class JobState(enum.StrEnum):
 
     ``COMPLETED``, ``FAILED``, ``CANCELED`` and ``EXPIRED`` are terminal. ``UNKNOWN`` stands for an undocumented status
     word: neither success nor failure, and not terminal.
+
+    Example:
+        >>> [state.value for state in JobState if state.is_terminal]
+        ['completed', 'failed', 'canceled', 'expired']
     """
 
     QUEUED = "queued"
@@ -86,6 +95,11 @@ class JobRef:
 
     Raises:
         ConfigurationError: the kind is unknown or the id unusable.
+
+    Example:
+        >>> ref = JobRef.parse("video:0a1b")
+        >>> ref == JobRef("video", "0a1b"), str(ref)
+        (True, 'video:0a1b')
     """
 
     kind: JobKind = attrs.field(converter=_kind)

@@ -11,7 +11,13 @@ from .status_words import TRY_ON_FAILURES, TRY_ON_WORDS, state_of
 
 @attrs.frozen(kw_only=True, repr=False)
 class TryOnError(ServiceObject):
-    """Why a try-on failed."""
+    """Why a try-on failed.
+
+    Example:
+        >>> error = TryOnError(message="No person was found.", error_code="invalid_parameter")
+        >>> TryOnStatus(job_id="a", status="failed", error=error).reason
+        'No person was found. [invalid_parameter]'
+    """
 
     message: str | None = sent(Unit.TEXT)
     error_code: str | None = sent(Unit.TEXT)
@@ -23,6 +29,11 @@ class TryOnStatus(ServiceObject):
     """The status of one try-on.
 
     A ``completed`` job is completed even if it has an :attr:`error`, as in the documents' own example.
+
+    Example:
+        >>> status = await client.try_on.watch(try_on.id)
+        >>> isinstance(status, TryOnStatus), status.state.value, status.result_url is not None
+        (True, 'completed', True)
     """
 
     job_id: str = attrs.field(metadata=required(Unit.ID))

@@ -14,7 +14,13 @@ from .status_words import VIDEO_WORDS, state_of
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoEstimates(ServiceObject):
-    """Lower and upper bounds (``RequestEstimates``)."""
+    """Lower and upper bounds (``RequestEstimates``).
+
+    Example:
+        >>> status = VideoStatus(id="a", status="processing", estimates=VideoEstimates(cost=(2, 3), time=(60, 90)))
+        >>> status.estimates.time
+        (60, 90)
+    """
 
     cost: tuple[float, ...] = sent(Unit.NUMBERS)
     """Credits."""
@@ -24,7 +30,12 @@ class VideoEstimates(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoDownload(ServiceObject):
-    """A signed link to a file (``EnhancedDownloadSignedUrlResponse``)."""
+    """A signed link to a file (``EnhancedDownloadSignedUrlResponse``).
+
+    Example:
+        >>> VideoDownload(url="https://storage.example/a?signature=b", expires_at=1_800_000_000.0)  # no link is shown
+        VideoDownload(url=<url>, expires_at=1800000000.0)
+    """
 
     url: str | None = sent(Unit.URL)
     expires_in: float | None = sent(Unit.MILLISECONDS, "expiresIn")
@@ -35,7 +46,14 @@ class VideoDownload(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoChunk(ServiceObject):
-    """One piece of a video in progress (``ProcessingStatIntermediate``): its status is never the job's."""
+    """One piece of a video in progress (``ProcessingStatIntermediate``): its status is never the job's.
+
+    Example:
+        >>> chunks = [VideoChunk(chunk_index=0, status="complete"), VideoChunk(chunk_index=1, status="processing")]
+        >>> status = VideoStatus(id="a", status="processing", processing_jobs=tuple(chunks))
+        >>> [chunk.status for chunk in status.processing_jobs], status.state.value
+        (['complete', 'processing'], 'running')
+    """
 
     chunk_id: str | None = sent(Unit.TEXT, "chunkId")
     chunk_index: int | None = sent(Unit.INTEGER, "chunkIndex")
@@ -70,7 +88,13 @@ class VideoChunk(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoStatus(ServiceObject):
-    """The status of one video job. The documents promise no field; here ``status`` is required."""
+    """The status of one video job. The documents promise no field; here ``status`` is required.
+
+    Example:
+        >>> status = await client.video.watch(video.id)
+        >>> isinstance(status, VideoStatus), status.status, status.state.value, status.progress
+        (True, 'complete', 'completed', 100.0)
+    """
 
     id: str
     """The requested id: the body has none."""

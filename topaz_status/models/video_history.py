@@ -55,7 +55,14 @@ class VideoPipeline(ServiceObject):
 
 @attrs.frozen(kw_only=True, repr=False)
 class VideoRecord(ServiceObject):
-    """One entry of the history of video jobs."""
+    """One entry of the history of video jobs.
+
+    Example:
+        >>> status = await client.video.watch(video.id)
+        >>> async for record in client.video.history():
+        ...     isinstance(record, VideoRecord), record.job == video, record.status
+        (True, True, 'complete')
+    """
 
     id: str = attrs.field(metadata=required(Unit.ID))
     status: str = attrs.field(metadata=required(Unit.WORD))

@@ -1,6 +1,6 @@
 """Tools for tests of code that waits for jobs: simulated services and virtual time.
 
-A test of several hours runs in milliseconds::
+In virtual time, a test of several hours runs in milliseconds:
 
     import pytest
     from topaz_status import StatusClient

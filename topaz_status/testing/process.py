@@ -20,7 +20,7 @@ _OK: Final = 200
 class SimulatorProcess:
     """A child process that serves a simulator on a loopback port; it ends when its parent ends, even after a crash.
 
-    Use it with ``with`` or ``async with``::
+    Use it with ``with`` or ``async with``:
 
         simulator = SimulatorProcess(seed=7, rate=10)
         with simulator as url:

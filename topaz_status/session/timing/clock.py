@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,6 +21,8 @@ class Clock:
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]
     wall: Callable[[], float]
+    pid: int = attrs.field(factory=os.getpid)
+    """The process that the loop belongs to. One that is forked from it has only a copy of the loop."""
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Clock:
@@ -29,6 +32,16 @@ class Clock:
     def is_running_here(self) -> bool:
         """Return whether the caller runs on this loop."""
         return _running_loop() is self.loop
+
+    def is_forked(self) -> bool:
+        """Return whether the caller runs in a process that was forked from the loop's."""
+        return os.getpid() != self.pid
+
+    def why_not_here(self) -> str | None:
+        """Return why the caller may not use what belongs to this loop; ``None`` if it may."""
+        if self.is_forked():
+            return f"belongs to process {self.pid}, from which this one was forked: open another client after the fork"
+        return None if self.is_running_here() else "belongs to another event loop"
 
     def soon(self, call: Callable[[T], object], about: T) -> None:
         """Make a call on this loop: at once if the caller runs there, else in a later turn of the loop."""
