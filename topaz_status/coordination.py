@@ -165,7 +165,12 @@ class Percentiles(PydanticSchema):
 
 @attrs.frozen(kw_only=True)
 class Shared(PydanticSchema):
-    """What a client knows of the processes that share its account: ``client.stats().shared``. Times are seconds."""
+    """What a client knows of the processes that share its account: ``client.stats().shared``. Times are seconds.
+
+    Example:
+        >>> isinstance(client.stats().shared, Shared)  # not without a coordinator
+        False
+    """
 
     role: Role
     member: str

@@ -20,7 +20,12 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 CHANGELOG = (ROOT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
-DATA = {"topaz_status/py.typed", "topaz_status/fastapi/live_page.html"}
+SCRIPTS = ("beat", "check", "post", "reserve", "save", "slow_down", "steady")
+DATA = {
+    "topaz_status/py.typed",
+    "topaz_status/fastapi/live_page.html",
+    *(f"topaz_status/redis/lua/{name}.lua" for name in SCRIPTS),
+}
 """What the package has beside its modules."""
 ABOUT = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/.github/LICENSE"}
 """What the wheel says of itself."""

@@ -11,6 +11,7 @@ from topaz_status import (
     ClientClosedError,
     ConfigurationError,
     ConflictError,
+    CoordinatorError,
     DecodeError,
     GatewayError,
     JobCanceledError,
@@ -45,7 +46,8 @@ WHAT_NEXT: list[tuple[tuple[type[TopazStatusError], ...], str]] = [
     ((BadRequestError, ConfigurationError), "repair the id or the settings"),
     ((CertificateError, GatewayError), "repair the network between here and the service"),
     ((RateLimitedError, ServerError, TransportError, DecodeError), "watch it again later: the service is in trouble"),
-    ((StoreError,), "repair the file or its folder"),
+    ((StoreError,), "repair the file or its folder, or the database"),
+    ((CoordinatorError,), "repair the shared server, or the URL and rights to reach it"),
     ((JobError, WatchError, ServiceError, TopazStatusError), "ask the operator"),  # kinds that later versions may add
 ]
 

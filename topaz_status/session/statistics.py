@@ -54,7 +54,13 @@ class Lag(PydanticSchema):
 
 @attrs.frozen(kw_only=True)
 class StoreStats(PydanticSchema):
-    """The numbers of a client's store of durable watches."""
+    """The numbers of a client's store of durable watches.
+
+    Example:
+        >>> async with StatusClient(store=MemoryStore()) as durable:
+        ...     durable.stats().store == StoreStats(waiting=0, down=0.0, taken_over=0, claimed=0)
+        True
+    """
 
     waiting: int
     """Rows that are not written yet."""
