@@ -167,7 +167,7 @@ def test_a_leader_names_its_epoch_and_what_it_has_learned() -> None:
 
 
 def test_a_follower_reports_its_429s_and_the_leader_learns_from_the_count() -> None:
-    """One rise of the server's count is one piece of news; the first number says nothing."""
+    """One rise of the server's count counts once, however large; the first number says nothing."""
     follower, leader = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     follower.limited(VIDEO, sent_at=0.9, now=1.0)
     assert follower.slow_downs() == [SlowDown(VIDEO, limited=True)]
@@ -195,7 +195,7 @@ def test_a_new_leader_goes_on_with_what_the_last_one_has_learned() -> None:
     assert budget.rate(VIDEO) > 3.0
 
 
-def test_a_hold_is_heeded_at_once_and_told() -> None:
+def test_a_hold_is_heeded_at_once_and_reported() -> None:
     """A Retry-After to one member holds the kind in all, and only that kind."""
     one, other = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     one.hold(IMAGE, 1.0, 1e9)

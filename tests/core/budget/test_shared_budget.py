@@ -50,7 +50,7 @@ def test_without_a_role_it_spends_the_servers_tokens() -> None:
 
 
 def test_what_is_learned_alone_stays_there_and_holds_are_for_all() -> None:
-    """A 429 lowers the rate of this member's share; a hold is told to the others once they can be reached."""
+    """A 429 lowers the rate of this member's share; a hold is reported to the others once they can be reached."""
     budget = SharedBudget(8.0, 8.0, {})
     budget.lead(3, 0.0)
     budget.go_alone(2, 0.0)

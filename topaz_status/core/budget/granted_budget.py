@@ -5,7 +5,7 @@ token may be used for a short time after its slot, and the burst that members na
 lateness can add. If the server answers more slowly, its delay adds ``rate × delay`` at most.
 
 Tokens are untyped, so each goes to the best poll of any kind. A kind with a limit of its own, set or learned, needs one
-of its own tokens as well. The leader learns the limits for all members, and tells the server the rates.
+of its own tokens as well. The leader learns the limits for all members, and names the rates to the server.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class GrantedBudget:
     _own: dict[JobKind, Stock]
     """The own tokens of kinds that have a limit."""
     _rates: dict[JobKind, float]
-    """The limits of kinds that are in force for all members, as the server told last."""
+    """The limits of kinds that are in force for all members, as the server named them last."""
     _limits: dict[JobKind, AdaptiveLimit]
     """What the leader has learned; these limits also space the leader's requests."""
     _loads: dict[JobKind | None, Load]
@@ -104,7 +104,7 @@ class GrantedBudget:
     # -- the role -----------------------------------------------------------------------------------------------------
 
     def lead(self, epoch: int, now: float) -> None:
-        """Reserve as the leader of ``epoch``, and learn for all; begin with the limits that the last leader told."""
+        """Reserve as the leader of ``epoch``, and learn for all; begin with the limits that the last leader named."""
         if self._epoch is None:
             self._limited = None
             for kind, limit in self._limits.items():
@@ -280,7 +280,7 @@ class GrantedBudget:
             self._limits[kind].confirmed(sent_at)
 
     def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
-        """See :class:`.budget.Budget`; a follower tells the leader."""
+        """See :class:`.budget.Budget`; a follower reports it to the leader."""
         if self._epoch is not None:
             self._limits[kind].too_many(sent_at=sent_at, now=now)
         else:

@@ -89,7 +89,7 @@ class SharedBudget:
         self._spent.confirmed(kind, sent_at)
 
     def limited(self, kind: JobKind, *, sent_at: float, now: float) -> None:
-        """See :class:`.budget.Budget`; a follower tells the leader."""
+        """See :class:`.budget.Budget`; a follower reports it to the leader."""
         self._spent.limited(kind, sent_at=sent_at, now=now)
 
     def hold(self, kind: JobKind, now: float, delay: float) -> None:

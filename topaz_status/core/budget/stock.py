@@ -61,9 +61,9 @@ class Stock:
     def purge(self, now: float) -> None:
         """Drop the tokens whose time is over."""
         if any(token.not_after < now for token in self._tokens):
-            kept = [token for token in self._tokens if token.not_after >= now]
-            self.expired += len(self._tokens) - len(kept)
-            self._tokens = kept
+            usable = [token for token in self._tokens if token.not_after >= now]
+            self.expired += len(self._tokens) - len(usable)
+            self._tokens = usable
 
     def ready_at(self, at: float) -> float:
         """Return the first time from ``at`` on at which a token may be used; infinite if there is none."""

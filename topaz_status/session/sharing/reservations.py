@@ -58,7 +58,7 @@ class Reservations:
             self._granted()
 
     async def report(self) -> NoReturn:
-        """Tell the server what answers have said, until canceled; a report that fails is lost."""
+        """Report to the server what answers have said, until canceled; a report that fails is lost."""
         while True:
             await self._reported.wait()
             self._reported.clear()
