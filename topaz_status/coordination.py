@@ -19,7 +19,7 @@ from .errors_base import TopazStatusError
 from .models.job import JobKind
 from .models.pydantic_schema import PydanticSchema
 
-PATIENCE: Final = 1.0
+CALL_TIMEOUT: Final = 1.0
 """Seconds within which each call of a bus returns or raises, apart from the wait that :meth:`Bus.read` is given."""
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds within which a coordinator has connected or raises."""
@@ -29,8 +29,8 @@ MOST_HOLD: Final = 300.0
 """Most seconds for which :meth:`Bus.slow_down` lets nobody send."""
 MOST_MESSAGES: Final = 2_000
 """Messages that a box holds, or a few more."""
-MAIL_KEPT: Final = 60.0
-"""Seconds after its last message for which a box is kept."""
+MAIL_LIFETIME: Final = 60.0
+"""Seconds after its last message for which a box lives."""
 MOST_MAIL: Final = 1_000_000
 """Most bytes of one message."""
 
@@ -50,7 +50,7 @@ class BusError(TopazStatusError):
 
 @attrs.frozen(kw_only=True)
 class Member:
-    """What a member tells the others of itself. Every text is short and holds no secret."""
+    """What a member says of itself to the others. Every text is short and holds no secret."""
 
     id: str
     """A random name, drawn when the client opens."""
@@ -102,7 +102,7 @@ class Pulse:
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What the account may send. The leader's terms hold; others' count only until a leader has told its own."""
+    """What the account may send. The leader's terms hold; others' count only until a leader has named its own."""
 
     rate: float
     """Requests per second of all kinds together."""
@@ -148,7 +148,7 @@ class Grants:
     kinds_next_in: Mapping[JobKind, float] = attrs.field(factory=dict)
     """The same for each kind with a limit of its own."""
     rates: Mapping[JobKind, float] = attrs.field(factory=dict)
-    """The rates of the kinds with a limit of their own that are in force, as the leader last told them."""
+    """The rates of the kinds with a limit of their own that are in force, as the leader last named them."""
     held: Mapping[JobKind, float] = attrs.field(factory=dict)
     """Seconds for which no request of a kind may go; kinds without a hold are left out."""
     limited: Mapping[JobKind, int] = attrs.field(factory=dict)
@@ -185,7 +185,7 @@ class Shared(PydanticSchema):
     latency: Percentiles | None
     """How long beats take."""
     news_lag: Percentiles | None
-    """How long the leader's news took to come here; ``None`` for the leader."""
+    """How long the leader's mail took to come here; ``None`` for the leader."""
     grants: int
     """Tokens granted to this member so far."""
     grants_expired: int
@@ -205,8 +205,8 @@ class Shared(PydanticSchema):
 class Bus(Protocol):
     """What members share: a lease, a bucket, mail, and small saved texts. It belongs to one member of one account.
 
-    Each call returns or raises :class:`BusError` within :data:`PATIENCE`. Calls may overlap. A call that is canceled
-    may take effect, and disturbs no other call.
+    Each call returns or raises :class:`BusError` within :data:`CALL_TIMEOUT`. Calls may overlap. A call that is
+    canceled may take effect, and disturbs no other call.
     """
 
     async def beat(self, beat: Beat) -> Pulse:
@@ -225,7 +225,7 @@ class Bus(Protocol):
     async def post(self, mail: Sequence[tuple[str, bytes]]) -> None:
         """Put messages into boxes. A box is a text of at most 64 ASCII characters; it is made when first used.
 
-        A box holds its latest :data:`MOST_MESSAGES`, and is emptied :data:`MAIL_KEPT` seconds after the last one came.
+        A box holds its latest :data:`MOST_MESSAGES`, and is emptied :data:`MAIL_LIFETIME` seconds after the last one.
         """
 
     async def read(self, box: str, after: str | None, *, most: int, wait: float) -> list[tuple[str, bytes]]:

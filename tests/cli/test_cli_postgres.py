@@ -45,7 +45,7 @@ def test_an_interrupted_watch_is_resumed(
     pending = cli("pending", *store)
     assert [line.split()[0] for line in pending.lines if "unfinished" in line] == [second]
     resumed = cli("resume", *store, "--json", *EAGER)
-    assert (resumed.code, [told["job"] for told in resumed.objects if told["job"] != first]) == (0, [second])
+    assert (resumed.code, [each["job"] for each in resumed.objects if each["job"] != first]) == (0, [second])
     assert cli("pending", *store).lines == []
     assert PASSWORD not in "".join(each.out + each.err for each in (result, pending, resumed))
 

@@ -33,10 +33,10 @@ def url(real: RealServer) -> str:
 
 def leading(process: subprocess.Popen[str]) -> dict[str, object]:
     """Read what a leader prints until it leads."""
-    while (told := json.loads(line_of(process.stdout)))["role"] != "leader":
+    while (line := json.loads(line_of(process.stdout)))["role"] != "leader":
         pass
-    assert isinstance(told, dict)
-    return told
+    assert isinstance(line, dict)
+    return line
 
 
 @NEEDS_ONE
@@ -44,14 +44,14 @@ def test_a_leader_polls_for_a_watch(cli: Cli, environment: Environment, simulato
     """The watch sends no request, and prints what it hears; members says who leads; SIGTERM gives the lead up."""
     environment["TOPAZ_STATUS_REDIS_URL"] = url
     with child(["lead", "--redis", "env", "--json", *EAGER], environment) as leader:
-        told = leading(leader)
+        line = leading(leader)
         [member] = cli("members", "--redis", url, "--json").objects
-        assert (member["member"], member["leads"], member["preferred"]) == (told["member"], True, True)
+        assert (member["member"], member["leads"], member["preferred"]) == (line["member"], True, True)
         jobs = simulator.add_jobs([{"kind": "image", "count": 3, "duration": 0.5}])
         result = cli("watch", *jobs, "--redis", url, "--json", *EAGER)
         assert result.code == 0
         assert {each["job"] for each in result.objects} == set(jobs)
-        assert str(told["member"]) in cli("members", "--redis", url).out
+        assert str(line["member"]) in cli("members", "--redis", url).out
         leader.send_signal(signal.SIGTERM)
         result = ended(leader)
     assert result.code == 143

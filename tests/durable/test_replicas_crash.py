@@ -172,19 +172,19 @@ def test_of_four_replicas_killed_at_random_moments_none_loses_a_job(postgres: Po
             assert replica.kill() == -signal.SIGKILL, "a life failed by itself"
         truths = {job: truth["state"] for job, truth in on.simulator.truths().items()}
         lines = on.lines()
-    told = [line for line in lines if line.what == "begins"]
-    assert {line.job: line.state for line in told} == truths
+    begun = [line for line in lines if line.what == "begins"]
+    assert {line.job: line.state for line in begun} == truths
     assert len(truths) == KILLS * JOBS_A_LIFE
     marks = defaultdict(list)
-    for line in told:
+    for line in begun:
         marks[line.job].append(line.redelivered)
     assert all(all(later) for _, *later in marks.values()), "an outcome that came again was not marked"
-    assert len(told) - len(marks) <= 2 * KILLS, "acknowledged outcomes come again"
+    assert len(begun) - len(marks) <= 2 * KILLS, "acknowledged outcomes come again"
     assert_one_at_a_time(lines, died_after)
 
 
 def assert_one_at_a_time(lines: list[Line], died_after: dict[int, int]) -> None:
-    """Work on a job begins only when whoever worked on it before is done with it, or dead."""
+    """Work on a job begins only when the one who worked on it before is done with it, or dead."""
     works: dict[str, int] = {}
     for place, line in enumerate(lines):
         before = works.get(line.job)

@@ -83,7 +83,7 @@ def replicas(postgres: PostgresServer) -> Replicas:
     return Replicas(postgres)
 
 
-def told(outcomes: list[Outcome]) -> list[tuple[Any, bool, JobState | None]]:
+def summary(outcomes: list[Outcome]) -> list[tuple[Any, bool, JobState | None]]:
     return sorted((outcome.tag, outcome.redelivered, outcome.state) for outcome in outcomes)
 
 
@@ -97,7 +97,7 @@ async def test_what_a_closed_client_leaves_another_resumes(replicas: Replicas) -
         await until(lambda: replicas.marks() == {True, False, None})
     async with replicas.one("b") as b:
         outcomes = [outcome async for outcome in b.resume()]
-        assert told(outcomes) == [(tag, tag == 0, JobState.COMPLETED) for tag in range(3)]
+        assert summary(outcomes) == [(tag, tag == 0, JobState.COMPLETED) for tag in range(3)]
         stats = b.stats().store
         assert stats is not None
         assert (stats.claimed, stats.taken_over) == (3, 0)
@@ -123,14 +123,14 @@ async def test_a_watch_that_was_taken_over_ends_for_its_former_owner_alone(repli
     """Its handles end with an error that says who has it; others of that client go on, and the job ends once."""
     first, second = (replicas.simulator.add_image(duration=1e4) for _ in range(2))
     async with replicas.one("a") as a, replicas.one("b") as b:
-        taken, kept = a.watch(first, tag="first"), a.watch(first)
+        taken, untagged = a.watch(first, tag="first"), a.watch(first)
         await until(lambda: replicas.rows() == {str(first): "a"})
         with replicas.asleep("a"):
             resumed = b.resume()
             waiting = asyncio.create_task(anext(resumed))
             await until(lambda: replicas.rows() == {str(first): "b"})
         other = a.watch(second)
-        for watch in (taken, kept):
+        for watch in (taken, untagged):
             with pytest.raises(StoreError, match=f"{first} has been taken over by b"):
                 await watch
         assert not waiting.done(), "they waited for the job's end"
@@ -215,7 +215,7 @@ async def test_following_outlives_an_outage(replicas: Replicas) -> None:
 
 
 @virtual
-async def test_what_is_not_readable_is_told_at_once_without_following(replicas: Replicas) -> None:
+async def test_what_is_not_readable_is_reported_at_once_without_following(replicas: Replicas) -> None:
     """A plain ``resume()`` is asked for what is there, and cannot say."""
     async with replicas.one("b") as b:
         replicas.server.stop()

@@ -70,7 +70,7 @@ async def test_the_orders_of_a_killed_replica_are_finished_by_the_other(database
             left = await asyncio.to_thread(open_orders, database)
             process.send_signal(signal.SIGKILL)
         for order in left | {ORDERS}:
-            while (await survivor.get(f"/orders/{order}")).json() != "completed":  # noqa: ASYNC110  # nobody tells
+            while (await survivor.get(f"/orders/{order}")).json() != "completed":  # noqa: ASYNC110  # no event says so
                 await asyncio.sleep(0.02)
         while await asyncio.to_thread(open_orders, database):  # noqa: ASYNC110  # acknowledged a moment later
             await asyncio.sleep(0.02)

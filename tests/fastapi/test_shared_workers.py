@@ -67,7 +67,7 @@ async def all_roles(url: str) -> dict[object, object]:
 
 
 async def streamed(url: str, path: str) -> list[str]:
-    """The states that a stream tells, over a connection of its own."""
+    """The states that a stream sends, over a connection of its own."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/{path}") as response:
         return [event.data["state"] async for event in events_of(response) if event.event == "status"]
 

@@ -41,6 +41,7 @@ PUBLIC = (
     r"\.looks\b|\blooks: |\blooks=|\"looks\"",  # ``Truth.looks`` of the simulator, and its key in JSON
     r"\blooked_ago\b",  # ``Explanation.looked_ago``
     r"\bdef news\b|\.news\b",  # ``View.news``
+    r"\bnews_lag\b",  # ``Shared.news_lag``
     r"\bast\.walk\b",  # the standard library's
     r"look-alike",  # it is no poll
 )
@@ -51,6 +52,7 @@ SAME_IDEA = {
     "watch": "the command that starts watches, and the handle that it waits for",
     "webhook": "the example of an app that receives webhooks, and the reader of their bodies",
     "download": "the command that downloads results, and the folder with all about downloads",
+    "sharing": "processes that share an account: rules, the session's part, buses in memory, and the commands",
     "durable": "durable watches: what callers use, and the session's part of them",
 }
 """Names of modules and folders that are met twice, each with the one idea that it stands for on two floors."""

@@ -138,7 +138,7 @@ class Play:
         )
 
     async def run(self) -> Tally:
-        """Play, and judge what every living member was told."""
+        """Play, and judge what every living member heard."""
         async with self._stack:
             for _ in range(self.dice.randint(2, 5)):
                 await self.join()
@@ -200,7 +200,7 @@ class Play:
             await seat.client.aclose()
 
     async def crash(self) -> None:
-        """Let one process die: nothing of it runs any more, and nobody is told."""
+        """Let one process die: nothing of it runs any more, and nobody hears of it."""
         if (seat := self._someone()) is not None:
             seat.is_dead = True
             seat.watching.cancel()
@@ -271,7 +271,7 @@ class Play:
             engine = engine_of(seat.client)
             assert engine.sharing is not None
             held = len(engine.sharing.desk), len(engine.registry)
-            unconfirmed = sum(len(one.told) for one in engine.sharing.desk.subscribers.values())
+            unconfirmed = sum(len(one.unconfirmed) for one in engine.sharing.desk.subscribers.values())
             if any(held) or unconfirmed:
                 notes.append(f"{seat.member} still holds {held}, {unconfirmed} ends are unconfirmed")
         return Tally(wrong=len(notes), notes=tuple(notes))

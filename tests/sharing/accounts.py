@@ -73,7 +73,7 @@ def held_by(client: StatusClient) -> int:
 
 
 def die(client: StatusClient, hub: MemoryHub) -> None:
-    """Let a process die: nothing of it runs any more, and nobody is told but by its operating system."""
+    """Let a process die: nothing of it runs any more, and nobody hears of it but by its operating system."""
     hub.kill(shared_of(client).member)
     engine_of(client).gate.close()
     sharing_of(client).abandon()

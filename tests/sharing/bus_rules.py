@@ -37,15 +37,15 @@ class BusRules:
         assert (again.epoch, again.deposed) == (first.epoch, False)
         assert first.epoch == other.epoch > 1_000_000_000_000
 
-    async def test_what_a_member_tells_of_itself_reaches_the_others(self, server: Server) -> None:
-        """All of it, as it was told."""
+    async def test_what_a_member_says_of_itself_reaches_the_others(self, server: Server) -> None:
+        """All of it, as it was said."""
         one, two = await server.join("a1"), await server.join("b2")
-        told = Member(
+        member = Member(
             id="a1", priority=2, stands=False, kinds=frozenset({JobKind.TRY_ON, JobKind.IMAGE}), settings="5e77",
             version="0.1.0", loop_lag=0.125, latency=0.0005,
         )  # fmt: skip
-        await one.beat(Beat(member=told, ttl=3.0, wants="follow"))
-        assert (await two.beat(beat("b2"))).members[0] == told
+        await one.beat(Beat(member=member, ttl=3.0, wants="follow"))
+        assert (await two.beat(beat("b2"))).members[0] == member
 
     async def test_a_leader_that_follows_gives_the_lease_up(self, server: Server) -> None:
         """The next to stand leads, in a later epoch, and the member stays a member."""
@@ -123,7 +123,7 @@ class BusRules:
         assert len((await two.reserve(Want(terms=TERMS, shared=1, horizon=0.5))).shared) == 1
 
     async def test_members_share_one_bucket(self, server: Server) -> None:
-        """Slots of several members are those of one bucket, and 429s, holds and limits are told to all."""
+        """Slots of several members are those of one bucket, and 429s, holds and limits are reported to all."""
         one, two = await server.join("a1"), await server.join("b2")
         epoch = (await one.beat(beat("a1"))).epoch
         terms = Terms(rate=2.0, burst=1.0, kinds={JobKind.TRY_ON: 0.5})
@@ -138,9 +138,9 @@ class BusRules:
         assert 1.0 < theirs.kinds_next_in[JobKind.TRY_ON] <= 2.0
         assert theirs.rates == {JobKind.TRY_ON: 0.5}
         await two.slow_down(JobKind.VIDEO, limited=True, hold=40.0)
-        told = await one.reserve(Want(terms=terms, shared=0, epoch=epoch))
-        assert told.limited == {JobKind.VIDEO: 1}
-        assert 39.0 < told.held[JobKind.VIDEO] <= 40.0
+        granted = await one.reserve(Want(terms=terms, shared=0, epoch=epoch))
+        assert granted.limited == {JobKind.VIDEO: 1}
+        assert 39.0 < granted.held[JobKind.VIDEO] <= 40.0
 
     async def test_mail_comes_in_order_to_its_box(self, server: Server) -> None:
         """From any sender, read from any point on, and any bytes."""
@@ -162,9 +162,9 @@ class BusRules:
         await server.pass_time(0.05)
         await two.beat(beat("b2"))
         assert not reader.done()
-        await one.post([(box_of("b2"), b"news")])
+        await one.post([(box_of("b2"), b"update")])
         [(number, body)] = await reader
-        assert body == b"news"
+        assert body == b"update"
         assert await two.read(box_of("b2"), number, most=9, wait=0.05) == []
 
     async def test_mail_after_a_loss_of_data_is_read(self, server: Server) -> None:
@@ -184,9 +184,9 @@ class BusRules:
         one = await server.join("a1")
         for start in range(0, 2_500, 500):
             await one.post([("to:b2", b"%d" % number) for number in range(start, start + 500)])
-        kept = await one.read("to:b2", None, most=9_999, wait=0.0)
-        assert 1_900 <= len(kept) <= 2_200
-        assert kept[-1][1] == b"2499"
+        left = await one.read("to:b2", None, most=9_999, wait=0.0)
+        assert 1_900 <= len(left) <= 2_200
+        assert left[-1][1] == b"2499"
 
     async def test_saved_texts_are_fenced(self, server: Server) -> None:
         """The leader alone saves; anybody loads."""
@@ -203,7 +203,7 @@ class BusRules:
         one, two = await server.join("a1", account="left"), await server.join("b2", account="right")
         assert who(await one.beat(beat("a1"))) == ("a1", ["a1"])
         assert who(await two.beat(beat("b2"))) == ("b2", ["b2"])
-        await one.post([("to:b2", b"news")])
+        await one.post([("to:b2", b"update")])
         assert await two.read("to:b2", None, most=9, wait=0.0) == []
 
     async def test_a_canceled_call_disturbs_no_other(self, server: Server) -> None:
@@ -224,7 +224,7 @@ class BusRules:
             with pytest.raises(BusError):
                 await one.beat(beat("a1"))
             with pytest.raises(BusError):
-                await one.post([("to:b2", b"news")])
+                await one.post([("to:b2", b"update")])
         assert (await one.beat(beat("a1"))).holder == "a1"
 
     async def test_a_server_that_restarts_is_joined_again(self, server: Server) -> None:

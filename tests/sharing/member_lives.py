@@ -40,7 +40,7 @@ def life(file: str, *jobs: str) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         asyncio.run(live(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), list(jobs)))
-    except BaseException:  # noqa: BLE001  # a life that fails by itself is what the test looks for
+    except BaseException:  # noqa: BLE001  # a life that fails by itself is what the test is to find
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         return 1

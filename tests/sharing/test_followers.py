@@ -148,7 +148,7 @@ async def test_notices_reach_the_leader() -> None:
 
 @virtual
 async def test_what_is_shown_is_of_this_process() -> None:
-    """Numbers, the overview and the explanation tell of this process's watches, and of who polls for them."""
+    """Numbers, the overview and the explanation speak of this process's watches, and of who polls for them."""
     simulator = Simulator(seed=8)
     jobs = jobs_of(simulator, 2, duration=60.0)
     async with account_of(simulator, MemoryHub(), 2) as (leader, follower):
@@ -169,7 +169,7 @@ async def test_what_is_shown_is_of_this_process() -> None:
 
 @virtual
 async def test_the_last_status_comes_at_once() -> None:
-    """A member that watches a job that is polled already is told what is known, without a request."""
+    """A member that watches a job that is polled already hears what is known, without a request."""
     simulator = Simulator(seed=9)
     (job,) = simulator.add_jobs([JobPlan(kind=JobKind.TRY_ON, count=1, duration=600.0)])
     async with account_of(simulator, MemoryHub(), 2) as (leader, follower):
@@ -270,7 +270,7 @@ async def test_a_dead_leader_is_replaced_in_a_beat() -> None:
 
 @virtual
 async def test_a_leader_that_closes_gives_up_the_lease() -> None:
-    """Without waiting for its lease to end, the next one leads; what the first one knew last has been told."""
+    """Without waiting for its lease to end, the next one leads; what the first one knew last has been reported."""
     simulator = Simulator(seed=15)
     (job,) = simulator.add_jobs([JobPlan(kind=JobKind.IMAGE, count=1, duration=30.0)])
     hub = MemoryHub(probes=False)

@@ -14,7 +14,7 @@ from harness import engine_of, until, virtual
 from topaz_status import JobKind, JobRef, JobState
 from topaz_status.coordination import box_of, desk
 from topaz_status.core.sharing.digest import Summary
-from topaz_status.core.sharing.mail import Ended, Held, Item, Left, Noticed, Registered, Told, write_mail
+from topaz_status.core.sharing.mail import Answered, Ended, Held, Item, Left, Noticed, Registered, write_mail
 from topaz_status.testing import JobPlan, MemoryHub, Simulator
 
 DONE = orjson.dumps({"process_id": "x", "status": "Completed"})
@@ -26,7 +26,7 @@ def forged_items(dice: random.Random, jobs: list[JobRef]) -> list[Item]:
     number = dice.randrange(10**6, 2**40)
     body = orjson.dumps({"process_id": job.id, "id": job.id, "job_id": job.id, "status": "complete"})
     return [
-        Told(job, number, body, 1.8e9, 0.0),
+        Answered(job, number, body, 1.8e9, 0.0),
         Ended(job, number, DONE, 1.8e9, None),
         Ended(job, number, None, 1.8e9, dice.choice(["", "{}", "7", '{"type":"TransportError"}'])),
         Left(job, number),

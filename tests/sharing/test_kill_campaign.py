@@ -38,13 +38,13 @@ LIVES = Path(member_lives.__file__)
 
 @attrs.define(eq=False)
 class Life:
-    """One process, and what it was told to watch."""
+    """One process, and what it has to watch."""
 
     process: int
     log: Path
     jobs: list[str]
 
-    def told(self) -> list[tuple[str, str]]:
+    def outcomes(self) -> list[tuple[str, str]]:
         """The outcomes that it has written down, as job and state."""
         lines = self.log.read_text().splitlines()[1:] if self.log.exists() else []
         return [(job, state) for job, state in map(str.split, lines)]
@@ -54,7 +54,7 @@ class Life:
         return self.log.read_text().partition("\n")[0] if self.log.exists() else ""
 
     def open_jobs(self) -> list[str]:
-        done = {job for job, _ in self.told()}
+        done = {job for job, _ in self.outcomes()}
         return [job for job in self.jobs if job not in done]
 
     def is_up(self) -> bool:
@@ -93,7 +93,7 @@ class Campaign:
         return "" if holder is None else holder.decode()
 
     def kill(self, victim: Life) -> list[str]:
-        """Kill a process, and return the jobs that nobody has told yet; wait for the next leader if it led."""
+        """Kill a process, and return the jobs whose outcomes nobody has yet; wait for the next leader if it led."""
         led = victim.member() == self.leader()
         os.kill(victim.process, signal.SIGKILL)
         died_at = time.monotonic()
@@ -178,9 +178,9 @@ def test_members_are_killed_again_and_again(tmp_path: Path) -> None:
             assert all(life.is_up() for life in lives.living)
         log = simulator.call("GET", "/_sim/log")["log"]
     for life in [*lives.living, *lives.dead]:
-        told = life.told()
-        assert not [job for job, times in Counter(job for job, _ in told).items() if times > 1]
-        assert all(lives.outcomes[job] == state for job, state in told), told
+        outcomes = life.outcomes()
+        assert not [job for job, times in Counter(job for job, _ in outcomes).items() if times > 1]
+        assert all(lives.outcomes[job] == state for job, state in outcomes), outcomes
     vacancies = sorted(lives.vacancies)
     logger.info("%d kills, %d of leaders; seconds to the next: %s", KILLS, len(vacancies), vacancies)
     assert not [entry for entry in log if entry["status"] == 429]

@@ -9,7 +9,7 @@ import pytest
 from bus_rules import BusRules, beat
 from buses import InMemory
 
-from topaz_status.coordination import PATIENCE, BusError
+from topaz_status.coordination import CALL_TIMEOUT, BusError
 from topaz_status.errors import CoordinatorError
 from topaz_status.testing import MemoryCoordinator, MemoryHub
 
@@ -47,7 +47,7 @@ class TestMemoryHub:
         started = loop.time()
         with pytest.raises(BusError):
             await one.beat(beat("a1"))
-        assert loop.time() - started == pytest.approx(PATIENCE)
+        assert loop.time() - started == pytest.approx(CALL_TIMEOUT)
         assert (await two.beat(beat("b2"))).holder == "a1"
         hub.heal()
         assert (await one.beat(beat("a1"))).holder == "a1"
@@ -75,7 +75,7 @@ class TestMemoryHub:
         assert (await one.beat(beat("a1"))).holder == "a1"
 
     async def test_mail_may_be_lost_or_doubled(self) -> None:
-        """As often as the hub is told, and always in the same way for the same seed."""
+        """As often as the hub is set to, and always in the same way for the same seed."""
         found = []
         for _ in range(2):
             bus = await MemoryCoordinator(MemoryHub(seed=7, mail_loss=0.2, duplicates=0.3)).connect("account", "a1")

@@ -202,7 +202,7 @@ class TestServers:
     async def test_a_server_that_evicts_keys_is_warned_of(
         self, executable: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Once, when the client opens; a server that may not tell is taken as it is."""
+        """Once, when the client opens; a server that does not say is taken as it is."""
         options = ("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")
         with running(executable, *options) as server:
             await _works(RedisCoordinator(server.url))
@@ -326,8 +326,8 @@ async def _works(coordinator: RedisCoordinator, *, heard: bool = False) -> None:
     try:
         epoch = (await bus.beat(beat("a1"))).epoch
         assert len((await bus.reserve(Want(terms=TERMS, shared=1, epoch=epoch, horizon=1.0))).shared) == 1
-        await bus.post([("to:a1", b"news")])
-        assert (await bus.read("to:a1", None, most=9, wait=0.2))[-1][1] == b"news"
+        await bus.post([("to:a1", b"update")])
+        assert (await bus.read("to:a1", None, most=9, wait=0.2))[-1][1] == b"update"
         assert await bus.read("to:a1", "99999999999999-0", most=9, wait=0.01)
         assert await bus.save("lifetimes", b"x", epoch)
         assert await bus.load("lifetimes") == b"x"

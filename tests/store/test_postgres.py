@@ -250,7 +250,7 @@ class Fencing(RuleBasedStateMachine):
             store.close()
 
     def heard(self, name: str, lost: Any) -> None:
-        """A call told a client of rows that are not its own."""
+        """A call reported to a client rows that are not its own."""
         self.lapsed.discard(name)
         for number in lost:
             self.former = {one for one in self.former if one[:2] != (name, number)}
@@ -316,7 +316,7 @@ class Fencing(RuleBasedStateMachine):
 
 
 def test_whatever_happens_a_row_has_one_owner(postgres: PostgresServer) -> None:
-    """Former owners are told so, nobody takes a living client's row, and no row is lost or brought back."""
+    """Former owners hear of it, nobody takes a living client's row, and no row is lost or brought back."""
     Fencing.server = postgres
     run_state_machine_as_test(Fencing, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
 

@@ -70,7 +70,7 @@ def test_a_connection_that_ends_costs_one_call(
 
 
 def test_while_the_server_is_down_each_call_fails_at_once(postgres: PostgresServer, store: PostgresStore) -> None:
-    """Closing the store then does no harm either, and its rows wait for whoever comes."""
+    """Closing the store then does no harm either, and its rows wait for the next client."""
     postgres.stop()
     try:
         for call in (store.renew, store.load, lambda: store.claim(1), store.renew):

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 from .argument_types import a_job, a_size, a_span, at_least_one, count, positive
+from .coordinators import add_sharing
 from .exit_codes import USAGE
 from .job_arguments import STDIN
 from .network_arguments import add_network
-from .sharing import add_sharing
 from .stores import add_store
 
 _EXITS: Final = (

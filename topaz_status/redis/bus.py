@@ -12,16 +12,16 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from ..coordination import MAIL_KEPT, MOST_MAIL, MOST_MESSAGES, PATIENCE, Beat, BusError, Grants, Pulse, Want
+from ..coordination import CALL_TIMEOUT, MAIL_LIFETIME, MOST_MAIL, MOST_MESSAGES, Beat, BusError, Grants, Pulse, Want
 from ..models.job import JobKind
-from .faults import reason_of
 from .presence import AGAIN, Presence, ended
 from .scripts import Commands, script
+from .server_errors import reason_of
 from .values import beat_arguments, read_grants, read_pulse, reserve_arguments, slow_down_arguments
 
 T = TypeVar("T")
 
-SAVED_KEPT: Final = 7 * 86_400_000
+SAVED_LIFETIME: Final = 7 * 86_400_000
 """Milliseconds that a saved text is kept."""
 MOST_SAVED: Final = 64_000
 """Most bytes of a saved text."""
@@ -42,7 +42,7 @@ class RedisBus:
     _flags: bool
     """Whether the server knows the flags of scripts."""
     _presence: Presence | None
-    """``None`` where the server cannot tell which members are alive."""
+    """``None`` where the server does not know which members are alive."""
     _owned: bool
     """Whether the client is closed with the bus."""
     _tasks: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
@@ -76,7 +76,7 @@ class RedisBus:
             some = mail[start : start + MAIL_AT_ONCE]
             boxes = [_box(box) for box, _ in some]
             await self._script(
-                "post", ["state", *boxes], [MOST_MESSAGES, int(MAIL_KEPT * 1000), *(body for _, body in some)]
+                "post", ["state", *boxes], [MOST_MESSAGES, int(MAIL_LIFETIME * 1000), *(body for _, body in some)]
             )
 
     async def read(self, box: str, after: str | None, *, most: int, wait: float) -> list[tuple[str, bytes]]:
@@ -101,7 +101,7 @@ class RedisBus:
         """See :class:`~topaz_status.coordination.Bus`."""
         if len(body) > MOST_SAVED:
             raise BusError(f"{len(body)} bytes are too many to be saved")
-        return bool(await self._script("save", ["state", f"saved:{name}"], [self._member, epoch, body, SAVED_KEPT]))
+        return bool(await self._script("save", ["state", f"saved:{name}"], [self._member, epoch, body, SAVED_LIFETIME]))
 
     async def load(self, name: str) -> bytes | None:
         """See :class:`~topaz_status.coordination.Bus`."""
@@ -135,10 +135,10 @@ class RedisBus:
         if self._closed:
             command.close()
             raise BusError("the connection is closed")
-        task = asyncio.get_running_loop().create_task(_limited(command, PATIENCE + wait))
+        task = asyncio.get_running_loop().create_task(_limited(command, CALL_TIMEOUT + wait))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=PATIENCE + wait + AGAIN)
+        await asyncio.wait({task}, timeout=CALL_TIMEOUT + wait + AGAIN)
         if not task.done() or task.cancelled():
             task.cancel()
             raise BusError("the connection was closed")
@@ -164,7 +164,7 @@ def channel(keys: str, member: str) -> str:
 
 async def close_client(client: Any) -> None:
     """Close a client, as far as that is possible in time."""
-    await _limited(client.aclose(), PATIENCE)
+    await _limited(client.aclose(), CALL_TIMEOUT)
 
 
 def _box(box: str) -> str:

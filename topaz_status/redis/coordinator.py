@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from ..coordination import CONNECT_TIMEOUT, PATIENCE, Lead
+from ..coordination import CALL_TIMEOUT, CONNECT_TIMEOUT, Lead
 from ..core.policy import is_number
 from ..errors import ConfigurationError, CoordinatorError
 from ..models.redact import shown
@@ -18,10 +18,10 @@ from ..session.secret import Secret
 from ..session.telemetry import logger
 from ..session.timing.backoff_delays import pause
 from .bus import RedisBus, channel, close_client
-from .faults import may_heal, reason_of
 from .presence import Presence
+from .redis_url import checked_redis_url, shown_url, tls_options
 from .scripts import script
-from .urls import checked_redis_url, shown_url, tls_options
+from .server_errors import may_heal, reason_of
 
 URL_VARIABLE: Final = "TOPAZ_STATUS_REDIS_URL"
 LEASES: Final = (1.0, 30.0)
@@ -160,7 +160,7 @@ def _open(url: Secret) -> Any:
     return Redis.from_url(
         url.reveal(),
         protocol=2,
-        socket_connect_timeout=PATIENCE,
+        socket_connect_timeout=CALL_TIMEOUT,
         socket_timeout=None,  # each call has a limit of its own
         retry=Retry(NoBackoff(), 0),
         **tls_options(url.reveal()),
@@ -175,7 +175,7 @@ async def _check(client: Any, keys: str, member: str) -> tuple[bool, bool, str |
         try:
             async with asyncio.timeout_at(until):
                 return *await _try_scripts(client, keys, member), None
-        except Exception as error:  # noqa: BLE001  # told as a CoordinatorError, without a traceback that has a password
+        except Exception as error:  # noqa: BLE001  # raised as a CoordinatorError, without a traceback that has a password
             fault, over = reason_of(error), not may_heal(error)
         if over:
             break
@@ -184,12 +184,12 @@ async def _check(client: Any, keys: str, member: str) -> tuple[bool, bool, str |
 
 
 async def _warn_of_eviction(client: Any) -> None:
-    """Warn of a server that may drop the account's keys to make room for others, if it tells."""
+    """Warn of a server that may drop the account's keys to make room for others, if it says so."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CALL_TIMEOUT):
             facts = await client.execute_command("INFO", "memory")
             policy, most = str(facts["maxmemory_policy"]), int(facts["maxmemory"])
-    except Exception:  # noqa: BLE001  # not every server tells, and nothing depends on it
+    except Exception:  # noqa: BLE001  # not every server says so, and nothing depends on it
         return
     if most and policy != "noeviction":
         logger.warning(

@@ -1,7 +1,7 @@
 """Values of the bus as arguments of scripts, and the scripts' answers as values.
 
 Anybody who may write to the server can make these answers. So what cannot be read is a :class:`ValueError`, and what a
-member tells of itself is bounded.
+member says of itself is bounded.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ..models.job import JobKind
 
 _KINDS: Final = tuple(JobKind)
 MOST_MEMBER_BYTES: Final = 2_000
-"""Most bytes of what a member tells of itself."""
+"""Most bytes of what a member says of itself."""
 MOST_TEXT_SHOWN: Final = 64
-"""Most characters of a text that another member tells."""
+"""Most characters of a text of another member."""
 _SECOND: Final = 1_000_000
 _LATEST: Final = str(int(LONGEST_HORIZON * _SECOND))
 
@@ -114,7 +114,7 @@ def _read_members(texts: Iterable[bytes]) -> Iterable[Member]:
 
 def _read_member(text: bytes) -> Member:
     if len(text) > MOST_MEMBER_BYTES:
-        raise ValueError("a member tells too much")
+        raise ValueError("a member says too much")
     name, priority, stands, kinds, settings, version, loop_lag, latency = orjson.loads(text)[:8]
     return Member(
         id=_short(name),
@@ -132,7 +132,7 @@ _BY_NAME: Final[Mapping[str, JobKind]] = {kind.value: kind for kind in _KINDS}
 
 
 def _short(text: object) -> str:
-    """Return a text that another member tells, if it may be shown."""
+    """Return a text of another member, if it may be shown."""
     if not isinstance(text, str) or len(text) > MOST_TEXT_SHOWN or not text.isprintable():
         raise ValueError("no short text")
     return text

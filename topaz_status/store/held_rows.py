@@ -1,4 +1,4 @@
-"""The rows that one client holds in a table that others use, too: as far as it knows, until it is told otherwise."""
+"""The rows that one client holds in a table that others use, too: as far as it knows, until it hears otherwise."""
 
 from __future__ import annotations
 

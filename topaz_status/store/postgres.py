@@ -181,7 +181,7 @@ class PostgresStore:
         return self._connection.run(work)
 
     def _took(self, rows: list[Row]) -> list[Row]:
-        for number, key in self._held.add(rows).items():  # another had it meanwhile, and the former row is not told yet
+        for number, key in self._held.add(rows).items():  # another had it meanwhile: the former row is to be reported
             self._unreported[number] = taken_over(key, "another client")
         self._claimed = max([self._claimed, *(row.number for row in rows if row.number < FIRST_NEW)])
         return rows

@@ -170,7 +170,7 @@ def test_a_leader_names_its_epoch_and_what_it_has_learned() -> None:
 
 
 def test_a_follower_reports_its_429s_and_the_leader_learns_from_the_count() -> None:
-    """One rise of the server's count counts as one 429; the first number says nothing."""
+    """One rise of the server's count counts once, however large; the first number says nothing."""
     follower, leader = GrantedBudget(10.0, 10.0, {}), GrantedBudget(10.0, 10.0, {})
     follower.limited(VIDEO, sent_at=0.9, now=1.0)
     assert follower.reports() == [AnswerReport(VIDEO, limited=True)]

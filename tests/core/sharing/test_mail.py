@@ -14,6 +14,7 @@ from topaz_status.core.sharing.mail import (
     MOST_ITEMS,
     MOST_MAIL_BYTES,
     Anew,
+    Answered,
     BadMailError,
     Complete,
     Deleted,
@@ -23,7 +24,6 @@ from topaz_status.core.sharing.mail import (
     Left,
     Noticed,
     Registered,
-    Told,
     bundles,
     read_mail,
     write_mail,
@@ -41,7 +41,7 @@ items: st.SearchStrategy[Item] = st.one_of(
     st.builds(Deleted, st.none() | st.builds(JobRef, st.just(JobKind.IMAGE), ids)),
     st.just(Anew()),
     st.just(Complete()),
-    st.builds(Told, jobs, numbers, bodies, spans, spans),
+    st.builds(Answered, jobs, numbers, bodies, spans, spans),
     st.builds(Ended, jobs, numbers, st.none() | bodies, spans, st.text(max_size=200)),
     st.builds(Ended, jobs, numbers, bodies, spans, st.none()),
     st.builds(
@@ -134,7 +134,7 @@ def test_newer_items_are_skipped_and_other_versions_refused() -> None:
 def test_bundles_are_within_the_bounds(sizes: list[int], small: int) -> None:
     """All items are in some message, in their order, and no message is too long to be read."""
     job = JobRef(JobKind.IMAGE, "x" * 256)
-    sent: list[Item] = [Told(job, 2**62, b'{"a":"' + b"x" * size + b'"}', 1e9, 1e5) for size in sizes]
+    sent: list[Item] = [Answered(job, 2**62, b'{"a":"' + b"x" * size + b'"}', 1e9, 1e5) for size in sizes]
     sent += [Left(job, number) for number in range(small)]
     found = list(bundles(sent))
     assert [item for bundle in found for item in bundle] == sent

@@ -97,7 +97,7 @@ def test_a_leader_that_is_cut_off_stops_when_its_lease_ends() -> None:
     assert one.pass_time(LEASE + RTT).after == "alone"
 
 
-def test_a_leader_whose_loop_stood_still_follows_until_a_beat_tells_more() -> None:
+def test_a_leader_whose_loop_stood_still_follows_until_a_beat_says_more() -> None:
     """Its lease has ended by its own clock, before it has sent anything."""
     one = joined()
     hear(one, 0.0, pulse("a1"))

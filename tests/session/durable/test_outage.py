@@ -23,7 +23,7 @@ def down() -> StoreError:
 
 @virtual
 async def test_watching_goes_on_and_outcomes_wait_for_the_store(caplog: pytest.LogCaptureFixture) -> None:
-    """An end that is known is handed out when it is stored, and not before; the log tells of it twice."""
+    """An end that is known is handed out when it is stored, and not before; the log says so twice."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=5.0)
     async with client_of(simulator, store=store) as client:
@@ -121,8 +121,8 @@ async def test_the_backlog_is_bounded() -> None:
 
 
 @virtual
-async def test_an_acknowledgement_that_cannot_be_written_is_told_and_made_up_for() -> None:
-    """Whoever waits for it is not kept for ever; the row goes when the store is back."""
+async def test_an_acknowledgement_that_cannot_be_written_is_reported_and_made_up_for() -> None:
+    """Its caller does not wait for ever; the row goes when the store is back."""
     simulator, store = Simulator(), Spy()
     job = simulator.add_image(duration=1.0)
     async with client_of(simulator, store=store) as client:

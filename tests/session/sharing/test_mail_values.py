@@ -60,7 +60,7 @@ def test_an_error_is_read_as_it_was_written(error: TopazStatusError) -> None:
     assert getattr(read, "maybe_sent", None) == getattr(error, "maybe_sent", None)
 
 
-def test_what_concerns_one_process_alone_is_not_told() -> None:
+def test_what_concerns_one_process_alone_is_not_sent() -> None:
     """A store that failed, and a client that was closed, end no watch elsewhere."""
     assert write_end(StoreError("disk full")) is None
     assert write_end(ClientClosedError("closed")) is None

@@ -1,4 +1,4 @@
-"""What a member tells the leader of its jobs, and how it takes what the leader tells: one side alone, without a bus."""
+"""What a member reports to the leader of its jobs, and how it takes the reports of the leader: one side, without a bus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness import virtual
 
 from topaz_status import JobKind, JobRef
 from topaz_status.core.sharing.digest import Digest, fingerprint
-from topaz_status.core.sharing.mail import Anew, Complete, Ended, Held, Item, Left, Mail, Registered, Told
+from topaz_status.core.sharing.mail import Anew, Answered, Complete, Ended, Held, Item, Left, Mail, Registered
 from topaz_status.session.polling.poller import Poller
 from topaz_status.session.sharing.own_jobs import ITEMS_AT_ONCE, MOST_AHEAD, OwnJobs
 from topaz_status.session.timing.clock import Clock
@@ -42,7 +42,7 @@ class Member:
     ears: Ears = attrs.field(factory=Ears)
     jobs: OwnJobs = attrs.field(init=False)
     number: int = 0
-    told: int = 0
+    last_heard: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.jobs = OwnJobs(Clock.of(asyncio.get_running_loop()), self.ears, lambda: None)
@@ -62,8 +62,8 @@ class Member:
 
     def hear(self, *items: Item, number: int | None = None) -> None:
         """Take one message of the leader."""
-        self.told = self.told + 1 if number is None else number
-        self.jobs.read(Mail(1, "leader", self.told, 0.0, items))
+        self.last_heard = self.last_heard + 1 if number is None else number
+        self.jobs.read(Mail(1, "leader", self.last_heard, 0.0, items))
 
 
 def registered(items: list[Item]) -> list[Registered]:
@@ -72,7 +72,7 @@ def registered(items: list[Item]) -> list[Registered]:
 
 
 @virtual
-async def test_a_new_leader_is_told_everything() -> None:
+async def test_a_new_leader_hears_of_everything() -> None:
     """All registrations come between two marks, in messages of a bounded length."""
     member = Member()
     pollers = [member.watch(JobRef(JobKind.IMAGE, f"job-{n}"), age=float(n)) for n in range(2 * ITEMS_AT_ONCE)]
@@ -81,10 +81,10 @@ async def test_a_new_leader_is_told_everything() -> None:
     messages = []
     while items := member.sent():
         messages.append(items)
-    told = [item for items in messages for item in items]
-    assert (told[0], told[-1]) == (Anew(), Complete())
-    assert [item.job for item in registered(told)] == [poller.job for poller in pollers]
-    assert [item.age for item in registered(told)] == [float(n) for n in range(len(pollers))]
+    reported = [item for items in messages for item in items]
+    assert (reported[0], reported[-1]) == (Anew(), Complete())
+    assert [item.job for item in registered(reported)] == [poller.job for poller in pollers]
+    assert [item.age for item in registered(reported)] == [float(n) for n in range(len(pollers))]
     assert max(map(len, messages)) <= ITEMS_AT_ONCE
 
 
@@ -118,10 +118,10 @@ async def test_only_the_registration_in_force_is_heard() -> None:
     (new,) = registered(rest)
     assert left == Left(JOB, old.registration)
     assert new.registration > old.registration
-    member.hear(Told(JOB, old.registration, BODY, 0.0, 0.0), Ended(JOB, old.registration, BODY, 0.0, None))
+    member.hear(Answered(JOB, old.registration, BODY, 0.0, 0.0), Ended(JOB, old.registration, BODY, 0.0, None))
     assert not member.ears.heard_of
     assert member.sent() == [Left(JOB, old.registration)] * 2
-    member.hear(Told(JOB, new.registration, BODY, 0.0, 0.0))
+    member.hear(Answered(JOB, new.registration, BODY, 0.0, 0.0))
     assert [poller for poller, _ in member.ears.heard_of] == [second]
 
 
@@ -132,16 +132,16 @@ async def test_a_status_that_was_overtaken_means_nothing() -> None:
     member.watch()
     member.jobs.follow()
     (item,) = registered(member.sent())
-    member.hear(Told(JOB, item.registration, BODY, 0.0, 0.0), number=5)
-    member.hear(Told(JOB, item.registration, BODY, 0.0, 0.0), number=4)
-    member.hear(Told(JOB, item.registration, BODY, 0.0, 0.0), number=5)
+    member.hear(Answered(JOB, item.registration, BODY, 0.0, 0.0), number=5)
+    member.hear(Answered(JOB, item.registration, BODY, 0.0, 0.0), number=4)
+    member.hear(Answered(JOB, item.registration, BODY, 0.0, 0.0), number=5)
     assert len(member.ears.heard_of) == 1
     member.hear(Ended(JOB, item.registration, None, 0.0, "{}"), number=3)
     assert len(member.ears.ends) == 1
 
 
 @virtual
-async def test_a_leader_that_holds_something_else_is_told_anew() -> None:
+async def test_a_leader_that_holds_something_else_hears_all_anew() -> None:
     """Two digests in a row that disagree start a new round; digests that agree do not."""
     member = Member()
     member.watch()
@@ -173,7 +173,7 @@ async def test_a_lost_last_message_is_found_out() -> None:
 
 
 @virtual
-async def test_who_does_not_follow_tells_nothing() -> None:
+async def test_who_does_not_follow_reports_nothing() -> None:
     """While a member leads or goes alone, nothing piles up for a leader."""
     member = Member()
     poller = member.watch()

@@ -97,7 +97,7 @@ def test_a_hold_stops_one_kind() -> None:
 
 
 def test_the_leaders_terms_hold() -> None:
-    """Others' terms count until a leader has told its own; it learns of their 429s by the count."""
+    """Others' terms count until a leader has named its own; it learns of their 429s by the count."""
     bucket = SharedBucket()
     mine, theirs = Terms(rate=1.0, burst=1.0), Terms(rate=100.0, burst=1.0)
     assert ask(bucket, START, theirs, 1).shared == (0.0,)

@@ -9,10 +9,10 @@ from typing import Any, Final
 from ...coordination import Beat, BusError, Member, Pulse, Shared
 from ...errors import ConfigurationError
 from ...session.settings import KEY_VARIABLES, keys_of_environment
+from ..coordinators import coordinator_of
 from ..exit_codes import OK, UNKNOWN, CommandError
 from ..formatting import json_line, plural
 from ..screen import Screen
-from ..sharing import coordinator_of
 from .watch import new_client
 
 INTERVAL: Final = 0.25

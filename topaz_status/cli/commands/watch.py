@@ -18,13 +18,13 @@ from ...errors import ConfigurationError
 from ...models.job import JobRef
 from ...models.redact import scrubbed
 from ...outcome import Outcome
+from ..coordinators import coordinator_of
 from ..exit_codes import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
 from ..formatting import job_column, json_line, painted, span
 from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
 from ..network_arguments import network_of
 from ..progress_display import Progress
 from ..screen import Screen, moving
-from ..sharing import coordinator_of
 from ..stores import require_store, store_of
 from .watch_view import WatchPicture, picture_of
 

@@ -20,8 +20,8 @@ from .fleet import CEILINGS
 _KEY: Final = "demo"
 GIVE_UP: Final = 20.0
 """Seconds without an answer after which the simulator counts as dead."""
-LEASE: Final = 1.0
-"""Seconds: short, so that the demo shows what else takes longer."""
+LEADER_LEASE: Final = 1.0
+"""Seconds for which a member leads unless it renews its lease: short, so that the demo shows what else takes longer."""
 
 
 def client_of(settings: Mapping[str, Any], *, leads: bool) -> StatusClient:
@@ -46,7 +46,7 @@ def _coordinator_of(server: str | None, lead: Lead) -> Coordinator | None:
         return None
     from ...redis import RedisCoordinator  # noqa: PLC0415  # a demo of one process does without
 
-    return RedisCoordinator(server, account=_KEY, lead=lead, lease=LEASE)
+    return RedisCoordinator(server, account=_KEY, lead=lead, lease=LEADER_LEASE)
 
 
 async def _stay(settings: Mapping[str, Any]) -> None:

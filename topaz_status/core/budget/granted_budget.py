@@ -53,7 +53,7 @@ class GrantedBudget:
     _own: dict[JobKind, Stock]
     """The own tokens of kinds that have a limit."""
     _rates: dict[JobKind, float]
-    """The limits of kinds that are in force for all members, as the server answered last."""
+    """The limits of kinds that are in force for all members, as the server named them last."""
     _limits: dict[JobKind, AdaptiveLimit]
     """What the leader has learned; these limits also space the leader's requests."""
     _loads: dict[JobKind | None, Load]

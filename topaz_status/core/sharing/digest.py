@@ -1,6 +1,6 @@
 """Digests: whether two processes hold the same set of watched jobs, in sixteen bytes.
 
-A *registration* is one poller of one member, told to the leader; it is named by the job and a number of the member's. A
+A *registration* is one poller of one member, sent to the leader; it is named by the job and a number of the member's. A
 digest is the number of registrations and the XOR of their 64-bit hashes, so that adding and removing cost the same.
 
 A member *claims* its registrations by mail. While mail is under way, both sides differ without anything being wrong. So

@@ -16,7 +16,7 @@ item of a member to the leader                          means
 ======================================================  ============================================================
 item of the leader to a member                          means
 ======================================================  ============================================================
-``["s", kind, id, reg, body, service_now, ago]``        :class:`Told`: a status, as the service sent it
+``["s", kind, id, reg, body, service_now, ago]``        :class:`Answered`: a status, as the service sent it
 ``["e", kind, id, reg, body, service_now, error]``      :class:`Ended`: the watches of the job are over
 ``["d", read, count, xor, down]``                       :class:`Held`: what the leader holds for the member
 ======================================================  ============================================================
@@ -111,7 +111,7 @@ class Complete:
 
 
 @attrs.frozen
-class Told:
+class Answered:
     """A status of a job."""
 
     job: JobRef
@@ -126,7 +126,7 @@ class Told:
 
 @attrs.frozen
 class Ended:
-    """A job's watches end: with a terminal status, or with an error. It is told until its receipt has come."""
+    """A job's watches end: with a terminal status, or with an error. It is sent until its receipt has come."""
 
     job: JobRef
     registration: int
@@ -147,7 +147,7 @@ class Held:
     """Seconds for which services have been down."""
 
 
-Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Told | Ended | Held
+Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Answered | Ended | Held
 
 
 @attrs.frozen
@@ -176,7 +176,7 @@ def bundles(items: Iterable[Item]) -> Iterable[list[Item]]:
     bundle: list[Item] = []
     size = 0
     for item in items:
-        size += len(item.body or b"") if isinstance(item, Told | Ended) else 0
+        size += len(item.body or b"") if isinstance(item, Answered | Ended) else 0
         bundle.append(item)
         if len(bundle) == MOST_ITEMS or size > _BUNDLE:
             yield bundle
@@ -195,7 +195,7 @@ def _write_ended(item: Ended) -> list[Any]:
     return ["e", item.job.kind, item.job.id, item.registration, body, item.service_now, item.error]
 
 
-def _write_told(item: Told) -> list[Any]:
+def _write_answered(item: Answered) -> list[Any]:
     job = item.job
     return ["s", job.kind, job.id, item.registration, orjson.Fragment(item.body), item.service_now, item.ago]
 
@@ -212,7 +212,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Deleted: lambda item: ["x", None if item.job is None else item.job.id],
     Anew: lambda _: ["r"],
     Complete: lambda _: ["k"],
-    Told: _write_told,
+    Answered: _write_answered,
     Ended: _write_ended,
     Held: _write_held,
 }
@@ -279,13 +279,13 @@ def _read_deleted(parts: list[Any]) -> Deleted:
     return Deleted(None if job_id is None else _job(JobKind.IMAGE.value, job_id))
 
 
-def _read_told(parts: list[Any]) -> Told:
+def _read_answered(parts: list[Any]) -> Answered:
     kind, job_id, registration, body, service_now, ago = parts
     status = _status(body)
     if status is None:
         raise BadMailError("no status")
     now, since = _number(service_now, _LATEST), _number(ago, _LATEST, least=0.0)
-    return Told(_job(kind, job_id), _whole(registration), status, now, since)
+    return Answered(_job(kind, job_id), _whole(registration), status, now, since)
 
 
 def _read_ended(parts: list[Any]) -> Ended:
@@ -314,7 +314,7 @@ _READERS: Final[Mapping[str, Callable[[list[Any]], Item]]] = {
     "x": _read_deleted,
     "r": lambda _: Anew(),
     "k": lambda _: Complete(),
-    "s": _read_told,
+    "s": _read_answered,
     "e": _read_ended,
     "d": _read_held,
 }

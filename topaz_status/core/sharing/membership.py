@@ -10,7 +10,7 @@
                                └── ALONE ◄─────────────────────────────┘
 
 A leader's lease counts from the moment before its beat was sent, by its own clock. So a member whose loop stood still
-finds its lease ended before it sends anything. It then follows until a beat tells more.
+finds its lease ended before it sends anything. It then follows until a beat says more.
 
 A member goes alone if it has known of no leader for a whole lease: no beat succeeds, or nobody stands.
 """
@@ -51,7 +51,7 @@ class Change:
     before: Role
     after: Role
     register: bool = False
-    """True if the leader has to be told all that this member watches: it is new, or may have forgotten it."""
+    """True if the leader has to hear of all that this member watches: it is new, or may have forgotten it."""
 
 
 @attrs.define
@@ -82,7 +82,7 @@ class Membership:
     _led_until: float = attrs.field(init=False)
     """Until then a member is known to have led, or may still be found."""
     _registered: int | None = attrs.field(default=None, init=False)
-    """The epoch whose leader was told what this member watches."""
+    """The epoch whose leader has heard what this member watches."""
     _away_until: float = attrs.field(default=-math.inf, init=False)
     _away: float = attrs.field(default=AWAY, init=False)
     _late_at: deque[float] = attrs.field(factory=lambda: deque(maxlen=LATE_BEATS), init=False)
@@ -228,9 +228,9 @@ class Membership:
             self.alone_since = None
 
     def _registers(self) -> bool:
-        """Return whether a leader is to be told what is watched, once for each epoch and each return to it."""
+        """Return whether a leader is to hear what is watched, once for each epoch and each return to it."""
         if self.role != "follower" or self.leader in {None, self.member.id}:
             self._registered = None
             return False
-        told, self._registered = self._registered, self.epoch
-        return told != self.epoch
+        reported, self._registered = self._registered, self.epoch
+        return reported != self.epoch

@@ -31,9 +31,9 @@ if epoch ~= '' then
   end
 end
 
-local told = redis.call('HEXISTS', state, 'rate') == 1
-local rate = told and field('rate') or tonumber(ARGV[5])
-local burst = told and field('burst') or tonumber(ARGV[6])
+local has_terms = redis.call('HEXISTS', state, 'rate') == 1
+local rate = has_terms and field('rate') or tonumber(ARGV[5])
+local burst = has_terms and field('burst') or tonumber(ARGV[6])
 local each = interval(rate)
 local saved = math.floor((burst - 1) * 1000000 / rate)
 local full_at = math.min(field('full_at') or (now + saved), now + saved + each + latest)
@@ -51,7 +51,7 @@ local answer = {1, text(reading), math.max(now, full_at - saved) - now, slots}
 
 for at = 9, #ARGV, 3 do
   local kind, count = ARGV[at], tonumber(ARGV[at + 1])
-  local its_rate = told and redis.call('HGET', state, 'rate:' .. kind) or (not told and ARGV[at + 2]) or ''
+  local its_rate = has_terms and redis.call('HGET', state, 'rate:' .. kind) or (not has_terms and ARGV[at + 2]) or ''
   local held = field('held:' .. kind) or 0
   local gap, free_at = 0, 0
   if its_rate ~= '' then

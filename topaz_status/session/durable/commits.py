@@ -24,7 +24,7 @@ from .write_queue import Commit, WriteQueue
 
 MOST_AT_ONCE: Final = 500
 """Most rows in one commit."""
-MOST_TOLD_AT_ONCE: Final = 50
+MOST_REPORTS_AT_ONCE: Final = 50
 """Rows whose callbacks are called in one turn of the loop: few enough that they do not block it for long."""
 MOST_WAITING: Final = 10_000
 """During an outage, a new row is refused at once while so many rows wait already."""
@@ -53,7 +53,7 @@ class Commits:
     """What is being written."""
     _writing: asyncio.Future[Lost | None] | None = attrs.field(default=None, init=False)
     _reports: deque[tuple[Write, StoreError | None]] = attrs.field(factory=deque, init=False)
-    """Writes that are done, whose callers are not told yet."""
+    """Writes that are done, whose callers have not heard of it yet."""
     _retry: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     _renewal: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     _renewal_is_due: bool = attrs.field(default=False, init=False)
@@ -149,8 +149,8 @@ class Commits:
             write.stored_row.stored |= error is None and write.stored_row.lost is None
             self._reports.append((write, error or write.stored_row.lost))
 
-    def _report(self, most: int = MOST_TOLD_AT_ONCE) -> None:
-        """Tell the callers of some writes, in the order in which these were done, and of the others in later turns."""
+    def _report(self, most: int = MOST_REPORTS_AT_ONCE) -> None:
+        """Report some writes to their callers, in the order in which they were done, and the others in later turns."""
         for _ in range(min(most, len(self._reports))):
             write, error = self._reports.popleft()
             write.report(error)

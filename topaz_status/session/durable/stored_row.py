@@ -38,7 +38,7 @@ class Write:
     _callbacks: list[OnWritten] = attrs.field(factory=list)
 
     def add(self, on_written: OnWritten | None, *, flush: bool) -> None:
-        """Have a further caller told."""
+        """Report to a further caller, too."""
         self.flush |= flush
         if on_written is not None:
             self._callbacks.append(on_written)
@@ -49,7 +49,7 @@ class Write:
         self._callbacks += later._callbacks
 
     def report(self, error: StoreError | None) -> None:
-        """Tell the callers, each of them once."""
+        """Report to the callers, to each of them once."""
         callbacks, self._callbacks = self._callbacks, []
         for on_written in callbacks:
             on_written(error)

@@ -1,7 +1,7 @@
-"""The leader's desk: it holds the registrations of the other members, and tells each of them what it heard of its jobs.
+"""The leader's desk: it holds the registrations of the other members, and reports to each of them on its jobs.
 
-Statuses are told as they come: a change of the status word at once, anything else at most once a second a job. The
-newest replaces one that was not sent yet. An end is told again until the member has sent its receipt, because mail may
+Statuses are sent as they come: a change of the status word at once, anything else at most once a second a job. The
+newest replaces one that was not sent yet. An end is sent again until the member has sent its receipt, because mail may
 be lost.
 """
 
@@ -16,6 +16,7 @@ import attrs
 from ...core.sharing.digest import Digest, fingerprint
 from ...core.sharing.mail import (
     Anew,
+    Answered,
     Complete,
     Deleted,
     Ended,
@@ -25,7 +26,6 @@ from ...core.sharing.mail import (
     Mail,
     Noticed,
     Registered,
-    Told,
 )
 from ...core.wire.lazy import LazyStatus
 from ...errors import ClientClosedError, ConfigurationError
@@ -36,8 +36,8 @@ from .mail_values import write_body, write_end
 from .remote import Remote
 from .shared_registry import SharedRegistry
 
-TELL_INTERVAL: Final = 1.0
-"""Least seconds between two statuses of one job that a member is told, unless the status word has changed."""
+REPORT_INTERVAL: Final = 1.0
+"""Least seconds between two statuses of one job that a member gets, unless the status word has changed."""
 DROPS_AT_ONCE: Final = 500
 """Registrations that are dropped in one turn of the loop."""
 _REMEMBERED: Final = 256
@@ -74,16 +74,16 @@ class Subscriber:
     _desk: Desk
     remotes: dict[JobRef, Remote] = attrs.field(factory=dict, init=False)
     digest: Digest = attrs.field(factory=Digest, init=False)
-    told: dict[tuple[JobRef, int], Item] = attrs.field(factory=dict, init=False)
+    unconfirmed: dict[tuple[JobRef, int], Item] = attrs.field(factory=dict, init=False)
     """Ends for which no receipt has come."""
     to_send: dict[Remote, None] = attrs.field(factory=dict, init=False)
-    """Registrations with a status to tell now."""
+    """Registrations with a status to send now."""
     later: dict[Remote, None] = attrs.field(factory=dict, init=False)
-    """Registrations with a status to tell with the next beat."""
+    """Registrations with a status to send with the next beat."""
     ends: deque[Item] = attrs.field(factory=deque, init=False)
-    """Ends to tell now."""
+    """Ends to send now."""
     summary: Held | None = attrs.field(default=None, init=False)
-    """What the leader holds, to tell now."""
+    """What the leader holds, to send now."""
     read: int = attrs.field(default=0, init=False)
     """The highest number of the member's messages."""
     stale: set[tuple[JobRef, int]] | None = attrs.field(default=None, init=False)
@@ -152,7 +152,7 @@ class Desk:
                     self._actions.deleted(item.job)
                 case Anew():
                     subscriber.stale = {(job, remote.registration) for job, remote in subscriber.remotes.items()}
-                    subscriber.stale.update(subscriber.told)
+                    subscriber.stale.update(subscriber.unconfirmed)
                 case Complete():
                     self._drop_stale(subscriber)
                 case _:
@@ -170,7 +170,7 @@ class Desk:
         key = job, item.registration
         if subscriber.stale is not None:
             subscriber.stale.discard(key)
-        if (end := subscriber.told.get(key)) is not None:
+        if (end := subscriber.unconfirmed.get(key)) is not None:
             subscriber.ends.append(end)
             self._wake()
             return
@@ -198,7 +198,7 @@ class Desk:
             self._wake()
 
     def _leave(self, subscriber: Subscriber, item: Left) -> None:
-        subscriber.told.pop((item.job, item.registration), None)
+        subscriber.unconfirmed.pop((item.job, item.registration), None)
         remote = subscriber.remotes.get(item.job)
         if remote is not None and remote.registration == item.registration:
             self._drop(subscriber, remote)
@@ -226,7 +226,7 @@ class Desk:
             self._dismiss(self.subscribers.pop(member))
 
     def close(self) -> None:
-        """Drop all registrations: this member leads no more. Nobody is told an end."""
+        """Drop all registrations: this member leads no more. No end is reported."""
         for subscriber in self.subscribers.values():
             self._dismiss(subscriber)
         self.subscribers.clear()
@@ -248,10 +248,10 @@ class Desk:
         if self._dropped:
             self._clock.loop.call_soon(self._drop_some)
 
-    # -- what members are told ----------------------------------------------------------------------------------------
+    # -- what members hear -------------------------------------------------------------------------------------------
 
     def answered(self, poller: Poller) -> None:
-        """Tell the members that wait for a job of a usable answer."""
+        """Report a usable answer to the members that wait for the job."""
         last = poller.last
         if last is None or not self.subscribers:
             return
@@ -259,17 +259,17 @@ class Desk:
         for remote in poller.handles:
             if not isinstance(remote, Remote) or not isinstance(subscriber := remote.subscription, Subscriber):
                 continue
-            if remote.word != last.word or now - remote.told_at >= TELL_INTERVAL:
+            if remote.word != last.word or now - remote.reported_at >= REPORT_INTERVAL:
                 subscriber.to_send[remote] = None
                 self._wake()
             else:
                 subscriber.later[remote] = None
 
     def ended(self, subscriber: Subscriber, remote: Remote, ending: Ending) -> None:
-        """Tell a member how its watches of a job have ended, if the ending is about the job."""
+        """Report to a member how its watches of a job have ended, if the ending is about the job."""
         item = self._end_item(remote, ending)
         if item is not None:
-            subscriber.told[remote.job, remote.registration] = item
+            subscriber.unconfirmed[remote.job, remote.registration] = item
             subscriber.ends.append(item)
             self._wake()
         elif isinstance(ending.error, ConfigurationError):
@@ -284,7 +284,7 @@ class Desk:
             self._register(subscriber, Registered(remote.job, remote.registration, 0.0, None, 0.0, left))
 
     def _end_item(self, remote: Remote, ending: Ending) -> Item | None:
-        """Return what to tell of an ending; ``None`` if it is a matter of this process alone."""
+        """Return what to report of an ending; ``None`` if it is a matter of this process alone."""
         job, status = remote.job, ending.status
         is_terminal = status is not None and status.is_terminal
         error = None if is_terminal else write_end(ending.error)
@@ -293,14 +293,14 @@ class Desk:
         body = None if status is None else write_body(job, LazyStatus.of(status), links=self._links)
         return Ended(job, remote.registration, body, self._actions.service_now(job.kind), error)
 
-    def tell_again(self) -> None:
-        """Tell every end again for which no receipt has come, and statuses that were held back."""
+    def repeat_ends(self) -> None:
+        """Report every end again for which no receipt has come."""
         for subscriber in self.subscribers.values():
             waiting = set(map(id, subscriber.ends))
-            subscriber.ends.extend(item for item in subscriber.told.values() if id(item) not in waiting)
+            subscriber.ends.extend(item for item in subscriber.unconfirmed.values() if id(item) not in waiting)
 
     def summarize(self, down: dict[JobKind, float]) -> None:
-        """Tell every member what is held for it, and which services are down for how many seconds."""
+        """Report to every member what is held for it, and which services are down for how many seconds."""
         for subscriber in self.subscribers.values():
             subscriber.to_send.update(subscriber.later)
             subscriber.later.clear()
@@ -309,7 +309,7 @@ class Desk:
             self._wake()
 
     def write(self) -> Iterable[tuple[str, list[Item]]]:
-        """Yield what there is to tell each member; it counts as told."""
+        """Yield what there is to report to each member; it counts as reported."""
         for subscriber in self.subscribers.values():
             items: list[Item] = list(subscriber.ends)
             subscriber.ends.clear()
@@ -326,7 +326,7 @@ class Desk:
         self._written.clear()
 
     def was_lost(self) -> None:
-        """Note that what was written last may be lost: statuses are told with the next beat; ends are anyway."""
+        """Note that what was written last may be lost: statuses go again with the next beat; ends do anyway."""
         for remote in self._written:
             subscriber = self.subscribers.get(remote.subscription.id)
             if subscriber is not None and subscriber.remotes.get(remote.job) is remote:
@@ -337,8 +337,8 @@ class Desk:
         poller, now = self._registry.find(remote.job), self._clock.now()
         if poller is None or (last := poller.last) is None:
             return None
-        remote.word, remote.told_at = last.word, now
+        remote.word, remote.reported_at = last.word, now
         self._written.append(remote)
         body = write_body(remote.job, last, links=self._links)
         ago = 0.0 if poller.polled_at is None else max(0.0, now - poller.polled_at)
-        return Told(remote.job, remote.registration, body, self._actions.service_now(remote.job.kind), ago)
+        return Answered(remote.job, remote.registration, body, self._actions.service_now(remote.job.kind), ago)

@@ -1,8 +1,8 @@
-"""What this process watches, told to the leader, and what the leader tells of it.
+"""What this process watches, as the leader hears it, and what the leader reports of it.
 
 Each poller of this process has a registration, a number that is never used twice. The leader's answer to it is heard
 only while the poller is at work. A message about any other registration is answered with a receipt, so that the leader
-stops telling it.
+stops sending it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import attrs
 from ...core.sharing.digest import Claims, fingerprint
 from ...core.sharing.mail import (
     Anew,
+    Answered,
     BadMailError,
     Complete,
     Deleted,
@@ -28,7 +29,6 @@ from ...core.sharing.mail import (
     Mail,
     Noticed,
     Registered,
-    Told,
 )
 from ...errors import DecodeError
 from ...models.job import JobKind, JobRef, canonical_id
@@ -92,7 +92,7 @@ class OwnJobs:
     bad_mail: int = attrs.field(default=0, init=False)
     resyncs: int = attrs.field(default=0, init=False)
     down: Mapping[JobKind, float] = attrs.field(factory=dict, init=False)
-    """For how many seconds services have been down, as the leader told last."""
+    """For how many seconds services have been down, as the leader reported last."""
     heard_at: float = attrs.field(default=-math.inf, init=False)
     """When the leader's last message came."""
     is_following: bool = attrs.field(default=False, init=False)
@@ -154,7 +154,7 @@ class OwnJobs:
             self._send(_Outgoing(Noticed(job, word)))
 
     def deleted(self, job: JobRef | None) -> None:
-        """Tell the leader that the record of an image job was deleted here, or all records."""
+        """Report to the leader that the record of an image job was deleted here, or all records."""
         if self.is_following:
             self._send(_Outgoing(Deleted(job)))
 
@@ -169,7 +169,7 @@ class OwnJobs:
         self._begin_round()
 
     def stop(self) -> None:
-        """Tell nobody anything, because this member leads, or goes alone."""
+        """Report nothing to anybody, because this member leads, or goes alone."""
         self.is_following = False
         self.down = {}
         self._outgoing.clear()
@@ -252,7 +252,7 @@ class OwnJobs:
         for item in mail.items:
             try:
                 match item:
-                    case Told() | Ended():
+                    case Answered() | Ended():
                         self._hear(item, is_late=is_late)
                     case Held() if not is_late:
                         self._compare(item)
@@ -261,7 +261,7 @@ class OwnJobs:
             except (DecodeError, BadMailError):
                 self.bad_mail += 1
 
-    def _hear(self, item: Told | Ended, *, is_late: bool) -> None:
+    def _hear(self, item: Answered | Ended, *, is_late: bool) -> None:
         own = self._jobs.get(_key(item.job))
         if own is None or own.registration != item.registration:
             self._send(_Outgoing(Left(item.job, item.registration)))
@@ -272,10 +272,10 @@ class OwnJobs:
         finally:
             self._hearing_of = None
 
-    def _act(self, poller: Poller, item: Told | Ended, *, is_late: bool) -> None:
-        """Act on what the leader tells of a job; a status that was overtaken by a later message means nothing."""
+    def _act(self, poller: Poller, item: Answered | Ended, *, is_late: bool) -> None:
+        """Act on what the leader reports of a job; a status that was overtaken by a later message means nothing."""
         now = self._clock.now()
-        if isinstance(item, Told):
+        if isinstance(item, Answered):
             if not is_late:
                 self._hearing.heard(poller, item.body, item.service_now, now - item.ago)
         elif item.error is not None:

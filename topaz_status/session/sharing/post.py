@@ -42,7 +42,7 @@ class Post:
     _own_jobs: OwnJobs
     _telemetry: Telemetry
     bad_mail: int = attrs.field(default=0, init=False)
-    news_lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_LAGS), init=False)
+    mail_lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_LAGS), init=False)
     """Seconds that the leader's latest messages took."""
     was_lost: bool = attrs.field(default=False, init=False)
     """True once a message of a follower may have been lost, until everything is registered anew."""
@@ -99,13 +99,13 @@ class Post:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def read_own_box(self) -> NoReturn:
-        """Read what the leader tells this member, until canceled."""
+        """Read what the leader sends to this member, until canceled."""
         after: str | None = None
         while True:
             after = await self._read(box_of(self._membership.member.id), after)
 
     async def read_desk(self) -> NoReturn:
-        """Read what the members tell this member while it leads, until canceled."""
+        """Read what the members send to this member while it leads, until canceled."""
         after: str | None = None
         epoch = -1
         while True:
@@ -146,5 +146,5 @@ class Post:
             if mail.sender != membership.member.id and len(self._desk.subscribers) < MOST_SENDERS:
                 self._desk.read(mail)
         elif self._own_jobs.is_following and mail.sender == membership.leader:
-            self.news_lags.append(max(0.0, now + self._heartbeat.ahead - mail.at))
+            self.mail_lags.append(max(0.0, now + self._heartbeat.ahead - mail.at))
             self._own_jobs.read(mail)

@@ -31,12 +31,12 @@ class Remote:
     deadline: float | None
     """When the first of the member's own handles times out, by this loop's clock."""
     word: str | None = None
-    """The status word that the member was told last."""
-    told_at: float = 0.0
-    """When the member was told last."""
+    """The status word that the member heard last."""
+    reported_at: float = 0.0
+    """When the member heard last."""
 
     def changed(self) -> None:
-        """See :class:`~..polling.poller.Handle`. The leader's desk tells the member after each answer."""
+        """See :class:`~..polling.poller.Handle`. The leader's desk reports to the member after each answer."""
 
     def settle(self, ending: Ending) -> None:
         """See :class:`~..polling.poller.Handle`."""

@@ -65,7 +65,7 @@ class Reservations:
         return min(at, now + EXPIRY_CHECK) if self._budget.tokens(now) else at
 
     async def report(self) -> NoReturn:
-        """Tell the server what answers have said, until canceled; a report that fails is lost."""
+        """Report to the server what answers have said, until canceled; a report that fails is lost."""
         while True:
             await self._reported.wait()
             self._reported.clear()

@@ -23,14 +23,14 @@ class Station(Protocol):
         """Return whether this member polls by itself now."""
 
     def forward(self, job: JobRef, word: str | None) -> None:
-        """Tell the leader of a notice."""
+        """Report a notice to the leader."""
 
     def forward_deleted(self, job: JobRef | None) -> None:
-        """Tell the leader of a deleted record, or of all being deleted."""
+        """Report a deleted record to the leader, or that all were deleted."""
 
     @property
     def down(self) -> dict[JobKind, float]:
-        """For how many seconds services have been down, as the leader told last."""
+        """For how many seconds services have been down, as the leader reported last."""
 
 
 @attrs.define(eq=False)
@@ -56,7 +56,7 @@ class SharedFeed(Feed):
         return super().pick(now, kinds) if self._polls(now) else None
 
     def notify(self, job: JobRef, word: str | None = None) -> None:
-        """See :meth:`Feed.notify`; the leader is told as well, of any job, because others may watch it."""
+        """See :meth:`Feed.notify`; the leader hears as well, of any job, because others may watch it."""
         super().notify(job, word)
         if self.station is not None:
             self.station.forward(job, word)

@@ -1,4 +1,4 @@
-"""The gate of a client with a coordinator: it tells the budget what is wanted next, because tokens come from afar."""
+"""The gate of a client with a coordinator: it says to the budget what is wanted next, because tokens come from afar."""
 
 from __future__ import annotations
 

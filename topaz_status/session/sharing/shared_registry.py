@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Watchlist(Protocol):
-    """What is told which jobs this process watches."""
+    """What hears which jobs this process watches."""
 
     def began(self, poller: Poller, now: float, age: float, remaining: float | None, unseen: float) -> None:
         """Note a job that this process watches and wants polled."""

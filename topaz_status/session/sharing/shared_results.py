@@ -25,7 +25,7 @@ UNREACHABLE: Final = 10.0
 
 
 class Listener(Protocol):
-    """What is told of answers, and asked whether somebody else should poll."""
+    """What hears of answers, and is asked whether somebody else should poll."""
 
     def answered(self, poller: Poller) -> None:
         """Note a usable answer about a job."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from ...coordination import CONNECT_TIMEOUT, PATIENCE, Bus, BusError, Coordinator, Pulse, Shared
+from ...coordination import CALL_TIMEOUT, CONNECT_TIMEOUT, Bus, BusError, Coordinator, Pulse, Shared
 from ...core.schedule.explanation import Explanation
 from ...core.schedule.schedule import Schedule
 from ...core.sharing.membership import Change, Membership
@@ -110,7 +110,7 @@ class Sharing:
 
     async def _first_beat(self) -> None:
         """Send the first beat; try again for a while if it fails."""
-        give_up_at = self._clock.now() + CONNECT_TIMEOUT - PATIENCE
+        give_up_at = self._clock.now() + CONNECT_TIMEOUT - CALL_TIMEOUT
         while True:
             try:
                 await self.heartbeat.first()
@@ -138,7 +138,7 @@ class Sharing:
             task.cancel()
 
     async def close(self) -> None:
-        """Tell the ends that are known, give up the lease, and leave the account; no failure of the server matters."""
+        """Report the known ends, give up the lease, and leave the account; no failure of the server matters."""
         self._is_closed = True
         tasks, self._tasks = self._tasks, set()
         for task in tasks:
@@ -217,7 +217,7 @@ class Sharing:
         if self._membership.leads(now):
             self.desk.keep({each.id for each in pulse.members if each.id != member.id})
             if self._beats % 2 == 0:
-                self.desk.tell_again()
+                self.desk.repeat_ends()
             self.desk.summarize({kind: self._circuits.down_for(kind, now) for kind in self._circuits.down})
         elif self.own_jobs.is_following and (
             self.post.was_lost or now - self.own_jobs.heard_at > SILENT * self._coordinator.lease
@@ -321,7 +321,7 @@ class Sharing:
             members=len(membership.members),
             jobs=len(self._registry) if leads else None,
             latency=percentiles(self.heartbeat.latencies),
-            news_lag=None if leads else percentiles(self.post.news_lags),
+            news_lag=None if leads else percentiles(self.post.mail_lags),
             grants=self._gate.shared_budget.grants,
             grants_expired=self._gate.shared_budget.expired,
             alone_for=0.0 if since is None else now - since,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ...coordination import MAIL_KEPT, MOST_MESSAGES, Beat, Grants, Member, Pulse, Want
+from ...coordination import MAIL_LIFETIME, MOST_MESSAGES, Beat, Grants, Member, Pulse, Want
 from .shared_bucket import SECOND, SharedBucket, micros
 
 
@@ -49,7 +49,7 @@ class Box:
     """The mail of one member, or of one epoch's leader."""
 
     messages: deque[tuple[int, bytes]] = attrs.field(factory=lambda: deque(maxlen=MOST_MESSAGES))
-    kept_until: int = 0
+    expires_at: int = 0
 
 
 @attrs.define
@@ -65,7 +65,7 @@ class AccountData:
     boxes: dict[str, Box] = attrs.field(factory=dict)
     saved: dict[str, bytes] = attrs.field(factory=dict)
     waiting: list[Callable[[], bool]] = attrs.field(factory=list)
-    """Readers that wait for mail. Each tells whether it waits no more."""
+    """Readers that wait for mail. Each says whether it waits no more."""
     _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
 
     def beat(self, beat: Beat, now: int, seconds: float, is_listening: Callable[[str], bool]) -> Pulse:
@@ -117,15 +117,15 @@ class AccountData:
     def post(self, box: str, body: bytes, now: int) -> None:
         """Put a message into a box."""
         found = self.boxes.setdefault(box, Box())
-        if found.kept_until <= now:
+        if found.expires_at <= now:
             found.messages.clear()
-        found.kept_until = now + micros(MAIL_KEPT)
+        found.expires_at = now + micros(MAIL_LIFETIME)
         found.messages.append((next(self._numbers), body))
 
     def read(self, box: str, after: str | None, most: int, now: int) -> list[tuple[str, bytes]]:
         """Return the messages after one; an id that is later than all of them is of lost data, and starts anew."""
         found = self.boxes.get(box)
-        if found is None or not found.messages or found.kept_until <= now:
+        if found is None or not found.messages or found.expires_at <= now:
             return []
         number = 0 if after is None else int(after)
         if number > found.messages[-1][0]:

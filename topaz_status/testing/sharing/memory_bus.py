@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-from ...coordination import PATIENCE, Beat, BusError, Grants, Lead, Pulse, Want
+from ...coordination import CALL_TIMEOUT, Beat, BusError, Grants, Lead, Pulse, Want
 from ...errors import CoordinatorError
 from ...models.job import JobKind
 from .account_data import AccountData
@@ -60,7 +60,7 @@ class MemoryBus:
 
     async def read(self, box: str, after: str | None, *, most: int, wait: float) -> Mail:
         """See :class:`~topaz_status.coordination.Bus`."""
-        reply: asyncio.Future[Mail] = self._expect(PATIENCE + wait)
+        reply: asyncio.Future[Mail] = self._expect(CALL_TIMEOUT + wait)
         loop = asyncio.get_running_loop()
 
         def arrive() -> None:
@@ -106,7 +106,7 @@ class MemoryBus:
 
     async def _call(self, carry_out: Callable[[AccountData, int], T]) -> T:
         """Send a request to the server and return its answer; it may be carried out though no answer comes."""
-        reply: asyncio.Future[T] = self._expect(PATIENCE)
+        reply: asyncio.Future[T] = self._expect(CALL_TIMEOUT)
 
         def arrive() -> None:
             data = self._data()
@@ -143,7 +143,7 @@ class MemoryBus:
         return self.hub.account(self.account)
 
     def _sees(self, member: str) -> bool:
-        """Return whether the server can tell that a member is alive; without probes it never can."""
+        """Return whether the server can know that a member is alive; without probes it never can."""
         return self.hub.probes and self.hub.listens(member)
 
 
