@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from statistics import median
 from typing import Final
 
 import attrs
@@ -86,8 +85,8 @@ class ListMap:
             self.forget(cursor)
         if not ages or order is AgeOrder.NONE:
             return None
-        begin = self._place(now - median(ages[:ENDS]))
-        end = max(self._place(now - median(ages[-ENDS:])), begin)
+        begin = self._place(now - _middle(ages[:ENDS]))
+        end = max(self._place(now - _middle(ages[-ENDS:])), begin)
         self._span += NEWEST_SPAN * (end - begin - self._span) if self._span else end - begin
         if cursor is not None and order is not AgeOrder.UNKNOWN:
             self._mark(cursor, begin)
@@ -147,6 +146,11 @@ class ListMap:
         if len(self._marks) > MOST_MARKS:
             self._marks = dict(sorted(self._marks.items(), key=_place_of)[::2])
         self._nearest = min(self._marks.values())
+
+
+def _middle(ages: Sequence[float]) -> float:
+    """Return the middle one of a few ages."""
+    return sorted(ages)[len(ages) // 2]
 
 
 def _place_of(mark: tuple[str, float]) -> float:
