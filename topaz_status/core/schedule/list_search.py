@@ -29,7 +29,7 @@ class Shown:
     """What a page has shown of the jobs that were expected on it."""
 
     hits: int
-    """Jobs that were not known to be on this page."""
+    """Jobs that were not known to be on any page."""
     expected: int
     """How many such jobs it had room for."""
     stretch: Stretch | None
