@@ -19,7 +19,7 @@ from .page import PageMembers
 JOBS_SAMPLED: Final = 16
 """About how many jobs of a group are sampled to estimate where they lie."""
 SURPRISE: Final = 0.5
-"""How much a page that should have shown all jobs of a group changes the belief that the list has them."""
+"""The weight of a page that should have shown all jobs of a group, in the belief that they are on the list."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 
