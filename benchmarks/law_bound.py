@@ -14,7 +14,7 @@ jobs come at once, the price may change between windows of time, until long enou
 once more. A stream has one price and counts as endless: each job's share of the tokens is the rate of tokens divided by
 that of submissions. (In a trace the first and the last jobs have more tokens, so its mean lag may be slightly less.)
 
-It is a near-bound in three ways. Polls fall on a grid of ages, and its step moves the cost in the second order alone.
+It is a near-bound in three ways. Polls fall on a grid of ages, whose step hardly changes the cost.
 The law is the empirical one of the same trace, drawn with other seeds. A page costs each of its jobs an equal part of a
 token, ended ones too, and has no other items; a policy might find pages on which more jobs than usual are left. The
 video history shows an end but has no result URL, so a GET follows.

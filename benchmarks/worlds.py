@@ -7,9 +7,9 @@ time, as in lag.py. The best simple policy is chosen for each world after the fa
 - usual: a poll every 5 or 15 s, backoff to 30 s, sleep until the ETA, all pages of the lists every 5 s;
 - eager: a poll or all pages every second or every two seconds.
 
-Where tokens are plentiful, who sends more requests is sooner, and the world's price says what a request is worth. So
-each policy has a cost: its mean lag plus the price of its requests, both for one job. The library is *later* in a world
-where a simple policy is sooner by more than 5 % and not dearer.
+Where tokens are plentiful, the policy that sends more requests is sooner. The world's price says what a request is
+worth. So each policy has a cost: its mean lag plus the price of its requests, both for one job. The library is *later*
+in a world where a simple policy is sooner by more than 5 % and not dearer.
 
 Seeds 1 to 500 are for tuning; report figures of 1001 to 1500.
 

@@ -32,6 +32,8 @@ class World:
     faults: Callable[[Dice], list[tuple[str, dict[str, Any]]]] = lambda _: []
     server: Callable[[Dice], dict[str, Any]] = lambda _: {}
     plan: Callable[[Dice], dict[str, Any]] = lambda _: {}
+    limit: Callable[[Dice], dict[str, Any]] | None = None
+    """The limit of all requests, in the words of :meth:`Simulator.limit`."""
     foreign: bool = False
     """Other people's jobs come in all the time, and move everybody's place in the lists."""
     copies: int = 2
@@ -74,6 +76,7 @@ SINGLE: Final[Mapping[str, dict[str, Any]]] = {
     "stale": {}, "redirect": {}, "delay": {"seconds": 5.0}, "no_cursor": {}, "same_cursor": {}, "empty_page": {},
     "endless": {}, "408": {}, "425": {}, "500": {}, "503": {}, "304": {}, "429": {},
 }  # fmt: skip
+ORDERS: Final = ("newest", "oldest", "uuid", "random")
 HINTS: Final = ("auto", "date", "0", "-5", "soon", "2", "45", "1e300", "Wed, 99 Foo 20261 00:00:00 GMT", None)
 """Every kind of ``Retry-After``."""
 
@@ -111,10 +114,21 @@ WORLDS: Final[Mapping[str, World]] = {
     "progress backwards": World(plan=lambda _: {"progress": "backwards"}),
     "pages that shift": World(
         plan=lambda dice: {"listed": dice.random() < 0.8},
-        server=lambda dice: {"order": dice.choice(["newest", "uuid", "random"]), "history_page": 3},
+        server=lambda dice: {"order": dice.choice(ORDERS), "history_order": dice.choice(ORDERS), "history_page": 3},
         faults=lambda dice: [(dice.choice(["no_cursor", "same_cursor", "endless"]), {"probability": share(dice)})],
         foreign=True,
         copies=6,
+    ),
+    "any order, limits in windows, outages": World(
+        plan=lambda dice: {"listed": dice.random() < 0.8},
+        server=lambda dice: {"order": dice.choice(ORDERS), "history_order": dice.choice(ORDERS), "history_page": 3},
+        faults=lambda dice: outages(dice.choice(["503", "reset", "empty_page"]), 1.0, 20.0).faults(dice),
+        limit=lambda dice: {
+            "rate": dice.uniform(2.0, 8.0), "window": dice.choice([1.0, 5.0, 20.0]), "sliding": dice.random() < 0.5
+        },
+        foreign=True,
+        copies=6,
+        latest=600.0,
     ),
     "outages of seconds, 503": outages("503", 1.0, 20.0),
     "outages of seconds, resets": outages("reset", 1.0, 20.0),
@@ -173,6 +187,8 @@ def _plans(world: World, dice: Dice) -> list[JobPlan]:
 async def _play(world: World, seed: int) -> Tally:
     dice = random.Random(seed)
     simulator = Simulator(seed=seed, **world.server(dice))
+    if world.limit is not None:
+        simulator.limit(**world.limit(dice))
     jobs = simulator.add_jobs(_plans(world, dice))
     for name, fields in world.faults(dice):
         simulator.add_fault(name, **fields)

@@ -4,10 +4,10 @@ Three rules make it find an unknown limit with few 429s:
 
 - A burst that was never tried begins with a volley of ten requests. The allowance is one and a half times the
   goodput of the best second so far, so it grows by half with each round trip.
-- A 429 speaks of the rate at which *its* request was sent. All 429s of requests that were sent before a cut count as
-  one. The rate is cut to a little less than what the service admitted.
-- The rate recovers with good answers (:mod:`.recovery`), and only while it is used. In a quiet time it recovers slowly
-  by the clock, so that what was learned outlives a minute and is forgotten after some.
+- A 429 is about the rate at which *its* request was sent. If several requests were sent before a cut, their 429s count
+  as one. The rate is cut to a little less than what the service admitted.
+- The rate recovers with good answers (:mod:`.recovery`), and only while it is used. In a quiet time it recovers by the
+  clock, and slowly: the learned rate is remembered for minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIRST_VOLLEY: Final = 10.0
 GROWTH: Final = 1.5
 """The allowance is this many times the goodput of the best second."""
 STEEPEST_CUT: Final = 0.25
-"""The share of a rate that one cut leaves at least: one second's goodput may mislead."""
+"""A cut leaves at least this share of the rate, because the goodput of one second may mislead."""
 USED: Final = 0.75
 """A rate counts as used while the goodput is at least this share of it."""
 QUIET_SPAN: Final = 60.0
@@ -39,8 +39,8 @@ GRAIN: Final = 0.005
 class AdaptiveLimit:
     """The bucket of one kind, below the shared one. It allows ``ceiling`` requests/s, or less after 429s.
 
-    A ``burst`` above :data:`FIRST_VOLLEY` must be that of a shared bucket, which alone keeps to the ceiling until the
-    burst was tried.
+    A ``burst`` above :data:`FIRST_VOLLEY` must be that of a shared bucket. Until the burst was tried, only the shared
+    bucket keeps the rate below the ceiling.
     """
 
     ceiling: float
@@ -51,13 +51,13 @@ class AdaptiveLimit:
     recovery: Recovery | None = attrs.field(default=None, init=False)
     """The latest recovery, also after it has reached the ceiling; ``None`` before the first 429."""
     _allowance: float = attrs.field(init=False)
-    """Requests that any second may have, at rate and burst; infinite once the whole burst was tried."""
+    """The rate and the burst until the whole burst was tried; then infinite."""
     _grows_above: float = attrs.field(init=False)
-    """Good answers of one second above which one more of them changes the bucket."""
+    """If one second has more good answers than this, the next one changes the bucket."""
     _goodput: Goodput = attrs.field(factory=Goodput, init=False)
     _cut_at: float = attrs.field(default=-math.inf, init=False)
     _confirmed_at: float = attrs.field(default=-math.inf, init=False)
-    """When the latest request was sent whose good answer moved the recovery."""
+    """When the request was sent whose good answer moved the recovery last."""
 
     def __attrs_post_init__(self) -> None:
         self._allow(FIRST_VOLLEY)

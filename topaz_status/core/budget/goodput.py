@@ -27,7 +27,7 @@ class Goodput:
         self.ends_at, self.count = sent_at + WINDOW, 1
 
     def at(self, sent_at: float) -> float:
-        """Return requests per second around ``sent_at``: the fuller one of the window and the window before it."""
+        """Return requests per second around ``sent_at``: of its window or, if that has more, of the window before."""
         if sent_at < self.ends_at:
             return max(self.count, self._previous) / WINDOW
         return self.count / WINDOW if sent_at < self.ends_at + WINDOW else 0.0

@@ -17,15 +17,15 @@ DEPTH: Final = 0.15
 SHORTEST_SPAN: Final = 25.0
 """Good answers until the rate is back on its plateau, when nothing is known of the limit."""
 LONGEST_SPAN: Final = 100.0
-"""The span doubles each time the service refuses nearly the same rate again: up to so many good answers ..."""
+"""The span doubles each time the service refuses nearly the same rate, up to so many good answers."""
 LONGEST_TIME: Final = 15.0
-"""... or, if that is more, up to those of so many seconds on the plateau."""
+"""If the good answers of so many seconds on the plateau are more, they are the limit of the span."""
 NEAR: Final = 2.0
 """Two rates are nearly the same if they differ by less than this factor."""
 LOWEST_RATE: Final = 0.05
 """Requests per second below which no rate is cut: a service gets a request at least every 20 s."""
 REPEATED_CUT: Final = 0.5
-"""The factor for each refusal in a row: the service refuses everything, such as for the rest of a minute."""
+"""The factor for each refusal in a row: the service may refuse everything for the rest of a minute."""
 REPEATED_PLATEAU: Final = 0.9
 """The factor by which the plateau falls with each of them."""
 

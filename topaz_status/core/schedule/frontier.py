@@ -1,4 +1,4 @@
-"""The frontier of a long sweep: the page in flight whose answer names the cursor that many more jobs wait for."""
+"""The frontier of a long sweep: the page in flight whose answer names the cursor of the next one."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Lane:
         self.sweep = None if page_size is None else Sweep(kind, page_size, policy, bare=self.is_bare, gets=gets)
         self.served_worth = ServedWorth(policy.price)
         self._unpolled: deque[TrackedJob] = deque()
-        """Jobs in the order of arrival; a job polled meanwhile is skipped when its turn comes."""
+        """Jobs in the order of arrival; a job polled meanwhile is dropped once it is the first."""
         self._came_at = -math.inf
         """When the latest job arrived."""
 
@@ -59,6 +59,7 @@ class Lane:
         if self.sweep is not None:
             self.sweep.presume(tracked, now)
         self._plan(tracked, now)
+        self._drop_polled()
         self._unpolled.append(tracked)
         self._came_at = now
 
@@ -198,9 +199,8 @@ class Lane:
 
         Return ``None`` while a page is in flight that may show the job.
         """
+        self._drop_polled()
         unpolled = self._unpolled
-        while unpolled and not unpolled[0].is_unpolled:
-            unpolled.popleft()
         if not unpolled or is_covered(unpolled[0]):
             return None
         tracked = unpolled[0]
@@ -217,6 +217,12 @@ class Lane:
         return max(self._came_at + CALM, first.earliest(self._policy.min_interval))
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _drop_polled(self) -> None:
+        """Drop the jobs at the head that were polled. Nobody asks for first polls while more is due than is served."""
+        unpolled = self._unpolled
+        while unpolled and not unpolled[0].is_unpolled:
+            unpolled.popleft()
 
     def _last_at(self, entry: Entry) -> float:
         """Return the time by which a due job must be polled: its longest gap ends, or its watch times out."""

@@ -3,21 +3,20 @@
 A sweep costs a poll for each page. It is worth that for jobs that lie deep in the list, if there are enough of them. So
 the map estimates how many jobs of a group each further poll is going to show, on average.
 
-- If the list is in order of age, either way, a job's own age shows whether it was passed or lies ahead. The ages on the
-  pages read show how far ahead: the next pages are assumed to be as dense as the latest ones.
-- While ages say nothing, because hundreds of items were made in the same second, jobs are expected as many pages ahead
-  as the sweep has come. So what a sweep in vain costs is bounded by what the jobs are worth.
-- If the list is in no order of age, the jobs are anywhere on it. Each page is going to show as many as the pages before
-  have shown on average.
+- If the list is in order of age, newest or oldest first, a job's own age shows whether the sweep has passed it. The
+  ages on the pages read show how many pages ahead it lies: the next pages are assumed to be as dense as the latest.
+- Ages say nothing if hundreds of items were made in the same second. After ten pages in vain, the jobs are expected ten
+  pages ahead. So a sweep in vain ends once its next pages would cost more than the jobs are worth.
+- If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
+  before have shown on average.
 
-Cursors lead back to places on the list. A cursor is taken for what its page showed when it was last read.
+Cursors lead back to places on the list. The map assumes that a cursor still leads to what its page showed last.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from statistics import median
 from typing import Final
 
 import attrs
@@ -27,7 +26,7 @@ from .list_order import AgeOrder, ListOrder
 SLACK: Final = 1.5
 """Seconds by which two times of creation may be wrong: services give whole seconds, and clocks differ a little."""
 MOST_MARKS: Final = 32
-"""Cursors that are remembered; if there are more, every second one is forgotten."""
+"""The most cursors that are remembered. If there are more, every second one is forgotten."""
 ENDS: Final = 3
 """The first so many ages of a page show where it begins, by their median; the last so many show where it ends."""
 NEWEST_SPAN: Final = 0.5
@@ -86,8 +85,8 @@ class ListMap:
             self.forget(cursor)
         if not ages or order is AgeOrder.NONE:
             return None
-        begin = self._place(now - median(ages[:ENDS]))
-        end = max(self._place(now - median(ages[-ENDS:])), begin)
+        begin = self._place(now - _middle(ages[:ENDS]))
+        end = max(self._place(now - _middle(ages[-ENDS:])), begin)
         self._span += NEWEST_SPAN * (end - begin - self._span) if self._span else end - begin
         if cursor is not None and order is not AgeOrder.UNKNOWN:
             self._mark(cursor, begin)
@@ -147,6 +146,11 @@ class ListMap:
         if len(self._marks) > MOST_MARKS:
             self._marks = dict(sorted(self._marks.items(), key=_place_of)[::2])
         self._nearest = min(self._marks.values())
+
+
+def _middle(ages: Sequence[float]) -> float:
+    """Return the middle one of a few ages."""
+    return sorted(ages)[len(ages) // 2]
 
 
 def _place_of(mark: tuple[str, float]) -> float:

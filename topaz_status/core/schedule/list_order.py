@@ -41,8 +41,12 @@ class ListOrder:
 
     def learn(self, ages: Sequence[float]) -> None:
         """Learn from the ages of items of one page, in the order of the list. The ages are seconds."""
-        older = sum(second > first for first, second in pairwise(ages))
-        younger = sum(second < first for first, second in pairwise(ages))
+        older = younger = 0
+        for first, second in pairwise(ages):
+            if second > first:
+                older += 1
+            elif second < first:
+                younger += 1
         if older or younger:
             self._older = self._older * REMEMBERED + older
             self._younger = self._younger * REMEMBERED + younger

@@ -19,7 +19,7 @@ from .page import PageMembers
 JOBS_SAMPLED: Final = 16
 """About how many jobs of a group are sampled to estimate where they lie."""
 SURPRISE: Final = 0.5
-"""How much a page that should have shown all jobs of a group changes the belief that the list has them."""
+"""The weight of a page that should have shown all jobs of a group, in the belief that they are on the list."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 
@@ -29,7 +29,7 @@ class Shown:
     """What a page has shown of the jobs that were expected on it."""
 
     hits: int
-    """Jobs that were not known to be on this page."""
+    """Jobs that were not known to be on any page."""
     expected: int
     """How many such jobs it had room for."""
     stretch: Stretch | None
@@ -50,7 +50,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap) -> float:
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
         _expect(group, _rate_without_order(group, known, pages), known.size)
-    elif shown.stretch is None:
+    elif shown.stretch is None or not group.leads_on(shown.stretch):
         group.chance = group.listed = (group.chance + shown.share_of(due)) / 2.0
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
@@ -71,9 +71,14 @@ def presumed_chance(group: PageMembers, known: ListMap) -> float | None:
 
 
 def _rate_without_order(group: PageMembers, known: ListMap, pages: int) -> float:
-    """Return how many jobs the next page should show: as many as those before, or its share if the length is known."""
+    """Return how many jobs the next page should show: as many as those before, or its share if the length is known.
+
+    Beyond the known length nothing more is expected: the list has grown, or its cursors never end.
+    """
     rate = (group.found + UNSHOWN) / (pages + UNSHOWN)
-    return rate if known.length is None else max(rate, len(group.members) / max(known.length - pages, 1))
+    if known.length is None or pages >= known.length:
+        return rate
+    return max(rate, len(group.members) / (known.length - pages))
 
 
 def _expect(group: PageMembers, rate: float, size: int) -> None:

@@ -29,6 +29,7 @@ from typing import Final
 
 from ...models.job import JobKind
 from .entry import COVERED, IN_FLIGHT, Entry, PagePoll
+from .list_map import Stretch
 from .power_law import CLOSE, STRIDE, UNFITTED, PowerLaw
 from .tracked_job import TrackedJob
 
@@ -43,6 +44,12 @@ LIKELY: Final = 0.5
 """If the chance to find a job on a page is at least this, the page is polled in the job's place."""
 LEAST_EXPECTED: Final = 0.5
 """The least number of expected jobs that a page should show to be worth polling."""
+WHOLE_SECOND: Final = 1.0
+"""Seconds by which the same place seems to move between two reads: services give times in whole seconds."""
+LEAST_STEP: Final = 0.25
+"""A page leads a sweep on if it reaches farther by this share of what it shows."""
+MOST_STALLED: Final = 16
+"""So many pages in a row may lead a sweep hardly any farther: a thousand items may be made in the same second."""
 SHORTEST_PAGE_GAP: Final = 0.05
 LEAST_WORTH: Final = 1e-9
 NEARLY: Final = 2.0
@@ -57,7 +64,7 @@ _BORN_AT: Final = attrgetter("born_at")
 class PageMembers:
     """Jobs of one page, in the order of arrival."""
 
-    __slots__ = ("chance", "found", "known", "listed", "members", "page", "visited")
+    __slots__ = ("chance", "found", "known", "listed", "members", "page", "reached", "stalled", "visited")
 
     def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
@@ -71,6 +78,10 @@ class PageMembers:
         self.members: dict[TrackedJob, None] = {}
         self.visited: set[str | None] = set()
         """The cursors at which these jobs were not found: a sweep visits no cursor twice."""
+        self.reached = -math.inf
+        """The farthest place on the list to which the sweep for these jobs has come."""
+        self.stalled = 0
+        """How many pages in a row have led the sweep hardly any farther."""
 
     def add(self, job: TrackedJob) -> None:
         """Move a job from its group into this one."""
@@ -79,6 +90,18 @@ class PageMembers:
                 del job.group.members[job]
             job.group = self
             self.members[job] = None
+
+    def leads_on(self, stretch: Stretch) -> bool:
+        """Return whether the sweep for these jobs still gets on, after a page that shows ``stretch``.
+
+        A list may show the same items again and again, under cursors that never end. Then the ages say nothing of what
+        lies ahead.
+        """
+        if stretch.end >= self.reached + max(WHOLE_SECOND, LEAST_STEP * (stretch.end - stretch.begin)):
+            self.reached, self.stalled = stretch.end, 0
+        else:
+            self.stalled += 1
+        return self.stalled <= MOST_STALLED
 
     @property
     def is_crowded(self) -> bool:

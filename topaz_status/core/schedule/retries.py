@@ -10,7 +10,7 @@ from .entry import COVERED, REMOVED
 from .tracked_job import TrackedJob
 
 FIRST_PAUSE: Final = 4.0
-"""Seconds until a missing job is expected on the list again; each further pause is so many times longer."""
+"""Seconds until a missing job is expected on the list again. Each further pause is four times longer."""
 LONGEST_ABSENCE: Final = 300.0
 """Seconds until then, at most."""
 
@@ -35,7 +35,7 @@ class Retries:
         heapq.heappush(self._waiting, (now + pause, self._count, jobs))
 
     def due(self, now: float) -> Iterator[TrackedJob]:
-        """Give the jobs that are to be expected again by ``now``, still have no page and are still watched."""
+        """Give the jobs whose pause ends by ``now``, if they are still watched and still have no page."""
         while self._waiting and self._waiting[0][0] <= now:
             for job in heapq.heappop(self._waiting)[2]:
                 if job.group is None and job.level not in {COVERED, REMOVED}:

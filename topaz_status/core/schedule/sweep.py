@@ -144,20 +144,25 @@ class Sweep:
         page.failures, page.seen_at, page.not_before = 0, now, now
         known_before, group = len(page.known.members), page.sought
         expected = min(len(group.members), page.room)
-        known, stayed = page.known, 0
+        known, stayed, moved = page.known, 0, 0
         for job in ended:
-            stayed += job.group is known
+            if job.group is known:
+                stayed += 1
+            elif job.group is not None and job.group.known:
+                moved += 1
             self.leave(job)
         for job in alive:
             job.misses = 0
             if job.group is known:
                 stayed += 1
             else:
-                before = None if job.group is None else job.group.page
+                before = None
+                if job.group is not None:
+                    before, moved = job.group.page, moved + job.group.known
                 known.add(job)
                 if before is not None:
                     self._touch(before)
-        hits = len(alive) + len(ended) - stayed
+        hits = len(alive) + len(ended) - stayed - moved
         if known_before:
             page.stay_share += LEARNING * (stayed / known_before - page.stay_share)
         if poll.cursor is not None:

@@ -10,7 +10,7 @@ from .list_page import ListPage
 from .observe import since
 
 AGES_SAMPLED: Final = 12
-"""About how many items of a page are sampled."""
+"""How many items of a page are sampled, at most."""
 _MILLISECONDS: Final = 1_000.0
 
 
@@ -21,19 +21,13 @@ def sampled_ages(page: ListPage, service_now: float) -> list[float]:
     creation is left out.
     """
     items = page.items
-    if not items:
-        return []
-    last = len(items) - 1
+    last, steps = len(items) - 1, AGES_SAMPLED - 1
+    if last > steps:
+        items = [items[place * last // steps] for place in range(AGES_SAMPLED)]
     made_at = _image_made_at if page.kind is JobKind.IMAGE else _video_made_at
-    count = min(AGES_SAMPLED, len(items))
-    places = (place * last // max(count - 1, 1) for place in range(count))
-    ages = (_age(made_at, items[place], service_now) for place in places)
+    times = [made_at(item) for item in items if type(item) is dict]
+    ages = [since(at, service_now) for at in times if type(at) is int or type(at) is float]
     return [age for age in ages if age is not None]
-
-
-def _age(made_at: Any, item: object, service_now: float) -> float | None:
-    raw = made_at(item) if type(item) is dict else None
-    return since(raw, service_now) if type(raw) in {int, float} else None
 
 
 def _image_made_at(item: Mapping[str, Any]) -> Any:
