@@ -44,7 +44,7 @@ def test_under_load_a_page_of_the_history_makes_polls_sure() -> None:
 
 
 def test_a_bare_page_saves_no_polls() -> None:
-    """Its worth is what a full list's page is worth, less its whole cost: each of its jobs is still polled by itself."""
+    """Its worth is what a full list's page is worth, less its cost beyond one poll: each of its jobs is still polled by itself."""
     lifetimes = Lifetimes()
     worth = []
     for bare in (False, True):
@@ -55,7 +55,7 @@ def test_a_bare_page_saves_no_polls() -> None:
             page.known.add(tracked)
         worth.append(page.worth_at(10.0))
     full, bare_worth = worth
-    assert bare_worth == pytest.approx(full - GETS * 0.1)
+    assert bare_worth == pytest.approx(full - (GETS - 1.0) * 0.1)
 
 
 @given(st.lists(st.floats(0.3, 20.0), max_size=20), st.floats(0.01, 0.9))
@@ -72,6 +72,30 @@ def test_a_prediction_is_renewed_however_often_the_list_is_read(gaps: list[float
         due_at = schedule.due_at(ref)
         assert due_at >= now + POLICY.min_interval
         assert due_at <= max(2.0 + RENEWED * POLICY.longest_gap(now), now + POLICY.min_interval)
+
+
+def test_the_list_puts_off_the_polls_of_a_job_whose_prediction_is_old() -> None:
+    """A poll that predicts nothing new would be due at once, and again after every page."""
+    schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
+    schedule.add(ref, 0.0)
+    schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.0)])
+    schedule.saw(JobPoll(ref), 2.0, [alive(ref, progress=0.02)])
+    schedule.saw(JobPoll(ref), 50.0, [alive(ref)])
+    schedule.saw(PAGE, 51.0, [alive(ref)])
+    assert schedule.due_at(ref) > 51.0 + 2.0 * POLICY.min_interval
+
+
+@pytest.mark.parametrize("price", [0.02, 0.1, 0.5])
+def test_a_bare_page_is_due_once_it_shows_as_much_as_it_costs(price: float) -> None:
+    """Its cost is subtracted from the worth that was interpolated: near the cost the rest is no smooth function."""
+    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=price, gets=GETS, bare=True), Lifetimes()
+    for number in range(10):
+        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
+        tracked.believe(Source.ETA, 20.0, 0.0, lifetimes)
+        page.known.add(tracked)
+    at = page.reaches_at(price, 0.25)
+    assert sum(tracked.change_worth_at(at) for tracked in page.known.members) == pytest.approx(GETS * price, rel=0.35)
+    assert page.worth_at(at) == pytest.approx(price, rel=0.1)
 
 
 def test_the_list_puts_off_the_polls_of_a_job_without_a_prediction() -> None:

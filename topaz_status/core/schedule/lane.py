@@ -12,10 +12,9 @@ from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
-from ..prediction.sources import Source
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import ServedWorth
-from .page import PageEntry
+from .page import BARE_GETS, PageEntry
 from .poll_queue import PollQueue
 from .sweep import Sweep
 from .tracked_job import TrackedJob
@@ -25,8 +24,9 @@ CALM: Final = 0.05
 BARE_LISTS: Final = frozenset({JobKind.VIDEO})
 """Kinds whose list reports neither progress nor result. Pages of such a list are polled in addition to the jobs, not
 instead of them. If the list reports a job's end, a poll of the job confirms it."""
+
 RENEWED: Final = 2.0
-"""A prediction is renewed within so many longest gaps, although a bare list shows that the job goes on."""
+"""A bare list puts off a job's own poll, which shows its progress, by so many longest gaps at most."""
 
 
 class Lane:
@@ -40,6 +40,7 @@ class Lane:
         self._policy = policy
         self.queue = PollQueue(policy.price, self._last_at)
         """The jobs that are polled by themselves."""
+        gets = min(gets, BARE_GETS) if self.is_bare else gets
         self.sweep = None if page_size is None else Sweep(kind, page_size, policy, bare=self.is_bare, gets=gets)
         self.served_worth = ServedWorth(policy.price)
         self._unpolled: deque[TrackedJob] = deque()
@@ -119,7 +120,7 @@ class Lane:
         unassigned = self.sweep.read(poll, alive, ended, next_cursor, now, ages=ages)
         if self.is_bare:
             for tracked in alive:
-                self._plan_renewal(tracked, now)
+                self._plan(tracked, now)
             for tracked in ended:
                 self.nudge(tracked, now)
         else:
@@ -247,27 +248,17 @@ class Lane:
         else:
             self._plan_alone(tracked, now)
 
-    def _plan_renewal(self, tracked: TrackedJob, now: float) -> None:
-        """Plan the next poll of a job that a bare list showed alive.
-
-        The list has answered whether the job is over, but only a poll of the job shows its progress. So a prediction is
-        renewed as if the list had not been read: once its age would make the poll worth a token. That is the price or,
-        under load, the worth at which polls are served.
-        """
-        if tracked.urgent or tracked.level == IN_FLIGHT:
-            return
-        if tracked.source >= Source.OVERDUE or tracked.basis_at == now:
-            self._plan(tracked, now)
-            return
-        policy = self._policy
-        longest = RENEWED * policy.longest_gap(now - tracked.born_at)
-        renewed_at = tracked.renewed_at(max(policy.price, self.served_worth.worth), longest)
-        self.queue.put(tracked, max(min(renewed_at, tracked.last_at), now + policy.min_interval, tracked.not_before))
-
     def _plan_alone(self, tracked: TrackedJob, now: float) -> None:
-        """Plan the next poll of a job by itself."""
+        """Plan the next poll of a job by itself.
+
+        A bare list answers whether the job is over, which is what most polls are for. But only a poll of the job shows
+        its progress, so the list does not put that poll off for ever.
+        """
         policy = self._policy
-        gap = tracked.gap_worth(policy.price, policy.longest_gap(now - tracked.born_at))
+        longest = policy.longest_gap(now - tracked.born_at)
+        gap = tracked.gap_worth(policy.price, longest)
+        if self.is_bare:
+            gap = min(gap, tracked.asked_at + RENEWED * longest - tracked.seen_at)
         if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first poll
             gap = policy.min_interval
         due_at = tracked.seen_at + gap

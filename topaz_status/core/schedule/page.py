@@ -36,6 +36,8 @@ from .tracked_job import TrackedJob
 GETS: Final = 3.5
 """How many polls of one job a page costs: a query of a list, and dozens of statuses to transfer. A page saves as many
 polls as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth."""
+BARE_GETS: Final = 2.0
+"""The same for a bare page, whose items are small. It saves no polls, so what it costs beyond one is subtracted."""
 CHANCE: Final = 0.8
 """The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
@@ -211,6 +213,11 @@ class PageEntry(Entry):
         """Return its cost beyond the polls that it saves, in seconds of waiting; 0 unless it has very few jobs."""
         return max(self.gets - len(self), 0.0) * self.price
 
+    @property
+    def cost(self) -> float:
+        """Return what is subtracted from the worth of its members, in seconds of waiting."""
+        return max(self.gets - 1.0, 0.0) * self.price if self.is_bare else self.extra
+
     def members(self) -> Iterable[TrackedJob]:
         """Return all its jobs."""
         return chain(self.known.members, self.expected.members)
@@ -267,12 +274,13 @@ class PageEntry(Entry):
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`. The worth is interpolated between two gaps at which it was computed."""
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
-        return self._law_for(gap).worth_at(gap)
+        return max(self._law_for(gap).worth_at(gap) - self.cost, LEAST_WORTH)
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`; the worth is no less than the price."""
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         law = self._law_for(gap)
+        worth += self.cost
         if law.worth_at(gap) < worth:
             for _ in range(STRIDES):
                 if law.far_worth >= worth:
@@ -288,6 +296,7 @@ class PageEntry(Entry):
     def gap_worth(self, worth: float, most: float) -> float:
         """Return about the gap after which a poll is worth ``worth``, ``most`` at most, by the law computed so far."""
         law = self.law
+        worth += self.cost
         return min(law.gap_of(worth) if worth > 0.0 and law.near_worth > 0.0 else law.near_gap, most)
 
     # -- computing the worth ------------------------------------------------------------------------------------------
@@ -306,13 +315,13 @@ class PageEntry(Entry):
         while gap > law.far_gap:
             is_next = gap <= law.far_gap * STRIDE
             law = law.farther(self._worth_after) if is_next else PowerLaw.begin(gap, self._worth_after)
-        while gap < law.near_gap and law.near_worth > self.price * NEARLY:
+        while gap < law.near_gap and law.near_worth > (self.price + self.cost) * NEARLY:
             law = law.nearer(self._worth_after)
         self.law, self.is_stale = law, False
         return law
 
     def _worth_after(self, gap: float) -> float:
-        """Add up the worth of polls of the members, weighted by the chance that they are found."""
+        """Add up the worth of polls of the members, weighted by the chance that they are found, whatever they cost."""
         now = self.seen_at + gap
         known = self.known.members
         value = self.stay_share * _change_worth(islice(known, self.size), now)
@@ -320,8 +329,7 @@ class PageEntry(Entry):
         room = self.room
         if expected and room > 0:
             value += self.expected.chance * _change_worth(islice(reversed(expected), room), now)
-        cost = self.gets * self.price if self.is_bare else self.extra
-        return max(value - cost, LEAST_WORTH)
+        return max(value, LEAST_WORTH)
 
 
 def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:

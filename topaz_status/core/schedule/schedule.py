@@ -329,6 +329,7 @@ class Schedule:
             self.drop(tracked.job)
         else:
             tracked.saw_alive(seen, now, self._lifetimes)
+            tracked.asked_at = now
             self._lanes[tracked.job.kind].saw(tracked, now)
 
     def _saw_page(

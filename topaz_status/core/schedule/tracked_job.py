@@ -55,6 +55,7 @@ class TrackedJob(Entry):
     """One job: when it was observed, what is predicted of it, and which group of a page it is in."""
 
     __slots__ = (
+        "asked_at",
         "basis_at",
         "before",
         "born_at",
@@ -87,6 +88,8 @@ class TrackedJob(Entry):
         self.born_at = born_at
         self.seen_at = now
         """When it was last known to be alive; before the first poll, when the watch began."""
+        self.asked_at = now
+        """When a poll of the job itself last found it alive; before the first, when the watch began."""
         self.known = False
         """True once a poll has observed it."""
         self.lifetime_known = True
@@ -184,13 +187,6 @@ class TrackedJob(Entry):
         """Return the gap after which a poll is worth ``worth``, ``most`` at most."""
         start = (self.seen_at - self.basis_at) / self.unit
         return gap_worth(worth / self.weight, self.curve, start, self.before, self.unit, most=most)
-
-    def renewed_at(self, worth: float, most: float) -> float:
-        """Return when its prediction is so old that a poll would be worth ``worth``, had none been sent since.
-
-        That is ``most`` seconds after the prediction at the latest.
-        """
-        return self.basis_at + gap_worth(worth / self.weight, self.curve, 0.0, 0.0, self.unit, most=most)
 
     # -- what a poll shows --------------------------------------------------------------------------------------------
 
