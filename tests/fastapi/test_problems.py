@@ -18,6 +18,7 @@ from topaz_status.errors import (
     ClientClosedError,
     ConfigurationError,
     ConflictError,
+    CoordinatorError,
     DecodeError,
     GatewayError,
     JobCanceledError,
@@ -69,6 +70,7 @@ EACH: list[tuple[TopazStatusError, int]] = [
     (WatchCanceledError("canceled"), 503),
     (ClientClosedError("closed"), 503),
     (StoreError("disk full", path="/srv/private.db"), 503),
+    (CoordinatorError("redis.internal does not answer"), 503),
     (ConfigurationError("no key: set TOPAZ_API_KEY"), 500),
     (TopazStatusError("what"), 500),
 ]

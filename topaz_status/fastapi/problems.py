@@ -17,6 +17,7 @@ other ``ServiceError``, ``DecodeError``    502     the service is in trouble, or
 ``WatchTimeoutError``                      504     the watch's timeout ran out
 ``ClientClosedError``, ``WatchCanceled…``  503     this server is about to end; ``Retry-After``
 ``StoreError``                             503     the store cannot be written to
+``CoordinatorError``                       503     the server that the processes share cannot be reached
 ``ConfigurationError``                     500     this server is set up wrongly; details are in its log
 =========================================  ======  =====================================================
 """
@@ -41,6 +42,7 @@ from ..errors import (
     ClientClosedError,
     ConfigurationError,
     ConflictError,
+    CoordinatorError,
     DecodeError,
     GatewayError,
     JobError,
@@ -101,6 +103,7 @@ _STATUS: Final[tuple[tuple[type[TopazStatusError], int, str], ...]] = (
     (ClientClosedError, 503, "going-away"),
     (WatchCanceledError, 503, "watch-canceled"),
     (StoreError, 503, "store-unavailable"),
+    (CoordinatorError, 503, "coordinator-unavailable"),
     (ConfigurationError, 500, "misconfigured"),
     (TopazStatusError, 500, "internal"),
 )
@@ -108,6 +111,7 @@ _PUBLIC_TEXTS: Final[Mapping[type[TopazStatusError], str]] = {
     ConfigurationError: "this server cannot do that",
     TransportError: "this server got no answer from the service",
     StoreError: "this server cannot keep watches at the moment",
+    CoordinatorError: "this server cannot join the others at the moment",
     GatewayError: "something in front of the service answered instead of it",
 }
 """Texts for web clients in place of an error's own text, which may name proxies, files and settings."""
