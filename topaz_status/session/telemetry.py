@@ -11,10 +11,12 @@ from typing import Final
 import attrs
 
 from ..core.schedule.entry import PagePoll, Poll
+from ..core.wire.requests import Request
 from ..errors import GatewayError, ServiceError, TopazStatusError, TransportError
 from ..models.job import JobKind, JobRef, JobState
 from ..models.redact import shown, without_urls
 from ..models.status_words import WORDS, state_of
+from .announcer import Announcer
 
 logger: Final = logging.getLogger("topaz_status")
 ANSWER_WEIGHT: Final = 0.2
@@ -44,12 +46,16 @@ class Telemetry:
     """Statuses of watched jobs that list pages brought."""
     answer_times: dict[JobKind, float] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0.0))
     """Mean seconds of recent usable answers to polls, by kind; 0 before the first."""
+    announcer: Announcer | None = None
+    """Gives events to listeners; ``None`` for a client without listeners."""
     _warned: set[str] = attrs.field(factory=set)
 
-    def answered(self, kind: JobKind, status: int | None) -> None:
-        """Count one request; ``status`` is ``None`` if no usable answer came."""
-        answer = kind, status
+    def answered(self, request: Request, status: int | None, error: Exception | None, sent_at: float) -> None:
+        """Count one request, sent at ``sent_at``; its ``error`` stands for a usable answer that did not come."""
+        answer = request.kind, status
         self.requests[answer] = self.requests.get(answer, 0) + 1
+        if self.announcer is not None:
+            self.announcer.requested(request, status, error, sent_at)
 
     def took(self, kind: JobKind, seconds: float) -> None:
         """Note how long a usable answer took."""
@@ -57,7 +63,11 @@ class Telemetry:
         self.answer_times[kind] = known + ANSWER_WEIGHT * (seconds - known) if known else seconds
 
     def polled(self, what: JobRef | JobKind, answer: str | TopazStatusError, took: float) -> None:
-        """Log one poll, with the service's status word or the error."""
+        """Log one poll, with the service's status word or the error. A list page that failed has only its kind."""
+        if self.announcer is not None:
+            is_page, error = isinstance(what, JobKind), None if isinstance(answer, str) else answer
+            kind = what if isinstance(what, JobKind) else what.kind
+            self.announcer.polled(kind, error, is_page=is_page, statuses=int(error is None))
         if logger.isEnabledFor(logging.DEBUG):
             said = word_of(answer) if isinstance(answer, str) else answer
             logger.debug("poll of %s: %s (%.0f ms)", what, said, 1000 * took)
@@ -66,6 +76,8 @@ class Telemetry:
         """Count and log one list page."""
         self.sweeps[poll.kind] += 1
         self.swept_statuses += watched
+        if self.announcer is not None:
+            self.announcer.polled(poll.kind, None, is_page=True, statuses=watched)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "page of %s jobs: %d listed, %d of them watched (%.0f ms)", poll.kind, listed, watched, 1000 * took
@@ -90,6 +102,8 @@ class Telemetry:
         """Log a watch that ended with an error, and count the lag of its end."""
         if lag is not None:
             self.lags.append(lag)
+            if self.announcer is not None:
+                self.announcer.ended(job.kind, lag)
         if error is not None:
             logger.info("%s: watch ended: %s", job, error)
 

@@ -95,6 +95,11 @@ class StoreWriter:
             )
         return store_writer
 
+    @property
+    def backlog(self) -> int:
+        """Rows that wait to be written, without those of the commit under way."""
+        return len(self._queue)
+
     def serve(self, written: Callable[[], object]) -> None:
         """Call ``written`` after each commit."""
         self._written = written
