@@ -51,6 +51,7 @@ SAME_IDEA = {
     "watch": "the command that starts watches, and the handle that it waits for",
     "webhook": "the example of an app that receives webhooks, and the reader of their bodies",
     "download": "the command that downloads results, and the folder with all about downloads",
+    "telemetry": "what a client counts and logs, and the metrics that are made of it",
     "durable": "durable watches: what callers use, and the session's part of them",
 }
 """Names of modules and folders that are met twice, each with the one idea that it stands for on two floors."""

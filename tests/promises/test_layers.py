@@ -28,7 +28,7 @@ LAYERS = (
     {"session"},
     {"arguments", "outcome", "watch", "completions", "durable", "endpoints", "download", "webhook", "overview"},
     {"client"},
-    {"cli", "fastapi", "testing", "examples", "__main__"},
+    {"cli", "fastapi", "otel", "prometheus", "telemetry", "testing", "examples", "__main__"},
 )
 PARENTS = {("core/schedule/tracked_job.py", "core/schedule/page.py")}
 """A job's record points up to the group that it is in. Only type checkers see that import."""
@@ -132,6 +132,14 @@ def test_one_folder_imports_fastapi() -> None:
     run = subprocess.run([sys.executable, "-c", everything], capture_output=True, text=True, check=True)  # noqa: S603
     assert "topaz_status.client" in run.stdout.split()
     assert not {"fastapi", "starlette", "pydantic", "pydantic_core"} & set(run.stdout.split())
+
+
+def test_one_file_each_imports_opentelemetry_and_prometheus() -> None:
+    """The seam below knows neither: a program loads them only if it asks for them by name."""
+    for package, file in (("opentelemetry", "otel.py"), ("prometheus_client", "prometheus.py")):
+        assert [name for name in NAMES if package in outside(name)] == [file]
+        loads = f"topaz_status.{file.removesuffix('.py')}"
+        assert not [name for name in NAMES if loads in imports(name)]
 
 
 def test_one_file_reads_the_wall_clock() -> None:

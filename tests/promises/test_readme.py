@@ -102,11 +102,17 @@ def anchors(text: str) -> set[str]:
 
 def test_all_documents_are_found() -> None:
     """The folders that the README sends its readers to have documents, and this file reads them."""
-    edges = {f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "cli", "session", "testing", "examples")}
+    edges = {
+        f"topaz_status/{name}/README.md"
+        for name in ("store", "fastapi", "cli", "session", "telemetry", "testing", "examples")
+    }
     own = {"README.md", "topaz_status/core/README.md", "benchmarks/README.md", "tests/README.md"}
     assert edges | own | {".github/CHANGELOG.md", ".github/SECURITY.md"} == set(NAMES)
     runs = {name for name, text in TEXTS.items() if "```python" in text}
-    assert runs == {"README.md", *(f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "testing"))}
+    assert runs == {
+        "README.md",
+        *(f"topaz_status/{name}/README.md" for name in ("store", "fastapi", "telemetry", "testing")),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
