@@ -198,6 +198,18 @@ async def test_metrics_have_the_numbers_of_the_client() -> None:
 
 
 @virtual
+async def test_gauges_are_read_on_any_thread_and_end_with_the_client() -> None:
+    """An SDK collects on a thread of its own; a closed client holds nothing, so it has no gauges."""
+    sdk, simulator = Sdk(), Simulator(seed=1)
+    async with client_of(simulator, telemetry=sdk.telemetry) as client:
+        client.watch(simulator.add_image(duration=600.0))
+        await settle()
+        metrics = await asyncio.to_thread(sdk.metrics)
+        assert by(metrics["topaz_status.jobs.watched"], "topaz_status.kind")[("image",)] == 1
+    assert not {"topaz_status.jobs.watched", "topaz_status.tokens"} & set(sdk.metrics())
+
+
+@virtual
 async def test_failed_requests_have_their_type() -> None:
     """A status of 400 or more is its own error type; without an answer it is the class of the error."""
     sdk, simulator = Sdk(), Simulator(seed=1)

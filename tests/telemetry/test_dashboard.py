@@ -42,6 +42,15 @@ def test_every_panel_asks_for_metrics_and_labels_that_there_are(expression: str)
     assert expression.count("(") == expression.count(")")
 
 
+def test_the_variables_ask_for_a_metric_that_is_always_there() -> None:
+    """The list of scrape jobs comes from a metric that every open client has, without labels."""
+    for variable in DASHBOARD["templating"]["list"]:
+        if variable["type"] == "query":
+            assert variable["query"]["query"] == variable["definition"]
+            [name] = re.findall(r"label_values\((\w+), job\)", variable["definition"])
+            assert NAMES[name].labels == ()
+
+
 def test_counters_are_shown_as_rates_and_gauges_as_they_are() -> None:
     """The rate of a gauge means nothing, and neither does the height of a counter."""
     for expression in EXPRESSIONS:
