@@ -23,9 +23,10 @@ from .outcome import Outcome
 from .session.http.connections import Connections
 from .session.http.network import make_network
 from .session.http.transport import Transport
+from .session.listener import Listener, as_listeners
 from .session.secret import secret
 from .session.settings import Account, make_settings
-from .session.statistics import Stats, take_stats
+from .session.statistics import Stats, estimate_lag, take_gauges, take_stats
 from .watch import Watch
 
 if TYPE_CHECKING:  # our own modules are imported at their first use: a program that never uses them does not load them
@@ -84,6 +85,7 @@ class StatusClient:
             servers and host names, as ``ssl.create_default_context(cafile="ca.pem")`` does. It applies to the services,
             to downloads and to an ``https://`` proxy. The default trusts the system's authorities, or those that
             ``SSL_CERT_FILE`` named when aiohttp was imported.
+        telemetry: one or more listeners to what the client does, such as ``topaz_status.otel.OpenTelemetry()``.
         store: where watches are stored, so that they outlive this client, such as ``SQLiteStore("watches.db")``. It is
             opened and closed together with the client.
         coordinator: how this process joins the others of the same account, such as ``RedisCoordinator("rediss://…")``.
@@ -118,6 +120,7 @@ class StatusClient:
         store: WatchStore | None = None,
         coordinator: Coordinator | None = None,
         session: aiohttp.ClientSession | None = None,
+        telemetry: Listener | Iterable[Listener] = (),
     ) -> None:
         keys = {Account.TOPAZ: secret(topaz_api_key), Account.PIXELCUT: secret(pixelcut_api_key)}
         hidden_proxy = secret(proxy)
@@ -144,6 +147,7 @@ class StatusClient:
         self._transport = Transport(self._settings, Connections(self._settings, session, network))
         self._store = store
         self._coordinator = coordinator
+        self._listeners = as_listeners(telemetry)
         self._engine: Engine | None = None
         self._durable: Durable | None = None
         self._opening = False
@@ -177,13 +181,17 @@ class StatusClient:
         try:
             from .session.engine import Engine  # noqa: PLC0415  # see the top
 
-            engine = await Engine.start(self._settings, self._transport, self._store, coordinator=self._coordinator)
+            engine = await Engine.start(
+                self._settings, self._transport, self._store, self._listeners, coordinator=self._coordinator
+            )
         finally:
             self._opening = False
         if self._closed:
             await engine.close()
             raise ClientClosedError("the client was closed while it was being opened")
         self._engine = engine
+        if engine.telemetry.announcer is not None:
+            engine.telemetry.announcer.open(partial(take_gauges, engine), partial(estimate_lag, engine))
         if engine.store_writer is not None:
             from .durable.resume import Durable  # noqa: PLC0415  # see the top
 

@@ -228,6 +228,8 @@ class Watch(Generic[S]):
         self._polls_before = self._poller.polls
         if deadline is not None:
             self._timer = self._engine.timers.set(deadline, self)
+        if (announcer := self._engine.telemetry.announcer) is not None:
+            announcer.watch_started(self, self.job)
         return self
 
     def changed(self) -> None:
@@ -243,6 +245,9 @@ class Watch(Generic[S]):
         self._polls = self._poller.polls - self._polls_before
         if self._timer is not None:
             self._engine.timers.switch_off(self._timer)
+        if (announcer := self._engine.telemetry.announcer) is not None:
+            waited = ending.at - self._started_at
+            announcer.watch_ended(self, self.job, ending.error, waited=waited, polls=self._polls)
         _wake(self._update_waiters)
         _wake(self._result_waiters)
         if self._on_end is not None:

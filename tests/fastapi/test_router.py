@@ -13,6 +13,7 @@ from serving import World, world
 
 from topaz_status import ConfigurationError, JobKind, JobRef, PollPolicy
 from topaz_status.fastapi import status_router
+from topaz_status.prometheus import PrometheusMetrics
 
 OFTEN = PollPolicy(max_interval=0.3, not_found_grace=0.2)
 """Polls a job of hours as it polls one of seconds."""
@@ -275,3 +276,26 @@ def test_a_bound_is_above_nothing(setting: str) -> None:
     settings: dict[str, Any] = {setting: 0}
     with pytest.raises(ConfigurationError, match=setting):
         status_router(authorize=status_router, **settings)
+
+
+@real
+async def test_metrics_are_served_for_prometheus_where_they_are_asked_for() -> None:
+    """The numbers are those of the app's client, behind ``authorize``; a router without metrics has no such route."""
+    metrics = PrometheusMetrics()
+
+    async def scraper(request: Request) -> None:
+        if request.headers.get("authorization") != "Bearer scraper":
+            raise HTTPException(401)
+
+    async with world(router={"metrics": metrics, "authorize": scraper}, telemetry=metrics) as w:
+        await w.client.watch(w.simulator.add_image(duration=0.2))
+        answer = await w.get("/metrics", authorization="Bearer scraper")
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        counted = (
+            'topaz_status_watch_duration_seconds_count{topaz_status_kind="image",topaz_status_outcome="completed"} 1.0'
+        )
+        assert counted in answer.body.splitlines()
+        assert (await w.get("/metrics")).status == 401
+    async with world() as w:
+        assert (await w.get("/metrics")).status == 404

@@ -24,6 +24,7 @@ SCRIPTS = ("beat", "check", "post", "reserve", "save", "slow_down", "steady")
 DATA = {
     "topaz_status/py.typed",
     "topaz_status/fastapi/live_page.html",
+    "topaz_status/telemetry/dashboard.json",
     *(f"topaz_status/redis/lua/{name}.lua" for name in SCRIPTS),
 }
 """What the package has beside its modules."""

@@ -53,6 +53,7 @@ SAME_IDEA = {
     "webhook": "the example of an app that receives webhooks, and the reader of their bodies",
     "download": "the command that downloads results, and the folder with all about downloads",
     "sharing": "processes that share an account: rules, the session's part, buses in memory, and the commands",
+    "telemetry": "what a client counts and logs, and the metrics that are made of it",
     "durable": "durable watches: what callers use, and the session's part of them",
 }
 """Names of modules and folders that are met twice, each with the one idea that it stands for on two floors."""

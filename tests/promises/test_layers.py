@@ -29,7 +29,7 @@ LAYERS = (
     {"session"},
     {"arguments", "outcome", "watch", "completions", "durable", "endpoints", "download", "webhook", "overview"},
     {"client"},
-    {"cli", "fastapi", "testing", "redis", "examples", "__main__"},
+    {"cli", "fastapi", "otel", "prometheus", "redis", "telemetry", "testing", "examples", "__main__"},
 )
 PARENTS = {("core/schedule/tracked_job.py", "core/schedule/page.py")}
 """A job's record points up to the group that it is in. Only type checkers see that import."""
@@ -147,6 +147,14 @@ def test_one_folder_imports_fastapi() -> None:
 def test_one_folder_imports_redis() -> None:
     """Only the edge for shared servers knows redis-py; a client without a coordinator never loads it."""
     assert {name.partition("/")[0] for name in NAMES if "redis" in outside(name)} == {"redis"}
+
+
+def test_one_file_each_imports_opentelemetry_and_prometheus() -> None:
+    """The seam below knows neither: a program loads them only if it asks for them by name."""
+    for package, file in (("opentelemetry", "otel.py"), ("prometheus_client", "prometheus.py")):
+        assert [name for name in NAMES if package in outside(name)] == [file]
+        loads = f"topaz_status.{file.removesuffix('.py')}"
+        assert not [name for name in NAMES if loads in imports(name)]
 
 
 def test_one_file_reads_the_wall_clock() -> None:

@@ -20,16 +20,29 @@ from typing import Any, Final
 import attrs
 
 from topaz_status import StatusClient
+from topaz_status.session.listener import Listener
+from topaz_status.telemetry.metrics import MetricsListener
 
 SURFACE: Final = Path(__file__).parents[1] / "data" / "public_surface.txt"
-MODULES: Final = ("topaz_status", "topaz_status.testing", "topaz_status.fastapi", "topaz_status.redis")
+MODULES: Final = (
+    "topaz_status",
+    "topaz_status.testing",
+    "topaz_status.fastapi",
+    "topaz_status.redis",
+    "topaz_status.otel",
+    "topaz_status.prometheus",
+)
 OURS: Final = "topaz_status"
 SPECIAL: Final = ("__await__", "__aenter__", "__aiter__", "__anext__", "__enter__", "__iter__", "__len__", "__call__")
 """Special methods that are part of how an object is used."""
+HEARS: Final = frozenset(vars(MetricsListener)) | frozenset(vars(Listener))
+"""What a client calls on its listeners."""
 INSIDE: Final = {
     "Completions": {"Completions"},
     "Explanation": {"of_none"},
     "Lag": {"of"},
+    "OpenTelemetry": HEARS,
+    "PrometheusMetrics": HEARS,
     "VirtualLoop": {"idle"},
     "Watch": {"Watch", "changed", "on_timer", "on_timer_soon", "settle", "start"},
     "WatchStore": {"WatchStore"},

@@ -118,14 +118,17 @@ def anchors(text: str) -> set[str]:
 
 def test_all_documents_are_found() -> None:
     """The folders that the README sends its readers to have documents, and this file reads them."""
-    rooms = ("store", "redis", "fastapi", "cli", "session", "testing", "examples")
+    rooms = ("store", "redis", "fastapi", "cli", "session", "telemetry", "testing", "examples")
     edges = {f"topaz_status/{name}/README.md" for name in rooms}
     own = {"README.md", "topaz_status/core/README.md", "benchmarks/README.md", "tests/README.md"}
     assert edges | own | {".github/CHANGELOG.md", ".github/SECURITY.md"} == set(NAMES)
     runs = {name for name, text in TEXTS.items() if "```python" in text}
     assert runs == {
         "README.md",
-        *(f"topaz_status/{name}/README.md" for name in ("store", "redis", "fastapi", "testing", "examples")),
+        *(
+            f"topaz_status/{name}/README.md"
+            for name in ("store", "redis", "fastapi", "telemetry", "testing", "examples")
+        ),
     }
 
 

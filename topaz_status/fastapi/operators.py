@@ -68,7 +68,8 @@ class Operator:
     def log_bug(self, where: str, error: BaseException) -> None:
         """Log an error that should not happen, with its traceback."""
         trace = without_urls("".join(traceback.format_exception(error))[-_LONGEST_TRACE:])
-        logger.error("%s failed in a way that is a bug: %s\n%s", where, type(error).__name__, trace)
+        fields = {"topaz_event": "bug", "topaz_error": type(error).__name__}
+        logger.error("%s failed in a way that is a bug: %s\n%s", where, type(error).__name__, trace, extra=fields)
 
 
 def _log_text(error: TopazStatusError) -> str | None:

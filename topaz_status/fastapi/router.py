@@ -9,6 +9,7 @@
                                    reported already: then a browser stops connecting again
 ``GET /jobs/events``               all jobs that this client watches, and ``event: stats`` with its statistics every 2 s
 ``GET /stats``                     the statistics
+``GET /metrics``                   the same and more for Prometheus, if ``metrics`` is set
 ``GET /``                          the live page, fed by ``jobs/events``
 =================================  ====================================================================================
 
@@ -18,7 +19,7 @@ A browser's ``EventSource`` cannot send an ``Authorization`` header: let ``autho
 # Annotations are not postponed in this module: they hold the limits of each router.
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, params
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -32,6 +33,9 @@ from .live_page import add_page
 from .problems import RETRY_AFTER, Problem, ProblemRoute, documented
 from .sse_streams import StreamLimits, fleet_stream, job_stream
 from .waiting import Cut, attend, going_away
+
+if TYPE_CHECKING:
+    from ..prometheus import PrometheusMetrics
 
 AnyStatus = ImageStatus | VideoStatus | TryOnStatus
 Events = AsyncIterator[ServerSentEvent]
@@ -56,6 +60,7 @@ def status_router(
     max_stream: float = 3600.0,
     heartbeat: float = 15.0,
     page: bool = True,
+    metrics: "PrometheusMetrics | None" = None,
 ) -> APIRouter:
     """Make the routes, for the client of the app's lifespan: ``app.include_router(status_router(authorize=…))``.
 
@@ -72,6 +77,8 @@ def status_router(
         heartbeat: seconds of silence after which a stream shows that it is alive.
         page: serve the live page at ``/`` as well (see :mod:`.live_page`). It holds no data, and ``authorize`` does
             not apply to it: a browser opens a page without an ``Authorization`` header.
+        metrics: serve these metrics at ``/metrics`` as well. The client must record them:
+            ``status_lifespan(telemetry=metrics)``. ``authorize`` applies to them.
 
     Raises:
         ConfigurationError: an argument is unusable.
@@ -87,6 +94,8 @@ def status_router(
     _add_status(guarded, limits)
     _add_events(guarded, limits)
     _add_stats(guarded)
+    if metrics is not None:
+        _add_metrics(guarded, metrics)
     router = APIRouter()
     if page:
         add_page(router)
@@ -184,3 +193,11 @@ def _add_stats(router: APIRouter) -> None:
     async def stats(app_state: AppStateDep) -> Stats:
         """The statistics of this client."""
         return app_state.client.stats()
+
+
+def _add_metrics(router: APIRouter, metrics: "PrometheusMetrics") -> None:
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus(accept: Annotated[str, Header()] = "") -> Response:
+        """The metrics for Prometheus."""
+        body, media_type = metrics.render(accept)
+        return Response(body, headers={"Content-Type": media_type})

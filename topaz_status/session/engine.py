@@ -11,10 +11,12 @@ import attrs
 from ..core.policy import PollPolicy
 from ..core.schedule.schedule import Schedule
 from ..core.wire.list_page import PAGE_SIZES
+from .announcer import Announcer, servers_of
 from .http.calls import Calls
 from .http.download_slots import Downloads
 from .http.transport import Transport
 from .kit import PLAIN_KIT, Kit, Parts
+from .listener import Listener
 from .polling.circuit_breakers import CircuitBreakers
 from .polling.feed import Feed
 from .polling.gate import Gate
@@ -84,17 +86,20 @@ class Engine:
         settings: Settings,
         transport: Transport,
         store: WatchStore | None,
+        listeners: tuple[Listener, ...] = (),
         *,
         coordinator: Coordinator | None = None,
         plan: Callable[[PollPolicy], Schedule] = _plan,
     ) -> Self:
-        """Build everything on the running loop; ``plan`` makes the schedule.
+        """Build everything on the running loop; ``listeners`` hear its events, ``plan`` makes the schedule.
 
         Raises:
             StoreError: the store cannot be used; nothing is left open.
             CoordinatorError: the shared server cannot be used; nothing is left open.
         """
         clock, telemetry, jitter = Clock.of(asyncio.get_running_loop()), Telemetry(), Backoff()
+        if listeners:
+            telemetry.announcer = Announcer(listeners, servers_of(settings), clock.now, telemetry.warn_once)
         store_writer = None if store is None else await _open_store_writer(clock, store, telemetry)
         kit, link = PLAIN_KIT, None
         if coordinator is not None:
@@ -163,3 +168,5 @@ class Engine:
                 finally:
                     if self.store_writer is not None:
                         await self.store_writer.close()
+                    if self.telemetry.announcer is not None:
+                        self.telemetry.announcer.close()

@@ -12,6 +12,7 @@ from ..core.schedule.explanation import Explanation
 from ..core.wire.list_page import PAGE_SIZES
 from ..models.job import JobKind, JobRef
 from ..models.pydantic_schema import PydanticSchema
+from .listener import Gauges
 
 if TYPE_CHECKING:
     from .durable.store_writer import StoreWriter
@@ -164,3 +165,23 @@ def _store_stats(store_writer: StoreWriter) -> StoreStats:
         taken_over=store_writer.taken_over,
         claimed=store_writer.claimed,
     )
+
+
+def take_gauges(engine: Engine) -> Gauges:
+    """Return what a client holds now; any thread may call this."""
+    now, budget, store_writer = engine.clock.now(), engine.gate.budget, engine.store_writer
+    return Gauges(
+        watched_jobs={kind: engine.registry.count(kind) for kind in JobKind},
+        in_flight=engine.gate.in_flight,
+        tokens=budget.tokens(now),
+        rates={kind: budget.rate(kind) for kind in JobKind},
+        held={kind: budget.held_for(kind, now) for kind in JobKind},
+        down={kind: kind in engine.circuits.down for kind in JobKind},
+        store_backlog=0 if store_writer is None else store_writer.waiting,
+    )
+
+
+def estimate_lag(engine: Engine) -> float | None:
+    """Return :attr:`Stats.expected_lag` alone."""
+    rates = {kind: engine.gate.budget.rate(kind) for kind in JobKind}
+    return engine.schedule.expected_lag(engine.clock.now(), rates)

@@ -27,6 +27,9 @@ from .network import Proxy
 from .stream import Stream
 from .translation import check_passed, translate
 
+OnAnswered = Callable[[Request, int | None, Exception | None, float], None]
+"""Called with a request, the status and no error, or with ``None`` and the error, and with when it was sent."""
+
 
 @attrs.define(eq=False)
 class Transport:
@@ -35,13 +38,15 @@ class Transport:
     _settings: Settings
     _connections: Connections
     _deadlines: Deadlines = attrs.field(init=False)
-    _answered: Callable[[JobKind, int | None], None] = attrs.field(init=False)
+    _clock: Clock = attrs.field(init=False)
+    _answered: OnAnswered = attrs.field(init=False)
 
-    def open(self, clock: Clock, answered: Callable[[JobKind, int | None], None]) -> None:
+    def open(self, clock: Clock, answered: OnAnswered) -> None:
         """Make the pool; needs the running loop.
 
-        ``answered`` is called for each request with the kind of job and the status: ``None`` for no usable answer.
+        ``answered`` is called for each request that has ended.
         """
+        self._clock = clock
         self._answered = answered
         self._deadlines = Deadlines(clock, self._settings.request_timeout)
         self._connections.open()
@@ -71,7 +76,7 @@ class Transport:
         if account.session.closed:
             del account  # it holds the key
             raise ConfigurationError(CLOSED)
-        answer = None
+        answer, sent_at = None, self._clock.now()
         try:
             with Deadline(TimeoutError, self._deadlines):
                 answer = await account.session.request(
@@ -84,9 +89,9 @@ class Transport:
             failure = translate(error, request.job, account.cleaned, account.proxy)
             del account, answer  # they hold the key
         else:
-            self._answered(request.kind, answer.status)
+            self._answered(request, answer.status, None, sent_at)
             return Response(answer.status, answer.headers, account.without_key(body))
-        self._answered(request.kind, None)
+        self._answered(request, None, failure, sent_at)
         raise failure
 
     @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 from collections import deque
 from collections.abc import Collection
@@ -67,6 +68,8 @@ class Feed:
     """Polls that no worker has taken yet; it is empty again once the gate has granted all it can."""
     _on_the_wire: dict[JobKind, int] = attrs.field(factory=lambda: dict.fromkeys(JobKind, 0), init=False)
     """Polls on the wire, by kind."""
+    _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, init=False)
+    """The context in which the client was opened: a poll serves all watches, so it runs in the trace of none."""
     _budget_checked_at: float = attrs.field(default=-math.inf, init=False)
 
     def notify(self, job: JobRef, word: str | None = None) -> None:
@@ -149,7 +152,7 @@ class Feed:
         """See :class:`~.gate.Polls`: each poll gets a worker of its own."""
         while self._picked:
             worker = _Worker(self._picked.popleft())
-            task = self._clock.loop.create_task(self._work(worker))
+            task = self._clock.loop.create_task(self._work(worker), context=self._context.copy())
             self._workers[task] = worker
             task.add_done_callback(self._on_worker_done)
 

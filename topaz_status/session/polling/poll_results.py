@@ -137,6 +137,8 @@ class PollResults:
         A failure here is a bug of ours or of a log handler. It must not end the polling.
         """
         seen, status = reading
+        if (announcer := self._telemetry.announcer) is not None:
+            announcer.job_polled(poller.handles, poll, None if status is None else status.state, None)
         try:
             if status is None:
                 poller.listed(sent_at, ended=seen.terminal)
@@ -205,6 +207,8 @@ class PollResults:
         self._give_up_overdue(poll.kind, error)
 
     def _missed_job(self, poll: JobPoll, poller: Poller, error: TopazStatusError, sent_at: float, now: float) -> None:
+        if (announcer := self._telemetry.announcer) is not None:
+            announcer.job_polled(poller.handles, poll, None, error)
         if isinstance(error, AuthenticationError) and self._key_refused(poll.job, error, now):
             return
         if isinstance(error, ConfigurationError):
