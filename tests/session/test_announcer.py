@@ -150,7 +150,7 @@ async def test_gauges_say_what_an_open_client_holds() -> None:
 
 @virtual
 async def test_the_backlog_is_what_waits_for_the_store() -> None:
-    """Rows that are queued behind a commit count, and no longer once they are written."""
+    """Rows that are queued, or in a commit under way, count until they are written."""
     simulator, recorder, spy = Simulator(seed=1), Recorder(), Spy()
     async with client_of(simulator, telemetry=recorder, store=spy) as client:
         waits = spy.hold()
@@ -158,7 +158,7 @@ async def test_the_backlog_is_what_waits_for_the_store() -> None:
         await waits.wait()
         for _ in range(2):
             client.watch(simulator.add_image(duration=600.0))
-        assert recorder.open[0]().store_backlog == 2
+        assert recorder.open[0]().store_backlog == 3
         spy.release()
         await asyncio.sleep(1.0)
         assert recorder.open[0]().store_backlog == 0

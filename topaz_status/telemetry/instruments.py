@@ -178,7 +178,7 @@ READ: Final = (
         "topaz_status.store.backlog",
         Form.UP_DOWN,
         "{row}",
-        "Rows that wait for the store.",
+        "Rows that are not written to the store yet.",
         (),
         read=lambda gauges: gauges.store_backlog,
     ),

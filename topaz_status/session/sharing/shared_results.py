@@ -24,7 +24,7 @@ UNREACHABLE: Final = 10.0
 """Seconds of nothing but errors of the network after which a leader lets another member try."""
 
 
-class Listener(Protocol):
+class AnswerListener(Protocol):
     """What hears of answers, and is asked whether somebody else should poll."""
 
     def answered(self, poller: Poller) -> None:
@@ -41,7 +41,7 @@ class Listener(Protocol):
 class SharedResults(PollResults):
     """Acts on each answer in one synchronous step, whether it came by HTTP or by mail."""
 
-    listener: Listener | None = attrs.field(default=None, init=False)
+    listener: AnswerListener | None = attrs.field(default=None, init=False)
     _ahead: dict[JobKind, float] = attrs.field(factory=dict, init=False)
     """By how many seconds each service's clock is ahead of ours, by its latest answer."""
     _unreachable_since: dict[JobKind, float] = attrs.field(factory=dict, init=False)

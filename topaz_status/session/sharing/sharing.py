@@ -254,11 +254,11 @@ class Sharing:
         self.own_jobs.deleted(job)
 
     def answered(self, poller: Poller) -> None:
-        """See :class:`.shared_results.Listener`."""
+        """See :class:`.shared_results.AnswerListener`."""
         self.desk.answered(poller)
 
     def gives_way(self, reason: str) -> bool:
-        """See :class:`.shared_results.Listener`."""
+        """See :class:`.shared_results.AnswerListener`."""
         kinds = frozenset(self._registry.kinds)
         if not self._membership.leads(self._clock.now()) or not self._membership.give_way(self._clock.now(), kinds):
             return False
@@ -267,7 +267,7 @@ class Sharing:
         return True
 
     def key_gives_way(self, reason: str) -> bool:
-        """See :class:`.shared_results.Listener`; without an account's name, all members have the same keys."""
+        """See :class:`.shared_results.AnswerListener`; without an account's name, all members have the same keys."""
         return self._coordinator.account is not None and self.gives_way(reason)
 
     def service_now(self, kind: JobKind) -> float:
