@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import threading
 from collections.abc import Callable, Iterator
@@ -207,6 +208,53 @@ def test_rows_are_claimed_once_however_many_claim(table: Table) -> None:
     assert len(everything) == 400
     for store, rows in zip(others[1:], taken[1:], strict=True):
         assert {one.number for one in store.load()} == {one.number for one in rows}
+
+
+@contextlib.contextmanager
+def writing(table: Table, name: str, *, row: bool = True) -> Iterator[Any]:
+    """A write of a client that has locked what a write locks, and has not ended: its record, and its rows."""
+    with table.server.connect() as other, contextlib.closing(other.cursor()) as cursor:
+        cursor.execute("BEGIN")
+        renew = f"UPDATE {table.schema}.owners SET lease_until = now() + interval '1 h' WHERE name = '{name}'"
+        cursor.execute(f"{renew} RETURNING id")
+        (owner,) = cursor.fetchone()
+        if row:
+            cursor.execute(f"UPDATE {table.schema}.watches SET status = NULL WHERE owner = {owner}")
+        yield cursor
+
+
+@pytest.mark.parametrize(("end", "taken"), [("ROLLBACK", ["image:1"]), ("COMMIT", [])])
+def test_rows_that_a_lapsed_client_is_writing_are_waited_for(table: Table, end: str, taken: list[str]) -> None:
+    """A write that fails leaves them to the claim; one that succeeds has renewed the lease."""
+    a, b = table.store("a"), table.store("b")
+    a.write([row(NEW + 1, "image:1")], [], flush=True)
+    table.lapse("a")
+    claimed: list[Row] = []
+    claim = threading.Thread(target=lambda: claimed.extend(b.claim(10)))
+    with writing(table, "a") as cursor:
+        claim.start()
+        waits = (
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'topaz_status%'"
+        )
+        while claim.is_alive() and not table.server.run(waits):
+            pass
+        assert claim.is_alive(), "it waits"
+        cursor.execute(end)
+        claim.join()
+    assert jobs(claimed) == taken
+
+
+def test_a_claim_waits_for_no_write_while_there_are_other_rows(table: Table) -> None:
+    """Neither for rows that are locked, nor for the record of a client whose last row it takes."""
+    a, b, c = (table.store(name, statement_timeout=1.0) for name in "abc")
+    a.write([row(NEW + 1, "image:1")], [], flush=True)
+    b.write([row(NEW + 1, "image:2")], [], flush=True)
+    table.lapse("a")
+    table.lapse("b")
+    with writing(table, "a"), writing(table, "b", row=False) as last:
+        assert jobs(c.claim(10)) == ["image:2"]
+        last.execute(f"UPDATE {table.schema}.watches SET status = NULL WHERE owner = {b._owner.id}")
+        assert last.rowcount == 0
 
 
 def test_peek_shows_the_rows_of_all(table: Table) -> None:

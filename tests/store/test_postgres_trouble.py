@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from databases import PASSWORD, PostgresServer, Wire, new_schema
@@ -12,6 +13,7 @@ from stores import ended, row
 from topaz_status import PostgresStore, StoreError
 from topaz_status.store import postgres_connection
 from topaz_status.store.postgres import FIRST_NEW
+from topaz_status.store.postgres_connection import PostgresConnection
 
 NEW = FIRST_NEW
 COMMIT = b"COMMIT\0"
@@ -130,6 +132,29 @@ def test_a_locked_table_is_waited_for_no_longer_than_the_timeout(
         other.execute(f"LOCK TABLE {schema}.watches")
         assert "within the statement timeout" in str(failure(lambda: store.write([ended(NEW + 1)], [], flush=True)))
     assert store.write([ended(NEW + 1)], [], flush=True) == {}
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+@pytest.mark.parametrize("failures", [1, postgres_connection.ATTEMPTS - 1, postgres_connection.ATTEMPTS])
+def test_a_transaction_that_gives_way_is_tried_again(postgres: PostgresServer, state: str, failures: int) -> None:
+    """After a deadlock or a serialization failure, as a whole, and not for ever."""
+    tries = 0
+
+    def work(cursor: Any) -> object:
+        nonlocal tries
+        tries += 1
+        cursor.execute("CREATE TEMPORARY TABLE once () ON COMMIT DROP")
+        if tries <= failures:
+            cursor.execute(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+        return tries
+
+    with PostgresConnection(postgres.dsn, statement_timeout=5.0, application="topaz_status") as connection:
+        if failures < postgres_connection.ATTEMPTS:
+            assert connection.run(work) == failures + 1
+        else:
+            failure(lambda: connection.run(work))
+            assert tries == failures
+        assert connection.run(work) == tries
 
 
 def test_a_server_that_falls_silent_is_given_up(

@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 GRACE: Final = 5.0
 """Seconds beyond the statement timeout after which a server that says nothing is given up."""
+ATTEMPTS: Final = 5
+"""Times that a transaction is tried which the server ends in favor of another one."""
+_GIVEN_WAY: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _WAKE: Final = 0.1
 """Seconds between two checks of a wait."""
 _DEFAULTS: Final = {
@@ -107,11 +110,17 @@ class PostgresConnection:
     def run(self, work: Callable[[Any], T]) -> T:
         """Run ``work`` with a cursor, in one transaction.
 
+        A transaction that has to give way to another one (a deadlock, say) is tried again at once: ``work`` may be
+        called several times.
+
         Raises:
             StoreError: the transaction has had no effect, or the connection broke while it was being committed.
                 ``is_transient`` is true if the same transaction may well succeed a little later.
         """
         try:
+            for _ in range(ATTEMPTS - 1):
+                with contextlib.suppress(*_GIVEN_WAY):
+                    return self._attempt(work)
             return self._attempt(work)
         except psycopg.Error as error:
             failure = self._failure(error)

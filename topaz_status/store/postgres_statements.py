@@ -3,6 +3,9 @@
 A row belongs to one owner: the client that opened the store under that number. A claim gives a row a new owner and a
 new number. So ``owner`` and ``number`` together are the fencing token: no former owner's statement finds the row. The
 server's clock alone decides which leases have lapsed.
+
+A transaction locks in one order: first its own record in ``owners``, then those of others, and rows last. Where it
+meets another client's locks out of this order, it passes over what is locked. What is left of deadlocks is tried again.
 """
 
 from __future__ import annotations
@@ -85,12 +88,27 @@ CLAIM: Final = f"""
     WHERE w.consumer = %(consumer)s AND w.kind = renumbered.kind AND w.key = renumbered.key
     RETURNING {", ".join(f"w.{name}" for name in COLUMNS)}
 """  # noqa: S608
+WRITING: Final = """
+    SELECT id FROM {schema}.owners o
+    WHERE consumer = %(consumer)s AND id <> %(owner)s AND lease_until <= clock_timestamp()
+    AND EXISTS (SELECT FROM {schema}.watches w WHERE w.owner = o.id)
+    ORDER BY id FOR SHARE
+"""
+"""Waits for the transactions of lapsed owners that still have rows, and lets them begin no other one.
+
+Those that have renewed their lease meanwhile are not in the answer. Several claims may hold this lock at a time.
+"""
 PURGE: Final = f"""
-    DELETE FROM {{schema}}.watches WHERE consumer = %(consumer)s AND owner IN ({_LAPSED})
-    AND coalesce(detected_at, greatest(started_at, coalesce(deadline, started_at))) < %(since)s
+    DELETE FROM {{schema}}.watches WHERE (consumer, kind, key) IN (
+        SELECT consumer, kind, key FROM {{schema}}.watches WHERE consumer = %(consumer)s AND owner IN ({_LAPSED})
+        AND coalesce(detected_at, greatest(started_at, coalesce(deadline, started_at))) < %(since)s
+        FOR UPDATE SKIP LOCKED
+    )
 """  # noqa: S608
 """Old rows go, but never those of a client that is alive."""
 PURGE_OWNERS: Final = """
-    DELETE FROM {schema}.owners o WHERE consumer = %(consumer)s AND lease_until <= clock_timestamp()
-    AND NOT EXISTS (SELECT FROM {schema}.watches w WHERE w.owner = o.id)
+    DELETE FROM {schema}.owners WHERE id IN (
+        SELECT id FROM {schema}.owners o WHERE consumer = %(consumer)s AND lease_until <= clock_timestamp()
+        AND NOT EXISTS (SELECT FROM {schema}.watches w WHERE w.owner = o.id) FOR UPDATE SKIP LOCKED
+    )
 """

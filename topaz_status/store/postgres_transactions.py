@@ -26,6 +26,7 @@ from .postgres_statements import (
     PURGE_OWNERS,
     RENEW,
     UPDATE,
+    WRITING,
 )
 from .row_columns import COLUMNS, key_of, row_of, values_of
 
@@ -87,11 +88,13 @@ class Owner:
     def claim(self, cursor: Any, most: int, above: int, held: HeldRows) -> tuple[list[Row], Lost]:
         """Take at most so many rows that have no living owner, and number them from ``above`` on.
 
-        The second value is that of :meth:`renew`.
+        The second value is that of :meth:`renew`. The claim passes over locked rows while it finds others. Otherwise it
+        waits for the writes of lapsed owners: a write that fails leaves its rows to the claim.
         """
         lost = self.renew(cursor, held)
-        self.execute(cursor, CLAIM, most=most, above=above)
-        rows = sorted(_rows(cursor), key=lambda row: row.number)
+        rows = self._take(cursor, most, above)
+        if not rows and self.execute(cursor, WRITING).fetchall():
+            rows = self._take(cursor, most, above)
         self.execute(cursor, PURGE_OWNERS)
         return rows, lost
 
@@ -106,6 +109,10 @@ class Owner:
         return _rows(cursor)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _take(self, cursor: Any, most: int, above: int) -> list[Row]:
+        self.execute(cursor, CLAIM, most=most, above=above)
+        return sorted(_rows(cursor), key=lambda row: row.number)
 
     def _put(self, cursor: Any, statement: str, rows: Sequence[Row]) -> dict[int, Key]:
         """Write rows, and return those that were not written."""
