@@ -222,13 +222,29 @@ def serving() -> Iterator[PostgresServer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = PostgresServer(folder, port, user)
-    try:
+    with _removal(folder, user):
         server.start()
         yield server
+
+
+@contextlib.contextmanager
+def _removal(folder: Path, user: dict[str, Any]) -> Iterator[None]:
+    """Stop a server and remove its folder at the end, even if this process is killed before."""
+    command = program("pg_ctl")
+    assert command is not None
+    waiting = subprocess.Popen(  # noqa: S603  # it reads to the end of its input, which comes with that of this process
+        ["/bin/sh", "-c", 'cat; "$1" -D "$2/data" -m immediate -w stop; rm -rf "$2"', "sh", command, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+        **user,
+    )
+    try:
+        yield
     finally:
-        with contextlib.suppress(AssertionError):  # a test that failed may have left it stopped
-            server.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
+        waiting.communicate()
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:

@@ -70,19 +70,20 @@ class Batch:
                 self.has_room.clear()
                 await self.has_room.wait()
 
-    async def run_reader(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run the work that adds jobs. Its exception is raised where the outcomes are taken."""
-        try:
-            await work
-        except asyncio.CancelledError:
-            if not self.exhausted:  # the batch was not dropped
-                self.failure = ClientClosedError("the client was closed while there may have been more jobs to come")
-            raise
-        except Exception as error:  # noqa: BLE001  # the caller's own iterable, or a store
-            self.failure = error
-        finally:
-            self.exhausted = True
-            self.changed.set()
+    def start_reader(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run the work that adds jobs, as a task. Its exception is raised where the outcomes are taken."""
+        self.reader = self.clock.loop.create_task(work)
+        self.reader.add_done_callback(self._stop_reading)
+        return self.reader
+
+    def _stop_reading(self, reader: asyncio.Task[None]) -> None:
+        """Record how the reader ended, which may have been before its first step."""
+        if not reader.cancelled():
+            self.failure = reader.exception()  # of the caller's own iterable, or of a store
+        elif not self.exhausted:  # the batch was not dropped
+            self.failure = ClientClosedError("the client was closed while there may have been more jobs to come")
+        self.exhausted = True
+        self.changed.set()
 
     def _take_any(self, job: object) -> None:
         """Watch an item of an async iterable; an item that cannot be watched gives an outcome with the error."""
@@ -256,8 +257,7 @@ def completions(
     """
     batch = Batch(clock, watch)
     if isinstance(jobs, AsyncIterable):
-        batch.reader = clock.loop.create_task(batch.run_reader(batch.read(jobs)))
-        adopt(batch.reader)
+        adopt(batch.start_reader(batch.read(jobs)))
         return Completions(batch)
     refs = as_refs(jobs)
     try:

@@ -227,6 +227,22 @@ async def test_what_is_not_readable_is_reported_at_once_without_following(replic
 
 
 @virtual
+@pytest.mark.parametrize("steps", [0, 1, 5])
+async def test_a_resume_that_was_dropped_fails_without_a_complaint(replicas: Replicas, steps: int) -> None:
+    """Nobody is left to hear that the store could not be read."""
+    async with replicas.one("b") as b:
+        replicas.server.stop()
+        try:
+            resumed = b.resume()
+            await settle(steps)
+            await resumed.aclose()
+            del resumed
+            await asyncio.sleep(1.0)
+        finally:
+            replicas.server.start()
+
+
+@virtual
 async def test_an_outcome_that_was_taken_before_it_is_handed_out_comes_as_an_error(replicas: Replicas) -> None:
     """The loop goes on with the next one; what another client has is that client's to handle."""
     jobs = [replicas.simulator.add_image(duration=1.0) for _ in range(2)]

@@ -200,3 +200,24 @@ async def test_an_iterable_that_never_waits() -> None:
             turns += 1
         assert turns == 20
         await stream.aclose()
+
+
+@virtual
+async def test_a_reader_that_never_began_ends_with_the_client() -> None:
+    """The client was closed in the same step in which the iterable was given to it."""
+    simulator = Simulator()
+    async with client_of(simulator) as client:
+        stream = client.as_completed(Source(simulator))
+    with pytest.raises(ClientClosedError):
+        await asyncio.wait_for(anext(stream), 1.0)
+
+
+@virtual
+async def test_a_reader_that_never_began_is_dropped_without_a_complaint() -> None:
+    """Its iterable is never asked."""
+    simulator = Simulator()
+    async with client_of(simulator) as client:
+        source = Source(simulator)
+        await client.as_completed(source).aclose()
+        await settle()
+        assert source.taken == 0

@@ -164,11 +164,10 @@ class Durable:
         """
         if follow and self._store_writer.lease is None:
             raise ConfigurationError("follow=True needs a store that other clients use, too: PostgresStore(…)")
-        clock, last_number = self._store_writer.clock, self._store_writer.last_number
-        batch = Batch(clock, self._refuse_others)
+        last_number = self._store_writer.last_number
+        batch = Batch(self._store_writer.clock, self._refuse_others)
         work = self._follow(batch, last_number, timeout) if follow else self._resume_rows(batch, last_number, timeout)
-        batch.reader = clock.loop.create_task(batch.run_reader(work))
-        self._engine.registry.adopt(batch.reader)
+        self._engine.registry.adopt(batch.start_reader(work))
         return Completions(batch)
 
     @staticmethod
