@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pdoc
 
-MODULES = ("topaz_status", "topaz_status.endpoints", "topaz_status.fastapi", "topaz_status.testing")
+MODULES = (
+    "topaz_status",
+    "topaz_status.endpoints",
+    "topaz_status.fastapi",
+    "topaz_status.otel",
+    "topaz_status.prometheus",
+    "topaz_status.redis",
+    "topaz_status.testing",
+)
 """The packages with public names, and the endpoints, which a client has as attributes."""
 
 
