@@ -157,6 +157,27 @@ def test_a_transaction_that_gives_way_is_tried_again(postgres: PostgresServer, s
         assert connection.run(work) == tries
 
 
+@pytest.mark.parametrize("state", ["53100", "53200", "53300", "53400"])
+def test_a_write_for_which_there_is_no_room_can_be_made_again(
+    postgres: PostgresServer, store: PostgresStore, state: str
+) -> None:
+    """A full disk, among others: the write has no effect, and the connection is still good."""
+    second, table = [row(NEW + 2, "image:b")], f"{store._owner.schema}.watches"
+    postgres.run(
+        f"CREATE FUNCTION {store._owner.schema}.refuse() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$"
+    )
+    postgres.run(
+        f"CREATE TRIGGER refuse AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {store._owner.schema}.refuse()"
+    )
+    assert "no room" in str(failure(lambda: store.write(second, [], flush=True)))
+    assert store._connection.is_open
+    assert jobs(store) == ["image:a"]
+    postgres.run(f"DROP TRIGGER refuse ON {table}")
+    assert store.write(second, [], flush=True) == {}
+    assert jobs(store) == ["image:a", "image:b"]
+
+
 def test_a_server_that_falls_silent_is_given_up(
     wire: Wire, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
