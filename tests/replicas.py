@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import attrs
 from databases import PostgresServer, new_schema
@@ -27,9 +28,9 @@ class Replicas:
     simulator: Simulator = attrs.field(factory=Simulator)
     schema: str = attrs.field(factory=new_schema)
 
-    def store(self, name: str) -> PostgresStore:
+    def store(self, name: str, **facts: Any) -> PostgresStore:
         """The store of one of them."""
-        return PostgresStore(self.server.dsn(), schema=self.schema, name=name, lease=LEASE)
+        return PostgresStore(self.server.dsn(), schema=self.schema, name=name, lease=LEASE, **facts)
 
     @contextlib.asynccontextmanager
     async def one(self, name: str) -> AsyncIterator[StatusClient]:
