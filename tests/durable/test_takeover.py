@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import attrs
 import pytest
-from databases import PostgresServer, new_schema
+from databases import PostgresServer
 from harness import client_of, settle, until, virtual
+from replicas import LEASE, Replicas
 from stores import A_DAY, Spy
 
 from topaz_status import (
@@ -19,63 +17,14 @@ from topaz_status import (
     JobState,
     MemoryStore,
     Outcome,
-    PostgresStore,
     StatusClient,
     StoreError,
     WatchTimeoutError,
 )
 from topaz_status.testing import Simulator
 
-LEASE = 600.0
-"""Seconds."""
 STEP = 5.0
 """Seconds of virtual time between two questions to the server, where much of it passes."""
-
-
-@attrs.define
-class Replicas:
-    """Clients of one consumer, in one loop of virtual time; their leases run by the server's real clock.
-
-    A lease is so long that no test outlasts it: it lapses only where a test says so.
-    """
-
-    server: PostgresServer
-    simulator: Simulator = attrs.field(factory=Simulator)
-    schema: str = attrs.field(factory=new_schema)
-
-    @contextlib.asynccontextmanager
-    async def one(self, name: str) -> AsyncIterator[StatusClient]:
-        store = PostgresStore(self.server.dsn(), schema=self.schema, name=name, lease=LEASE)
-        async with client_of(self.simulator, store=store) as client:
-            yield client
-
-    @contextlib.contextmanager
-    def asleep(self, name: str) -> Iterator[None]:
-        """Have a replica's lease lapsed, and its renewals without effect, as if it slept."""
-        run, owners = self.server.run, f"{self.schema}.owners"
-        run(
-            f"CREATE OR REPLACE FUNCTION {self.schema}.asleep() RETURNS trigger LANGUAGE plpgsql"
-            " AS 'BEGIN NEW.lease_until := to_timestamp(0); RETURN NEW; END'"
-        )
-        run(
-            f"CREATE TRIGGER asleep BEFORE UPDATE ON {owners} FOR EACH ROW WHEN (OLD.name = '{name}')"
-            f" EXECUTE FUNCTION {self.schema}.asleep()"
-        )
-        run(f"UPDATE {owners} SET lease_until = now() WHERE name = '{name}'")
-        yield
-        run(f"DROP TRIGGER asleep ON {owners}")
-
-    def rows(self) -> dict[str, str | None]:
-        """Who has which job."""
-        found = self.server.run(
-            f"SELECT w.kind || ':' || w.key, o.name FROM {self.schema}.watches w"
-            f" LEFT JOIN {self.schema}.owners o ON o.id = w.owner"
-        )
-        return {job: name for job, name in found}  # noqa: C416  # tuples of any length
-
-    def marks(self) -> set[bool | None]:
-        """Whether the outcomes in the table were handed out."""
-        return {mark for (mark,) in self.server.run(f"SELECT handed_out FROM {self.schema}.watches")}
 
 
 @pytest.fixture

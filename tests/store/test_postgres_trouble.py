@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from stores import ended, row
 
 from topaz_status import PostgresStore, StoreError
 from topaz_status.store import postgres_connection
+from topaz_status.store.held_rows import HeldRows
 from topaz_status.store.postgres import FIRST_NEW
 from topaz_status.store.postgres_connection import PostgresConnection
 
@@ -155,6 +158,66 @@ def test_a_transaction_that_gives_way_is_tried_again(postgres: PostgresServer, s
             failure(lambda: connection.run(work))
             assert tries == failures
         assert connection.run(work) == tries
+
+
+@pytest.mark.parametrize(("stated", "tries"), [(True, 2), (False, 3)], ids=["as it is", "left to the database"])
+def test_two_clients_in_a_serializable_database_both_succeed(
+    postgres: PostgresServer, stated: bool, tries: int
+) -> None:
+    """A store's isolation level lets neither fail; one that the database decides on has one of them tried again.
+
+    Both read the table before either of them writes to it, so that no order of the two explains what they read.
+    """
+    schema, serializable = new_schema(), "?options=-c%20default_transaction_isolation%3Dserializable"
+    stores = [PostgresStore(postgres.dsn() + serializable, schema=schema) for _ in range(2)]
+    both_have_read = threading.Barrier(len(stores))
+    begun: list[int] = []
+
+    def register(place: int) -> None:
+        store = stores[place]
+
+        def work(cursor: Any) -> object:
+            begun.append(place)
+            cursor.execute(f"SELECT count(*) FROM {schema}.watches")
+            if begun.count(place) == 1:
+                both_have_read.wait(60)
+            return store._owner.write(cursor, [row(NEW + 1, f"image:{place}")], [], HeldRows())
+
+        assert store._connection.run(work) == {}
+
+    for store in stores:
+        store.open(0.0)
+        if not stated:
+            begin = store._connection._begin
+            store._connection._begin = begin.replace(b" ISOLATION LEVEL READ COMMITTED", b"")
+            assert store._connection._begin != begin
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(register, range(len(stores))))
+    assert len(begun) == tries
+    assert [jobs(store) for store in stores] == [["image:0"], ["image:1"]]
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("state", ["53100", "53200", "53300", "53400"])
+def test_a_write_for_which_there_is_no_room_can_be_made_again(
+    postgres: PostgresServer, store: PostgresStore, state: str
+) -> None:
+    """A full disk, among others: the write has no effect, and the connection is still good."""
+    second, table = [row(NEW + 2, "image:b")], f"{store._owner.schema}.watches"
+    postgres.run(
+        f"CREATE FUNCTION {store._owner.schema}.refuse() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$"
+    )
+    postgres.run(
+        f"CREATE TRIGGER refuse AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {store._owner.schema}.refuse()"
+    )
+    assert "no room" in str(failure(lambda: store.write(second, [], flush=True)))
+    assert store._connection.is_open
+    assert jobs(store) == ["image:a"]
+    postgres.run(f"DROP TRIGGER refuse ON {table}")
+    assert store.write(second, [], flush=True) == {}
+    assert jobs(store) == ["image:a", "image:b"]
 
 
 def test_a_server_that_falls_silent_is_given_up(

@@ -38,6 +38,7 @@ _ADVICE: Final = {
     "3D": "there is no such database",
     "42501": "the user lacks a right that the store needs",
     "53100": "the server's disk is full",
+    "53200": "the server is out of memory",
     "53300": "the server has too many connections",
     "57014": "the server did not answer within the statement timeout",
     "57P03": "the server is starting or stopping",
