@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,15 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; a test that stops it starts it again."""
     with serving() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _log_stays_as_loud() -> Iterator[None]:
+    """A benchmark's main, which silences the log of its process, does not silence it for later tests."""
+    log = logging.getLogger("topaz_status")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
