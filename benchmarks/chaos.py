@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from typing import Any, Final
 
 import aiohttp
 import attrs
-from common import progress, run_main, shielded
+from common import be_quiet, progress, run_main, shielded
 from invariants import Tally, Truth, beyond_budget, judge
 
 from topaz_status import JobRef, PollPolicy, StatusClient
@@ -276,7 +275,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.2, help="share of requests that meet a fault (default: 0.2)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    logging.getLogger("topaz_status").setLevel(logging.ERROR)
+    be_quiet()
     size = QUICK if arguments.quick else FULL
     todo = scenes(arguments.share, size)
     if arguments.fault:

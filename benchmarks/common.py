@@ -275,6 +275,11 @@ def markdown(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def be_quiet() -> None:
+    """Silence the client's warnings in this process: a benchmark causes them on purpose."""
+    logging.getLogger("topaz_status").setLevel(logging.ERROR)
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Give a function that overwrites one line on standard error; it does nothing where that is no terminal."""

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -46,6 +45,7 @@ import model
 import plots
 import rivals
 from checks import check
+from common import be_quiet, progress
 from model import Run
 from tables import as_json, summarize, table
 from traces import TRACES, Trace, burst
@@ -119,19 +119,11 @@ def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:
     """Run many tasks, the long ones first, and report progress on stderr."""
     todo = sorted({task for task in tasks if task.applies}, key=_effort, reverse=True)
     done = {}
-    with ProcessPoolExecutor(workers, initializer=_be_quiet) as pool:
+    with ProcessPoolExecutor(workers, initializer=be_quiet) as pool, progress() as show:
         for number, (task, run) in enumerate(zip(todo, pool.map(play, todo), strict=True), 1):
             done[task] = run
-            if sys.stderr.isatty():
-                print(f"\r{number}/{len(todo)} {task.trace} {task.policy}\033[K", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+            show(f"{number}/{len(todo)} {task.trace} {task.policy}")
     return done
-
-
-def _be_quiet() -> None:
-    """Silence warnings in a process of the pool: the benchmark causes them on purpose."""
-    logging.getLogger("topaz_status").setLevel(logging.ERROR)
 
 
 def _effort(task: Task) -> tuple[bool, float, float]:

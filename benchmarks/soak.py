@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import logging
 import sys
 import time
 import tracemalloc
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from common import progress, resident_memory, run_main, simulator_at, table
+from common import be_quiet, progress, resident_memory, run_main, simulator_at, table
 
 from topaz_status import JobRef, PollPolicy, StatusClient, TopazStatusError
 from topaz_status.testing import SimulatorProcess
@@ -210,7 +209,7 @@ def main() -> None:
     parser.add_argument("--watches", type=int, default=2_000, help="watches begun per minute (default: 2000)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    logging.getLogger("topaz_status").setLevel(logging.ERROR)
+    be_quiet()
     simulator = SimulatorProcess(seed=arguments.seed)
     with simulator_at(simulator):
         simulator.add_faults([{"name": name, "probability": 0.01, "seconds": 5.0} for name in FAULTS])

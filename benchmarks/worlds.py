@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ import attrs
 import library
 import model
 import plots
-from common import table
+from common import be_quiet, progress, table
 from draws import World, world
 from rivals import EAGER, RIVALS, USUAL
 from verdicts import Figures, Verdict, claims, summary
@@ -62,20 +61,12 @@ def _rival(drawn: World, name: str) -> Figures:
 
 def play_all(chosen: Sequence[int], workers: int) -> Iterator[Verdict]:
     """Play many worlds on several processes, and report progress on stderr."""
-    with ProcessPoolExecutor(workers, initializer=_be_quiet) as pool:
+    with ProcessPoolExecutor(workers, initializer=be_quiet) as pool, progress() as show:
         for number, verdict in enumerate(pool.map(play, chosen), 1):
             yield verdict
-            if sys.stderr.isatty():
-                print(f"\r{number}/{len(chosen)}\033[K", end="", file=sys.stderr, flush=True)
-            elif number % NOTE_EVERY == 0:
+            show(f"{number}/{len(chosen)}")
+            if number % NOTE_EVERY == 0 and not sys.stderr.isatty():
                 print(f"{number}/{len(chosen)}", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-
-
-def _be_quiet() -> None:
-    """Silence warnings in a process of the pool: worlds cause them on purpose."""
-    logging.getLogger("topaz_status").setLevel(logging.ERROR)
 
 
 # -- output -----------------------------------------------------------------------------------------------------------
@@ -149,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run, print and return the exit code."""
     options = read_arguments(argv)
     if options.world is not None:
-        _be_quiet()
+        be_quiet()
         print(one_world(play(options.world)))
         return 0
     verdicts = list(play_all(options.seeds, options.workers))
