@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -69,17 +70,10 @@ class Heartbeat:
 
     async def _wait(self, now: float) -> None:
         at = self._membership.wakes_at
-        timer = None
         if at > now:
-            timer = self._clock.loop.call_at(at, self._woken.set) if at < now + 1e6 else None
-        elif self._beat is None:
-            return
-        try:
-            await self._woken.wait()
-        finally:
-            self._woken.clear()
-            if timer is not None:
-                timer.cancel()
+            await self._clock.wait(self._woken, at)
+        elif self._beat is not None:  # its end wakes
+            await self._clock.wait(self._woken, math.inf)
 
     async def _send(self, *, must_succeed: bool = False) -> None:
         clock, membership = self._clock, self._membership

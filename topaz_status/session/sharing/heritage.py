@@ -26,14 +26,8 @@ class Heritage:
     _bus: Bus
     _membership: Membership
     _lifetimes: Lifetimes
-    _leading: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-
-    def turn(self, *, leads: bool) -> None:
-        """Note whether this member leads."""
-        if leads:
-            self._leading.set()
-        else:
-            self._leading.clear()
+    _leading: asyncio.Event
+    """Set while this member leads."""
 
     async def keep(self) -> NoReturn:
         """Load and save until canceled. A failure of the server means that nothing is loaded, or saved, this time."""

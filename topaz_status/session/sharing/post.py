@@ -41,6 +41,8 @@ class Post:
     _desk: Desk
     _own_jobs: OwnJobs
     _telemetry: Telemetry
+    _leading: asyncio.Event
+    """Set while this member leads: it then reads the leader's desk."""
     bad_mail: int = attrs.field(default=0, init=False)
     mail_lags: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_LAGS), init=False)
     """Seconds that the leader's latest messages took."""
@@ -48,18 +50,10 @@ class Post:
     """True once a message of a follower may have been lost, until everything is registered anew."""
     _number: int = attrs.field(default=0, init=False)
     _wanted: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _leading: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
     def wake(self) -> None:
         """Send what there is to send."""
         self._wanted.set()
-
-    def turn(self, *, leads: bool) -> None:
-        """Read the leader's desk, or do not."""
-        if leads:
-            self._leading.set()
-        else:
-            self._leading.clear()
 
     # -- sending ------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
 from typing import Final, NoReturn
 
@@ -45,7 +44,8 @@ class Reservations:
             now = self._clock.now()
             want = self._budget.reserve(now)
             if want is None:
-                await self._wait(self._reconsiders_at(now), now)
+                at = self._reconsiders_at(now)
+                await self._clock.wait(self._woken, max(at, now + SOONEST_QUESTION))
                 continue
             try:
                 grants = await self._bus.reserve(want)
@@ -72,13 +72,3 @@ class Reservations:
             for report in self._budget.reports():
                 with contextlib.suppress(BusError):
                     await self._bus.slow_down(report.kind, limited=report.limited, hold=report.hold)
-
-    async def _wait(self, at: float, now: float) -> None:
-        """Wait until something is wanted, or until it is time to ask."""
-        timer = None if at == math.inf else self._clock.loop.call_at(max(at, now + SOONEST_QUESTION), self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            self._woken.clear()
-            if timer is not None:
-                timer.cancel()

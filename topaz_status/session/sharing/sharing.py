@@ -68,6 +68,8 @@ class Sharing:
     _budget_epoch: int = attrs.field(default=0, init=False)
     """The epoch in which this member last took tokens as the leader."""
     _beats: int = attrs.field(default=0, init=False)
+    _leading: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    """Set while this member leads."""
     _is_closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -80,10 +82,16 @@ class Sharing:
         self.desk = Desk(self._clock, self._registry, self, self._coordinator.links, lambda: self.post.wake())  # noqa: PLW0108  # the same
         self.heartbeat = Heartbeat(self._clock, self._bus, self._membership, Backoff(), self._changed)
         self.post = Post(
-            self._clock, self._bus, self._membership, self.heartbeat, self.desk, self.own_jobs, self._telemetry
+            self._clock,
+            self._bus,
+            self._membership,
+            self.heartbeat,
+            self.desk,
+            self.own_jobs,
+            self._telemetry,
+            self._leading,
         )
-
-        self.heritage = Heritage(self._bus, self._membership, self._schedule.lifetimes)
+        self.heritage = Heritage(self._bus, self._membership, self._schedule.lifetimes, self._leading)
         self.reservations = Reservations(
             self._clock, self._bus, self._gate.shared_budget, self._gate.wake, self._on_deposed
         )
@@ -177,8 +185,7 @@ class Sharing:
         if change.after != "follower":
             self.own_jobs.stop()
         self._turn_budget(change)
-        self.post.turn(leads=leads)
-        self.heritage.turn(leads=leads)
+        (self._leading.set if leads else self._leading.clear)()
         self._log(change)
         self._gate.wake()
 

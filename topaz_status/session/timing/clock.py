@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable
@@ -42,6 +43,16 @@ class Clock:
         if self.is_forked():
             return f"belongs to process {self.pid}, from which this one was forked: open another client after the fork"
         return None if self.is_running_here() else "belongs to another event loop"
+
+    async def wait(self, event: asyncio.Event, until: float) -> None:
+        """Wait until an event is set, or until a time of ``now()``, which may be infinite; then clear the event."""
+        timer = None if until == math.inf else self.loop.call_at(until, event.set)
+        try:
+            await event.wait()
+        finally:
+            event.clear()
+            if timer is not None:
+                timer.cancel()
 
     def soon(self, call: Callable[[T], object], about: T) -> None:
         """Make a call on this loop: at once if the caller runs there, else in a later turn of the loop."""
