@@ -33,7 +33,7 @@ def store_of(arguments: argparse.Namespace) -> SQLiteStore | PostgresStore | Non
     """
     options = {name: getattr(arguments, name, None) for name in ("consumer", "schema")}
     settings: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    is_database = str(arguments.store).startswith(_DATABASE)
+    is_database = _is_database(arguments)
     if settings and not is_database:
         raise CommandError("--consumer and --schema go with --store postgresql://…", USAGE)
     if arguments.store is None:
@@ -56,5 +56,9 @@ def require_store(arguments: argparse.Namespace) -> None:
     Raises:
         CommandError: it is a file, and there is none.
     """
-    if not str(arguments.store).startswith(_DATABASE) and not Path(arguments.store).exists():
+    if not _is_database(arguments) and not Path(arguments.store).exists():
         raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)
+
+
+def _is_database(arguments: argparse.Namespace) -> bool:
+    return str(arguments.store).startswith(_DATABASE)
