@@ -85,6 +85,7 @@ def test_while_the_server_is_down_each_call_fails_at_once(postgres: PostgresServ
         failure(lambda: other.open(0.0))
     finally:
         postgres.start()
+    assert [str(row.job) for row in store.peek()] == ["image:a"]
 
 
 @pytest.mark.parametrize("statement", [b"INSERT INTO", COMMIT])
