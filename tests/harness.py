@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,9 @@ from topaz_status.session.engine import Engine
 from topaz_status.session.http.transport import Transport
 from topaz_status.session.settings import Settings
 from topaz_status.testing import MEMORY_URL, MemoryConnector, Simulator, run_virtual
+
+PATIENCE = 120.0
+"""Seconds of real time after which what a test waits for counts as never coming."""
 
 P = ParamSpec("P")
 TOPAZ_KEY = "topaz-key-0123456789"
@@ -39,8 +43,10 @@ async def settle(steps: int = 50) -> None:
 
 
 async def until(condition: Callable[[], object], *, step: float = 0.005) -> None:
-    """Wait for what no event reports."""
-    while not condition():  # noqa: ASYNC110
+    """Wait for what no event reports; what never comes is a failure and not a test that hangs."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < give_up_at, "it never came"
         await asyncio.sleep(step)
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import attrs
 
-PATIENCE = 30.0
+from topaz_status.testing import SimulatorProcess
+
+PATIENCE = 120.0
 """Seconds after which a child is taken to hang."""
 EAGER = ("--rate", "200", "--burst", "50", "--price", "0.001")
 """Options that make a watch of short jobs short."""
@@ -80,9 +82,24 @@ def child(words: Sequence[object], environment: Mapping[str, str]) -> Iterator[s
             process.kill()
 
 
+def while_running(process: subprocess.Popen[str], condition: Callable[[], object]) -> None:
+    """Wait for what must come before the child ends."""
+    while not condition():
+        assert process.poll() is None, ended(process)
+        os.sched_yield()
+
+
 def ended(process: subprocess.Popen[str]) -> Result:
     out, err = process.communicate(timeout=PATIENCE)
     return Result(process.returncode, out, err)
+
+
+def end(simulator: SimulatorProcess, *jobs: str, **plan: object) -> None:
+    """Let jobs that were stuck have ended; however long a child takes to start, it finds them running before."""
+    assert simulator.stats()["leaked_keys"] == 0
+    simulator.reset()
+    named = (job.split(":", 1) for job in jobs)
+    simulator.add_jobs({"kind": kind, "id": name, "after": -60.0, "duration": 1.0, **plan} for kind, name in named)
 
 
 def line_of(stream: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
@@ -11,7 +10,7 @@ from databases import PASSWORD, PostgresServer, new_schema
 from topaz_status import PostgresStore
 from topaz_status.testing import SimulatorProcess
 
-from .driver import EAGER, Cli, child, ended, line_of
+from .driver import EAGER, Cli, child, end, ended, line_of, while_running
 
 PAST = {"after": -60.0, "duration": 1.0}
 Environment = dict[str, str]
@@ -35,7 +34,7 @@ def test_an_interrupted_watch_is_resumed(
     cli: Cli, environment: Environment, simulator: SimulatorProcess, store: list[str]
 ) -> None:
     """By another process, at once: the first one has left the store in order. The password is printed nowhere."""
-    first, second = simulator.add_jobs([{"kind": "image", **PAST}, {"kind": "video", "duration": 4.0}])
+    first, second = simulator.add_jobs([{"kind": "image", **PAST}, {"kind": "video", "stuck": True}])
     with child(["watch", first, second, *store, *EAGER], environment) as process:
         assert line_of(process.stdout).startswith(first)
         process.send_signal(signal.SIGINT)
@@ -44,6 +43,7 @@ def test_an_interrupted_watch_is_resumed(
     assert "'resume' goes on with them" in result.err
     pending = cli("pending", *store)
     assert [line.split()[0] for line in pending.lines if "unfinished" in line] == [second]
+    end(simulator, second)
     resumed = cli("resume", *store, "--json", *EAGER)
     assert (resumed.code, [each["job"] for each in resumed.objects if each["job"] != first]) == (0, [second])
     assert cli("pending", *store).lines == []
@@ -54,13 +54,13 @@ def test_following_takes_up_what_a_killed_process_leaves(
     cli: Cli, environment: Environment, simulator: SimulatorProcess, postgres: PostgresServer, store: list[str]
 ) -> None:
     """Once its lease has lapsed; Ctrl-C ends it."""
-    (job,) = simulator.add_jobs([{"kind": "image", "duration": 2.0}])
+    (job,) = simulator.add_jobs([{"kind": "image", "stuck": True}])
     with child(["resume", *store, "--follow", *EAGER], environment) as follower:
         with child(["watch", job, *store, *EAGER], environment) as process:
-            while not known(postgres, store):
-                os.sched_yield()
+            while_running(process, lambda: known(postgres, store))
             process.send_signal(signal.SIGKILL)
             ended(process)
+        end(simulator, job)
         postgres.run(f"UPDATE {store[3]}.owners SET lease_until = now() WHERE name LIKE 'process {process.pid} on %'")
         assert line_of(follower.stdout).split()[:2] == [job, "completed"]
         follower.send_signal(signal.SIGINT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from topaz_status import SQLiteStore, StatusClient
 from topaz_status.testing import SimulatorProcess
 
-from .driver import EAGER, Cli, child, ended, line_of
+from .driver import EAGER, Cli, child, end, ended, line_of, while_running
 
 PAST = {"after": -60.0, "duration": 1.0}
 Environment = dict[str, str]
@@ -37,7 +36,7 @@ def test_an_interrupted_watch_is_resumed(
     cli: Cli, environment: Environment, simulator: SimulatorProcess, store: Path
 ) -> None:
     """Ctrl-C says so; 'pending' lists what is open, and 'resume' waits for it."""
-    first, second = simulator.add_jobs([{"kind": "image", **PAST}, {"kind": "video", "duration": 4.0}])
+    first, second = simulator.add_jobs([{"kind": "image", **PAST}, {"kind": "video", "stuck": True}])
     with child(["watch", first, second, "--store", store, *EAGER], environment) as process:
         assert line_of(process.stdout).startswith(first)
         process.send_signal(signal.SIGINT)
@@ -46,6 +45,7 @@ def test_an_interrupted_watch_is_resumed(
     assert "1 job still open, 1 ended; 'resume' goes on with them" in result.err
     lines = cli("pending", "--store", store).lines
     assert [line.split()[0] for line in lines if "unfinished" in line] == [second]
+    end(simulator, second)
     result = cli("resume", "--store", store, "--json", *EAGER)
     assert result.code == 0
     printed = {printed["job"]: printed for printed in result.objects}
@@ -59,12 +59,12 @@ def test_a_killed_watch_is_resumed(
     cli: Cli, environment: Environment, simulator: SimulatorProcess, store: Path
 ) -> None:
     """As a restart of the machine would end it."""
-    jobs = simulator.add_jobs([{"kind": "try-on", "count": 3, "duration": 1.0, "outcome": "failed", "message": "no"}])
+    jobs = simulator.add_jobs([{"kind": "try-on", "count": 3, "stuck": True}])
     with child(["watch", *jobs, "--store", store, *EAGER], environment) as process:
-        while len(known(store)) < 3:
-            os.sched_yield()
+        while_running(process, lambda: len(known(store)) == 3)
         process.send_signal(signal.SIGKILL)
         ended(process)
+    end(simulator, *jobs, outcome="failed", message="no")
     result = cli("resume", "--store", store, *EAGER)
     assert result.code == 1
     assert sorted(line.split()[:2] for line in result.lines) == sorted([job, "failed"] for job in jobs)
@@ -162,8 +162,7 @@ def test_a_store_in_use_is_refused(
     """The line names the process that has it; reading is allowed."""
     (job,) = simulator.add_jobs([{"kind": "image", "stuck": True}])
     with child(["watch", job, "--store", store, *EAGER], environment) as process:
-        while not known(store):
-            os.sched_yield()
+        while_running(process, lambda: known(store))
         for words in (["resume"], ["watch", job]):
             refused = cli(*words, "--store", store)
             assert (refused.code, refused.out) == (3, "")

@@ -191,16 +191,18 @@ async def _status(http: aiohttp.ClientSession, url: str) -> int:
 
 async def test_a_thousand_handlers_of_ten_jobs_are_ten_streams_of_polls() -> None:
     """And five hundred streams of events beside them: the services are asked as if ten awaited, all hear the end."""
-    async with world() as w:
+    async with world(policy=PollPolicy(max_interval=2.0)) as w:
         before = tasks()
-        jobs = [w.simulator.add_image(queue=2.0, duration=3.0) for _ in range(10)]
+        jobs = [w.simulator.add_image(duration=600.0) for _ in range(10)]
         polls = [asyncio.create_task(w.get(f"/jobs/image/{jobs[n % 10].id}/wait?timeout=60")) for n in range(1000)]
         streams = [asyncio.create_task(w.events(f"/jobs/image/{jobs[n % 10].id}/events")) for n in range(500)]
         await until(lambda: w.app_state.waiting == 1500)
         assert w.client.stats().watches[JobKind.IMAGE] == 10
+        for job in jobs:
+            w.simulator.cancel(job)
         answers, events = await asyncio.gather(*polls), await asyncio.gather(*streams)
-        assert {answer.body["state"] for answer in answers} == {"completed"}
-        assert {reported[-1].data["state"] for reported in events} == {"completed"}
+        assert {answer.body["state"] for answer in answers} == {"canceled"}
+        assert {reported[-1].data["state"] for reported in events} == {"canceled"}
         assert w.simulator.stats().requests < 10 * 40
         await until(lambda: not w.app_state.waiting)
         await until(lambda: tasks() <= before)

@@ -64,8 +64,10 @@ async def test_the_orders_of_a_killed_replica_are_finished_by_the_other(database
             await survivor.post(f"/orders/{ORDERS}")
             for order in range(ORDERS):
                 assert (await doomed.post(f"/orders/{order}")).status_code == 202
-            while len(seen) <= ORDERS:
+            asked = [(doomed, order) for order in range(ORDERS)] + [(survivor, ORDERS)]
+            while len(seen) <= ORDERS:  # an order may have ended before anyone sees it in the store
                 seen |= await asyncio.to_thread(open_orders, database)
+                seen |= {n for http, n in asked if (await http.get(f"/orders/{n}")).json() == "completed"}
             process.send_signal(signal.SIGSTOP)
             left = await asyncio.to_thread(open_orders, database)
             process.send_signal(signal.SIGKILL)
