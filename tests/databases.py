@@ -45,7 +45,8 @@ class PostgresServer:
 
     folder: Path
     port: int
-    _user: dict[str, Any]
+    user: dict[str, Any]
+    """How its processes are started: as somebody who is not root."""
 
     def dsn(self, *, port: int | None = None) -> str:
         """The URL of the tests' database, or of the same through a proxy's ``port``."""
@@ -75,7 +76,7 @@ class PostgresServer:
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
             check=False,
-            **self._user,
+            **self.user,
         )
         assert done.returncode == 0, (self.folder / "log").read_text()[-4000:]
 
