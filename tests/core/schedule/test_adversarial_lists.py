@@ -141,6 +141,15 @@ def test_what_is_remembered_of_a_list_is_bounded(world: HostileList) -> None:
     assert later["str"] <= 2 * earlier["str"] + 200
 
 
+@pytest.mark.parametrize(("jumps", "seed"), [("cursor jumps", 1), ("cursor leads back", 1445)])
+def test_pages_that_are_gone_leave_nothing_in_the_queue(jumps: str, seed: int) -> None:
+    """Each renewed cursor is a new page, planned for a time that it does not live to see."""
+    world = HostileList(JobKind.IMAGE, frozenset((jumps, "cursor renewed", "shuffles")), seed, often=1.0, flight=0.1)
+    world.watch(40, lasts=FOREVER)
+    world.run(4_000.0)
+    assert remembered(world)["PageEntry"] <= 120
+
+
 @SOME
 @given(world=hostile_lists())
 def test_nothing_is_remembered_of_jobs_that_left(world: HostileList) -> None:

@@ -28,6 +28,8 @@ ADMITTED: Final = 128
 """Entries that become due in one step, at most: a burst is spread over the steps that follow."""
 STALE_ALLOWED: Final = 4_096
 """Stale reminders are removed once there are this many reminders beyond two for each due entry."""
+STALE_PAGES_ALLOWED: Final = 64
+"""The same for an exact queue. It also removes what removed entries left in the wheel, once this many were removed."""
 REMINDED: Final = 256
 """Entries that are promoted, or found late, in one step at most."""
 DUE_GRAIN: Final = 0.005
@@ -54,6 +56,8 @@ class PollQueue:
         "_price",
         "_reminded",
         "_reminders",
+        "_removed",
+        "_stale_allowed",
         "_urgent",
         "_waiting",
         "_worths",
@@ -85,6 +89,9 @@ class PollQueue:
         """When due entries will be promoted, or be late."""
         self._reminded = 0
         """How many reminders were added since stale ones were removed."""
+        self._removed = 0
+        """How many waiting entries were removed since their remains were."""
+        self._stale_allowed = STALE_PAGES_ALLOWED if exact else STALE_ALLOWED
         self._newly_due: list[Entry] = []
         self._count = 0
         self._due = 0
@@ -107,10 +114,16 @@ class PollQueue:
         self._waiting.put(at, entry)
 
     def remove(self, entry: Entry, state: int = COVERED) -> None:
-        """Remove an entry. Its remains in the wheels are dropped when their tick comes."""
+        """Remove an entry. Its remains in the wheels are dropped when their tick comes, or before if pages are many."""
+        waited = entry.level == WAITING
         if entry.level >= 0:
             self._leave_levels(entry)
         entry.level = state
+        if waited and self._exact:
+            self._removed += 1
+            if self._removed > self._stale_allowed:
+                self._removed = 0
+                self._waiting.sweep()
 
     def next_at(self) -> float:
         """Return the earliest time at which something is due; minus infinity when something is due now."""
@@ -150,7 +163,7 @@ class PollQueue:
             if entry.level >= 0:
                 self._remind(entry, now)
         self._newly_due.clear()
-        if self._reminded > 2 * self._due + STALE_ALLOWED:
+        if self._reminded > 2 * self._due + self._stale_allowed:
             self._reminded = 0
             self._reminders.sweep()
 
