@@ -28,6 +28,8 @@ ORDERS: Final = {"newest": 5, "oldest": 2, "uuid": 2, "random": 1}
 PRICES: Final = {0.02: 1, 0.1: 4, 0.5: 1}
 TOKENS: Final = (200.0, 6_000.0)
 """Tokens that come in a world: with fewer a world is chance, with more it takes long."""
+PLAYING: Final = 1_000_000
+"""The seeds of the services in two playings of a world differ by so much."""
 
 
 @attrs.frozen
@@ -35,6 +37,7 @@ class World:
     """One workload drawn at random, and the features that describe it."""
 
     seed: int
+    """The seed of its services, which draws the noise of what they report."""
     trace: Trace
     features: Mapping[str, Any]
 
@@ -60,13 +63,13 @@ class Law:
         return lognormal(dice, median, self.sigma, 0.2, 3_600.0)
 
 
-def world(seed: int) -> World:
-    """Draw a world."""
+def world(seed: int, playing: int = 0) -> World:
+    """Draw a world. All playings of a seed have the same features; each has jobs and noise of its own."""
     dice = random.Random(f"world/{seed}")
     while True:
         frame = _frame(dice)
         if frame.shape == "trickle" or TOKENS[0] <= frame.tokens <= TOKENS[1]:
-            return _fill(seed, frame, dice)
+            return _fill(seed, playing, frame, dice)
 
 
 def _choose(dice: random.Random, weights: Mapping[Any, float]) -> Any:
@@ -173,16 +176,14 @@ def _setting(frame: Frame, dice: random.Random) -> Setting:
     )
 
 
-def _fill(seed: int, frame: Frame, dice: random.Random) -> World:
+def _fill(seed: int, playing: int, frame: Frame, dice: random.Random) -> World:
     setting = _setting(frame, dice)
-    plans = sorted((plan for at in _times(frame, dice) for plan in setting.jobs(dice, at)), key=lambda plan: plan.after)
-    if all(plan.foreign or plan.stuck for plan in plans):
-        plans[0] = attrs.evolve(plans[0], foreign=False, stuck=False)
+    plans = _plans(frame, setting, dice)
     older = 0 if dice.random() < 0.3 else round(_between(dice, 50, 5_000))
     trace = Trace(
         f"world-{seed}",
         round(frame.rate, 2),
-        tuple(plans),
+        plans,
         older=older if JobKind.IMAGE in setting.laws else 0,
         older_videos=older // 5 if JobKind.VIDEO in setting.laws else 0,
         order=_choose(dice, ORDERS),
@@ -190,7 +191,17 @@ def _fill(seed: int, frame: Frame, dice: random.Random) -> World:
         age_known=dice.random() < 0.5,
         price=_choose(dice, PRICES),
     )
-    return World(seed, trace, _features(trace, frame, setting))
+    if playing:
+        trace = attrs.evolve(trace, plans=_plans(frame, setting, random.Random(f"world/{seed}/{playing}")))
+    return World(seed + playing * PLAYING, trace, _features(trace, frame, setting))
+
+
+def _plans(frame: Frame, setting: Setting, dice: random.Random) -> tuple[JobPlan, ...]:
+    """Draw the jobs of one playing, by the times of their submission."""
+    plans = sorted((plan for at in _times(frame, dice) for plan in setting.jobs(dice, at)), key=lambda plan: plan.after)
+    if all(plan.foreign or plan.stuck for plan in plans):
+        plans[0] = attrs.evolve(plans[0], foreign=False, stuck=False)
+    return tuple(plans)
 
 
 def _whole(mean: float, dice: random.Random) -> int:

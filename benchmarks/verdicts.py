@@ -39,6 +39,13 @@ class Figures:
         """Take the figures of a run."""
         return cls(run.mean, run.quantile(0.95), run.lags[-1], run.per_job, run.pages)
 
+    @classmethod
+    def averaged(cls, playings: Sequence[Self]) -> Self:
+        """Average the figures of one policy over some playings of a world."""
+        columns = zip(*map(attrs.astuple, playings), strict=True)
+        mean, p95, worst, per_job, pages = (sum(column) / len(playings) for column in columns)
+        return cls(mean, p95, worst, per_job, round(pages))
+
     def cost(self, price: float) -> float:
         """Return the mean lag plus the price of the requests, for one job, in seconds of waiting."""
         return self.mean + price * self.per_job
@@ -50,6 +57,8 @@ class Verdict:
 
     seed: int
     world: str
+    kinds: str
+    """The kind of its jobs, or ``mixed``."""
     price: float
     library: Figures
     bound: Figures
@@ -114,6 +123,16 @@ def _median(values: Iterator[float | None]) -> float:
     return median([value for value in values if value is not None] or [math.nan])
 
 
+def _median_ratio(verdicts: Sequence[Verdict]) -> str:
+    return f"{_median(one.lag_ratio for one in verdicts):.2f}"
+
+
+def _by_kinds(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[Verdict]]]:
+    """Group worlds by the kind of their jobs: no policy gains much where services report nothing, as of try-ons."""
+    for kinds in sorted({one.kinds for one in verdicts}):
+        yield kinds, [one for one in verdicts if one.kinds == kinds]
+
+
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Format the figures of many worlds as a table in Markdown."""
     saturated = sum(one.bound_ratio is not None for one in verdicts)
@@ -121,9 +140,13 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         ["later than a usual policy by more than 5 %", f"{_share(verdicts, lambda one: one.later):.1%}"],
         ["the same, eager policies too", f"{_share(verdicts, lambda one: bool(one.winners)):.1%}"],
         ["the same, usual policies, dearer ones too", f"{_share(verdicts, lambda one: one.later_at_any_cost):.1%}"],
-        ["mean lag to the best usual policy, median", f"{_median(one.lag_ratio for one in verdicts):.2f}"],
+        ["mean lag to the best usual policy, median", _median_ratio(verdicts)],
         ["requests to the best usual policy, median", f"{_median(one.request_ratio for one in verdicts):.2f}"],
         ["cost to the cheapest simple policy, median", f"{_median(one.cost_ratio for one in verdicts):.2f}"],
+        *(
+            [f"mean lag to the best usual policy, median of {len(some)} worlds of kind {kinds}", _median_ratio(some)]
+            for kinds, some in _by_kinds(verdicts)
+        ),
         [
             f"mean lag to the clairvoyant policy, median of {saturated} saturated worlds",
             f"{_median(one.bound_ratio for one in verdicts):.2f}",

@@ -31,6 +31,17 @@ def test_a_seed_draws_one_world_and_another_seed_another_one() -> None:
     assert world(7).trace != world(8).trace
 
 
+def test_playings_of_a_world_have_its_features_and_jobs_of_their_own() -> None:
+    """Times and lifetimes are drawn anew; rate, lists and price stay."""
+    first, second = world(7), world(7, 1)
+    assert second == world(7, 1)
+    assert first.seed != second.seed
+    assert first.trace.plans != second.trace.plans
+    same = [(one.trace.rate, one.trace.order, one.trace.older, one.trace.price) for one in (first, second)]
+    assert same[0] == same[1]
+    assert first.features.keys() == second.features.keys()
+
+
 def test_worlds_differ_in_every_feature(drawn: list[World]) -> None:
     """Every shape, mix, kind of hints, order and price comes up; load and rate reach from low to high."""
     for feature, values in (("shape", SHAPES), ("kinds", MIXES), ("hints", HINTS), ("price", PRICES)):
@@ -70,6 +81,19 @@ def test_every_policy_plays_a_world_the_same_way_each_time() -> None:
     assert all(of.mean >= 0.05 for of in (verdict.library, *verdict.simple.values()))
 
 
+def test_figures_of_some_playings_are_means() -> None:
+    """So is each figure of a verdict, the library's and the simple policies'."""
+    assert Figures.averaged([figures(1.0, 2.0), figures(3.0, 4.0)]) == figures(2.0, 3.0)
+
+
+def test_every_playing_counts() -> None:
+    """Two playings differ in the figures of all policies, and their verdict lies between them."""
+    once, twice = worlds.play(CHEAP), worlds.play(CHEAP, 2)
+    assert (once.seed, once.world, once.price) == (twice.seed, twice.world, twice.price)
+    assert once.library != twice.library
+    assert all(once.simple[name] != twice.simple[name] for name in once.simple)
+
+
 # -- verdicts ---------------------------------------------------------------------------------------------------------
 
 
@@ -79,7 +103,7 @@ def figures(mean: float, per_job: float = 1.0) -> Figures:
 
 def verdict(ours: Figures, rivals: Mapping[str, Figures], price: float = 0.1, bound: float = 0.05) -> Verdict:
     others = dict.fromkeys([*USUAL, *EAGER], figures(100.0, 100.0))
-    return Verdict(1, "a world", price, ours, figures(bound), {**others, **rivals})
+    return Verdict(1, "a world", "image", price, ours, figures(bound), {**others, **rivals})
 
 
 def test_later_means_sooner_for_others_at_no_higher_cost() -> None:

@@ -44,6 +44,8 @@ REBUILD_AFTER: Final = 64
 REBUILD_SHARE: Final = 1.0 / 32.0
 """The share of all observations after which a curve is drawn anew. Jobs retain the curve that they were planned by, so
 there should be few curves."""
+MUCH_MORE: Final = 1.25
+"""When a table has learned so many times what it had learned before, its curve may differ much from earlier ones."""
 FADE_AT: Final = 2_000.0
 """Deaths a table remembers at most: beyond this all its counts are halved."""
 OVER_AT_FIRST: Final = 0.8, 4.0
@@ -84,12 +86,15 @@ class LifeTable:
         "_deaths",
         "_died",
         "_expected",
+        "_learned",
         "_observed",
+        "_outgrown_at",
         "_partial",
         "_redraw_after",
         "_starts",
         "_weight",
         "curve",
+        "is_outgrown",
         "least",
         "most",
         "undrawn",
@@ -113,6 +118,11 @@ class LifeTable:
         predictions."""
         self._observed = 0.0
         self._redraw_after = REBUILD_AFTER
+        self._learned = 0.0
+        """All observations so far, those that have faded too."""
+        self._outgrown_at = 0.0
+        self.is_outgrown = False
+        """True once a curve was drawn from much more than the curves before, until the schedule clears it."""
         self.curve = self._draw()
 
     def lived(self, x0: float, x1: float) -> None:
@@ -155,11 +165,15 @@ class LifeTable:
         """Replace what was learned by the counts of another table, one number for each bin."""
         self._deaths, self._partial, self._starts = deaths, partial, starts
         self._died, self._observed = sum(deaths), observed
+        self._learned = max(self._learned, observed)
         self.undrawn = 0
         self._redraw()
 
     def _redraw(self) -> None:
         self._observed += self.undrawn
+        self._learned += self.undrawn
+        if self._learned >= self._outgrown_at:
+            self.is_outgrown, self._outgrown_at = True, self._learned * MUCH_MORE
         self.undrawn = 0
         self._redraw_after = max(REBUILD_AFTER, int(self._observed * REBUILD_SHARE))
         if self._died > FADE_AT:
@@ -206,7 +220,7 @@ _BELIEFS: Final[dict[Source, tuple[Callable[[float], float], float]]] = {
 class Lifetimes:
     """One life table for each kind of job, source of prediction and size of what was predicted."""
 
-    __slots__ = ("_over", "_tables")
+    __slots__ = ("_ages", "_over", "_tables")
 
     doubt: ClassVar[float] = DOUBT
     """How long a source may repeat itself, in predicted spans (see :data:`DOUBT`)."""
@@ -214,6 +228,8 @@ class Lifetimes:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[JobKind, Source, int], LifeTable] = {}
+        self._ages: list[LifeTable] = []
+        """The tables of ``QUEUE`` and ``AGE``, two for each kind at most."""
         self._over = dict.fromkeys(JobKind, OVER_AT_FIRST)
         """For each kind, the jobs that were over before they were watched, and the number of first polls."""
 
@@ -225,7 +241,16 @@ class Lifetimes:
             table = self._tables[key] = self.table_type(*_BELIEFS.get(source, (_ratio_law, 4.0)))
             if source < Source.QUEUE:
                 table.least, table.most = class_bounds(key[2])
+            else:
+                self._ages.append(table)
         return table
+
+    def outgrown(self) -> bool:
+        """Return, once, whether a table of ages has a curve drawn from much more than those before."""
+        grown = False
+        for table in self._ages:
+            grown, table.is_outgrown = grown or table.is_outgrown, False
+        return grown
 
     def learned(self) -> Iterator[tuple[tuple[JobKind, Source, int], LifeTable]]:
         """Yield each table that has learned anything, with its kind, source and size class."""

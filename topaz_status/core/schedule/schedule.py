@@ -33,12 +33,13 @@ from ..policy import PollPolicy
 from ..prediction.life_tables import Lifetimes
 from ..prediction.sources import FARTHEST, SOONEST, Source
 from ..wire.list_page import PAGE_SIZES
-from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
+from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, JobPoll, PagePoll, Poll
 from .expected_lag import SAMPLE, QueueDelay, forecast, mean_lag, present_gap
 from .explanation import Explanation, explain
 from .lane import Lane, is_covered
 from .page import GETS, LIKELY, page_of
 from .poll_queue import TOP, PollQueue
+from .renewal import Renewal
 from .tracked_job import LEAD, UNNOTICED, TrackedJob
 
 GUARD: Final = 8
@@ -71,6 +72,7 @@ class Schedule:
         self._jobs: dict[JobRef, TrackedJob] = {}
         self._lanes = {kind: Lane(kind, policy, pages.get(kind), gets) for kind in JobKind}
         self._lifetimes = lifetimes or Lifetimes()
+        self._renewal = Renewal(self._lifetimes)
         self._turn = 0
 
     def __len__(self) -> int:
@@ -108,7 +110,7 @@ class Schedule:
             tracked.believe(Source.ETA, remaining, now, self._lifetimes)
         else:
             tracked.believe(Source.AGE, 1.0, tracked.born_at, self._lifetimes)
-        tracked.before -= self._lifetimes.over_at_first(job.kind)
+        tracked.renew(self._lifetimes)
         self._lanes[job.kind].add(tracked, now)
 
     def expect_by(self, job: JobRef, deadline: float, now: float) -> None:
@@ -191,7 +193,13 @@ class Schedule:
         """
         if isinstance(poll, PagePoll):
             self._saw_page(poll, now, observations, next_cursor, ages)
-            return
+        else:
+            self._saw_job(poll, now, observations)
+        for outdated in self._renewal.renew(self._jobs.values()):
+            self._lanes[outdated.kind].replan(outdated, now)
+
+    def _saw_job(self, poll: JobPoll, now: float, observations: Collection[Observation]) -> None:
+        """Learn from the answer to a poll of one job."""
         sent_for = poll.entry if isinstance(poll.entry, TrackedJob) else self._jobs.get(poll.job)
         if sent_for is not None and sent_for.level == IN_FLIGHT:
             sent_for.level = COVERED

@@ -131,6 +131,23 @@ class TrackedJob(Entry):
         self.before = curve.total[k] + (x - EDGES[k]) * curve.slope[k]
 
     @property
+    def is_outdated(self) -> bool:
+        """Return whether it is planned by its age alone, and by an earlier curve than its table has now.
+
+        Two jobs do not count: one whose last poll failed waits for its retry, and one that nobody has polled and that a
+        list should show is about to get a better prediction than its age.
+        """
+        is_by_age = self.source >= _QUEUE and self.curve is not self.table.curve
+        is_open = self.level > IN_FLIGHT and self.not_before <= self.seen_at
+        return is_by_age and is_open and (self.known or self.group is None)
+
+    def renew(self, lifetimes: Lifetimes) -> None:
+        """Use what the table knows now, between two polls."""
+        self.refresh()
+        if not self.known:
+            self.before -= lifetimes.over_at_first(self.job.kind)
+
+    @property
     def kind(self) -> JobKind:
         """The kind whose budget pays for a poll."""
         return self.job.kind
