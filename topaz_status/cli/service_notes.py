@@ -1,0 +1,47 @@
+"""What is wrong at the moment, in sentences: services that are down, pauses, limits, a budget that is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ..models.job import JobKind
+from ..session.statistics import Stats
+from .formatting import span
+
+_LOWERED: Final = 0.95
+"""A rate below this share of the highest one was lowered, and has not grown again."""
+
+
+@attrs.define(eq=False)
+class ServiceNotes:
+    """Makes the sentences; it remembers the highest rate of each kind, to see one that 429s have lowered."""
+
+    _highest: dict[JobKind, float] = attrs.field(factory=dict, init=False)
+
+    def of(self, stats: Stats) -> list[str]:
+        """Return the sentences, those of most weight first."""
+        return [*self._services(stats), *_client(stats)]
+
+    def _services(self, stats: Stats) -> Iterator[str]:
+        for kind, seconds in stats.down.items():
+            if seconds > 0.0:
+                yield f"the {kind.value} service has been down for {span(seconds)}"
+        for kind, seconds in stats.held.items():
+            if seconds > 0.0:
+                yield f"the {kind.value} service asked for a pause of another {span(seconds)}"
+        for kind, rate in stats.rates.items():
+            highest = self._highest[kind] = max(rate, self._highest.get(kind, 0.0))
+            if rate < _LOWERED * highest:
+                yield f"{kind.value} jobs have {rate:.1f} requests/s, lowered from {highest:g} after 429s"
+
+
+def _client(stats: Stats) -> Iterator[str]:
+    if stats.store is not None and stats.store.down > 0.0:
+        yield f"the store has failed for {span(stats.store.down)}; outcomes wait for it"
+    if stats.overdue > 1.0:
+        yield f"the budget is too small for these jobs: polls are late by {span(stats.overdue)}"
+    if stats.shared is not None and stats.shared.role == "alone":
+        yield f"the shared server is out of reach for {span(stats.shared.alone_for)}: this process goes alone"
