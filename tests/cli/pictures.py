@@ -46,6 +46,7 @@ MANY = WatchPicture(
     stats=STATS,
     notes=["the video service has been down for 12.0 s"],
     pace=9.8,
+    limit=10.0,
     elapsed=125.0,
     reading=False,
 )

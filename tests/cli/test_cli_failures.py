@@ -103,7 +103,8 @@ class TestNotes:
         notes = ServiceNotes()
         lowered = attrs.evolve(STATS, rates={**STATS.rates, JobKind.IMAGE: 2.5})
         assert notes.of(STATS) == []
-        assert notes.of(lowered) == ["image jobs have 2.5 requests/s, lowered from 10 after 429s"]
+        assert notes.of(lowered) == ["429s have lowered rates: image to 2.5 of 10/s"]
+        assert notes.limit == 10.0
         assert notes.of(STATS) == []
 
 

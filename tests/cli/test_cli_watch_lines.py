@@ -36,6 +36,7 @@ PICTURES = st.builds(
     stats=st.sampled_from([STATS, attrs.evolve(STATS, lag=None, expected_lag=None)]),
     notes=st.lists(TEXTS, max_size=5),
     pace=st.floats(0.0, 1e4),
+    limit=st.floats(0.0, 1e4),
     elapsed=st.floats(0.0, 1e7),
     reading=st.booleans(),
 )

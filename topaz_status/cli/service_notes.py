@@ -23,7 +23,14 @@ class ServiceNotes:
 
     def of(self, stats: Stats) -> list[str]:
         """Return the sentences, those of most weight first."""
+        for kind, rate in stats.rates.items():
+            self._highest[kind] = max(rate, self._highest.get(kind, 0.0))
         return [*self._services(stats), *_client(stats)]
+
+    @property
+    def limit(self) -> float:
+        """The requests/s of all kinds together, as far as rates have shown: the highest rate of any kind so far."""
+        return max(self._highest.values(), default=0.0)
 
     def _services(self, stats: Stats) -> Iterator[str]:
         for kind, seconds in stats.down.items():
@@ -32,10 +39,10 @@ class ServiceNotes:
         for kind, seconds in stats.held.items():
             if seconds > 0.0:
                 yield f"the {kind.value} service asked for a pause of another {span(seconds)}"
-        for kind, rate in stats.rates.items():
-            highest = self._highest[kind] = max(rate, self._highest.get(kind, 0.0))
-            if rate < _LOWERED * highest:
-                yield f"{kind.value} jobs have {rate:.1f} requests/s, lowered from {highest:g} after 429s"
+        lowered = [kind for kind, rate in stats.rates.items() if rate < _LOWERED * self._highest[kind]]
+        if lowered:
+            rates = (f"{kind.value} to {stats.rates[kind]:.1f} of {self._highest[kind]:g}/s" for kind in lowered)
+            yield f"429s have lowered rates: {', '.join(rates)}"
 
 
 def _client(stats: Stats) -> Iterator[str]:

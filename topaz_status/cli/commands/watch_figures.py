@@ -54,6 +54,8 @@ class WatchFigures:
     notes: Sequence[str]
     pace: float
     """Requests/s lately."""
+    limit: float
+    """Requests/s of all kinds together that are allowed, while no 429 lowers it."""
     elapsed: float
     reading: bool
     """True while more jobs may come from standard input."""

@@ -170,7 +170,7 @@ def _ends(picture: WatchFigures) -> Text:
 def _requests(picture: WatchFigures, width: int) -> Text:
     """Return the use of the budget: the pace of requests, and the rate that is allowed."""
     stats = picture.stats
-    limit, limits = max(stats.rates.values()), limited(stats)
+    limit, limits = picture.limit, limited(stats)
     text = Text(f"{picture.pace:.1f} of {limit:g}/s  ")
     if width >= _NARROW:
         text.append_text(bar(picture.pace / limit if limit else 0.0, _SHORT_BAR, "cyan")).append("  ")

@@ -57,6 +57,7 @@ class WatchPainter:
             stats=stats,
             notes=self._notes.of(stats),
             pace=self._requests.measure(now, stats.total_requests),
+            limit=self._notes.limit,
             elapsed=now - self.began_at,
             reading=reading,
         )
