@@ -10,7 +10,7 @@ import attrs
 from rich.cells import cell_len
 from rich.console import Console
 
-from topaz_status import JobKind, Lag, Stats
+from topaz_status import JobKind, Lag, Shared, Stats
 from topaz_status.cli.commands.watch_figures import Bar
 from topaz_status.cli.commands.watch_view import WatchPicture
 from topaz_status.cli.failures import Failure
@@ -65,3 +65,24 @@ def printed(picture: WatchPicture, width: int, height: int, **settings: Any) -> 
 def widest(lines: Sequence[str]) -> int:
     """The columns of the widest line."""
     return max(map(cell_len, lines))
+
+
+def shared() -> Shared:
+    """What a follower knows of its account."""
+    return Shared(
+        role="follower",
+        member="a",
+        leader="b",
+        epoch=1,
+        members=2,
+        jobs=None,
+        latency=None,
+        news_lag=None,
+        grants=0,
+        grants_expired=0,
+        alone_for=0.0,
+        outages=0,
+        resyncs=0,
+        bad_mail=0,
+        differs=(),
+    )

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status import JobKind, Shared, Stats
+from topaz_status import JobKind
 from topaz_status.cli.failures import MOST_REASONS, OTHER_REASONS, Failure, FailureCounts
 from topaz_status.cli.service_notes import ServiceNotes
 from topaz_status.session.statistics import StoreStats
 
-STATS = Stats(
-    watches=dict.fromkeys(JobKind, 0),
-    in_flight=0,
-    peak_in_flight=0,
-    requests={kind: {} for kind in JobKind},
-    tokens=0.0,
-    rates=dict.fromkeys(JobKind, 10.0),
-    held=dict.fromkeys(JobKind, 0.0),
-    down=dict.fromkeys(JobKind, 0.0),
-    lag=None,
-    expected_lag=None,
-    sweeps={},
-    swept_statuses=0,
-    overdue=0.0,
-)
+from .pictures import STATS, shared
 
 
 def _counted(*texts: str) -> FailureCounts:
@@ -79,7 +63,6 @@ class TestNotes:
 
     def test_each_trouble_has_a_sentence(self) -> None:
         """A service that is down, a pause, a store that fails, a budget that is too small, a server out of reach."""
-        shared: Any = attrs.evolve(_shared(), role="alone", alone_for=3.0)
         notes = ServiceNotes().of(
             attrs.evolve(
                 STATS,
@@ -87,7 +70,7 @@ class TestNotes:
                 held={**STATS.held, JobKind.TRY_ON: 30.0},
                 store=StoreStats(waiting=1, down=5.0, taken_over=0, claimed=0),
                 overdue=90.0,
-                shared=shared,
+                shared=attrs.evolve(shared(), role="alone", alone_for=3.0),
             )
         )
         assert notes == [
@@ -95,8 +78,15 @@ class TestNotes:
             "the try-on service asked for a pause of another 30.0 s",
             "the store has failed for 5.0 s; outcomes wait for it",
             "the budget is too small for these jobs: polls are late by 1 min 30 s",
-            "the shared server is out of reach for 3.0 s: this process goes alone",
+            "this process polls alone: the shared server has been out of reach for 3.0 s",
         ]
+
+    def test_a_process_that_is_alone_blames_no_429(self) -> None:
+        """Its rates are lower because it has only its share."""
+        notes = ServiceNotes()
+        notes.of(STATS)
+        alone = attrs.evolve(STATS, rates=dict.fromkeys(JobKind, 2.5), shared=attrs.evolve(shared(), role="alone"))
+        assert [note[:17] for note in notes.of(alone)] == ["this process poll"]
 
     def test_a_rate_that_429s_have_lowered_is_compared_with_the_one_before(self) -> None:
         """Until it has grown again."""
@@ -106,23 +96,3 @@ class TestNotes:
         assert notes.of(lowered) == ["429s have lowered rates: image to 2.5 of 10/s"]
         assert notes.limit == 10.0
         assert notes.of(STATS) == []
-
-
-def _shared() -> Shared:
-    return Shared(
-        role="follower",
-        member="a",
-        leader="b",
-        epoch=1,
-        members=2,
-        jobs=None,
-        latency=None,
-        news_lag=None,
-        grants=0,
-        grants_expired=0,
-        alone_for=0.0,
-        outages=0,
-        resyncs=0,
-        bad_mail=0,
-        differs=(),
-    )

@@ -14,8 +14,9 @@ from topaz_status.cli.commands.watch_view import WatchPicture
 from topaz_status.cli.failures import Failure
 from topaz_status.cli.forecast import Forecast
 from topaz_status.cli.progress_display import state_words
+from topaz_status.coordination import Role
 
-from .pictures import FEW, MANY, STATS, printed, widest
+from .pictures import FEW, MANY, STATS, printed, shared, widest
 
 COUNTS = st.dictionaries(
     st.tuples(st.sampled_from(list(JobKind)), st.sampled_from(state_words())), st.integers(0, 10**7), max_size=20
@@ -116,6 +117,20 @@ def test_what_matters_most_stays_in_the_lowest_terminal(height: int, begins: lis
     lines = printed(MANY, 100, height)
     assert len(lines) == len(begins)
     assert all(line.startswith(begin) for line, begin in zip(lines, begins, strict=True)), lines
+
+
+@pytest.mark.parametrize(
+    ("role", "line"),
+    [
+        ("leader", "account    leader: this process polls for all · 2 members"),
+        ("follower", "account    follower: another process polls · 2 members"),
+        ("alone", "account    alone · 2 members"),
+    ],
+)
+def test_a_shared_account_has_a_line(role: Role, line: str) -> None:
+    """It says whether this process polls, so that nobody wonders at a budget that is not used."""
+    stats = attrs.evolve(STATS, shared=attrs.evolve(shared(), role=role))
+    assert line in printed(attrs.evolve(MANY, stats=stats), 80, 20)
 
 
 def test_few_jobs_have_a_bar_each() -> None:

@@ -40,7 +40,7 @@ class ServiceNotes:
             if seconds > 0.0:
                 yield f"the {kind.value} service asked for a pause of another {span(seconds)}"
         lowered = [kind for kind, rate in stats.rates.items() if rate < _LOWERED * self._highest[kind]]
-        if lowered:
+        if lowered and not _is_alone(stats):  # else it has its share of the rate, whatever the services say
             rates = (f"{kind.value} to {stats.rates[kind]:.1f} of {self._highest[kind]:g}/s" for kind in lowered)
             yield f"429s have lowered rates: {', '.join(rates)}"
 
@@ -50,5 +50,9 @@ def _client(stats: Stats) -> Iterator[str]:
         yield f"the store has failed for {span(stats.store.down)}; outcomes wait for it"
     if stats.overdue > 1.0:
         yield f"the budget is too small for these jobs: polls are late by {span(stats.overdue)}"
-    if stats.shared is not None and stats.shared.role == "alone":
-        yield f"the shared server is out of reach for {span(stats.shared.alone_for)}: this process goes alone"
+    if stats.shared is not None and _is_alone(stats):
+        yield f"this process polls alone: the shared server has been out of reach for {span(stats.shared.alone_for)}"
+
+
+def _is_alone(stats: Stats) -> bool:
+    return stats.shared is not None and stats.shared.role == "alone"
