@@ -22,7 +22,7 @@ from topaz_status import JobKind, JobRef, PollPolicy, WatchTimeoutError
 from topaz_status.otel import MOST_CHANGES, MOST_EVENTS, OpenTelemetry
 from topaz_status.session.listener import JobAnswer
 from topaz_status.telemetry.instruments import EVERY, REQUEST_DURATION, Form
-from topaz_status.testing import JobPlan, Simulator
+from topaz_status.testing import JobPlan, MemoryCoordinator, MemoryHub, Simulator
 
 
 @attrs.define(eq=False)
@@ -147,7 +147,7 @@ def test_the_events_of_a_span_are_bounded_and_changes_have_room() -> None:
 async def test_every_metric_is_exported_with_its_form_unit_and_labels() -> None:
     """The names are those of the table; a histogram has the table's buckets, a sum says whether it may fall."""
     sdk, simulator = Sdk(), Simulator(seed=1)
-    async with client_of(simulator, telemetry=sdk.telemetry) as client:
+    async with client_of(simulator, telemetry=sdk.telemetry, coordinator=MemoryCoordinator(MemoryHub())) as client:
         await client.outcomes([simulator.add_image(duration=30.0 + n) for n in range(20)])
         data = sdk.reader.get_metrics_data()
     assert data is not None

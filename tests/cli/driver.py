@@ -9,11 +9,13 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
+import pyte
 
 from topaz_status.testing import SimulatorProcess
 
@@ -110,6 +112,35 @@ def line_of(stream: Any) -> str:
 
 
 @attrs.define
+class Display:
+    """A terminal's display, as an emulator shows it."""
+
+    columns: int
+    rows: int
+    _screen: Any = attrs.field(init=False)
+    _stream: Any = attrs.field(init=False)
+    _fed: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._screen = pyte.Screen(self.columns, self.rows)
+        self._stream = pyte.Stream(self._screen)
+
+    def lines(self, shown: str) -> list[str]:
+        """The lines of the display, after all that was shown; those below the last text are left out."""
+        self._stream.feed(shown[self._fed :])
+        self._fed = len(shown)
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip().split("\n")
+
+    def narrowed(self, shown: str, columns: int) -> Display:
+        """A display of fewer columns with the same text: as most terminals do, it wraps the lines."""
+        lines = self.lines(shown)
+        display = Display(columns, self.rows)
+        display.lines("\r\n".join(lines[: self._screen.cursor.y + 1]))
+        display._fed = self._fed
+        return display
+
+
+@attrs.define
 class Terminal:
     """The other end of a child's terminal."""
 
@@ -122,6 +153,24 @@ class Terminal:
         while text not in self.shown:
             assert self._read(), f"{text!r} never came: {self.shown!r}"
         return self.shown
+
+    def until_screen(self, display: Display, condition: Callable[[list[str]], bool]) -> list[str]:
+        """Read until what a person sees on the display fulfils a condition; gives its lines."""
+        while not condition(lines := display.lines(self.shown)):
+            assert self._read(), f"it never came: {lines}"
+        return lines
+
+    def pause(self) -> None:
+        """Stop the child, and read all that it has written."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        while select.select([self.descriptor], [], [], 0.0)[0]:
+            self._read()
+
+    def resume(self, columns: int, rows: int) -> None:
+        """Let the child go on, in a terminal of another size."""
+        termios.tcsetwinsize(self.descriptor, (rows, columns))
+        self.process.send_signal(signal.SIGCONT)
 
     def type(self, text: str) -> None:
         os.write(self.descriptor, text.encode())
@@ -154,16 +203,19 @@ def terminal(
     rich: bool = True,
     out: int | None = None,
     term: str = "xterm-256color",
+    columns: int = 100,
+    rows: int = 40,
 ) -> Iterator[Terminal]:
     """A child on a terminal of its own; ``out`` is where its standard output goes instead."""
     ours, theirs = pty.openpty()
-    settings = {"TERM": term, "COLUMNS": "100", "LINES": "40"}
+    termios.tcsetwinsize(ours, (rows, columns))
+    inherited = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
     process = subprocess.Popen(  # noqa: S603  # our own command
         command(*words, rich=rich),
         stdin=theirs,
         stdout=theirs if out is None else out,
         stderr=theirs,
-        env={**environment, **settings},
+        env={**inherited, "TERM": term},
     )
     os.close(theirs)
     try:

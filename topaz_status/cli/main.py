@@ -11,7 +11,8 @@ from ..errors import CoordinatorError, StoreError
 from .event_loop import run
 from .exit_codes import INTERRUPTED, OK, UNKNOWN, CommandError
 from .parsers import parse
-from .screen import Screen, logged, open_screen
+from .screen import Screen, logged
+from .screen_choice import open_screen
 from .streams import guarded
 
 Command = Callable[[argparse.Namespace, Screen], Coroutine[Any, Any, int]]

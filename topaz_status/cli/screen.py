@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
-import shutil
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from ..session.timing.backoff_delays import pause
 from .exit_codes import UNKNOWN, CommandError, in_options
-from .streams import moves, unwritable
-
-if TYPE_CHECKING:
-    from rich.live import Live
+from .streams import unwritable
 
 _REFRESH: Final = 0.2
 """Seconds between two drawings of the picture, at least."""
 _SHARE: Final = 20.0
 """The pause after a drawing, as a multiple of its duration: drawing takes at most about a 20th of the time."""
+_USUAL_COLUMNS: Final = 80
 _CLEAR: Final = "\r\x1b[K"
+_CLEAR_ABOVE: Final = "\x1b[A\x1b[K"
 
 
 class Picture(Protocol):
@@ -31,12 +29,15 @@ class Picture(Protocol):
     def line(self) -> str:
         """Return the picture as one line of plain text."""
 
-    def drawing(self) -> Any:
-        """Return the picture as an object that rich draws."""
+    def drawing(self, width: int, height: int) -> Any:
+        """Return the picture as an object that rich draws, in at most so many columns and lines."""
 
 
 class Screen:
     """Output without a terminal: it prints lines and shows no picture."""
+
+    moves = False
+    """True if the screen shows pictures."""
 
     def show(self, picture: Picture) -> None:
         """Replace the last picture by this one."""
@@ -66,95 +67,61 @@ class Screen:
 class LineScreen(Screen):
     """Output on a terminal without rich: the picture is one line that is overwritten."""
 
+    moves = True
     _shown = ""
 
     def show(self, picture: Picture) -> None:
         """See :class:`Screen`."""
-        self._shown = picture.line()[: shutil.get_terminal_size().columns - 1]
-        self._write(_CLEAR + self._shown)
+        self._clear()
+        self._shown = picture.line()[: _columns() - 1]
+        self._write(self._shown)
 
     def out(self, text: str) -> None:
         """See :class:`Screen`."""
-        self._write(_CLEAR)
+        self._clear()
         super().out(text)
         self._write(self._shown)
 
     def err(self, text: str) -> None:
         """See :class:`Screen`."""
-        self._write(_CLEAR)
+        self._clear()
         super().err(text)
         self._write(self._shown)
 
     def close(self) -> None:
         """See :class:`Screen`."""
+        self._clear()
         self._shown = ""
-        self._write(_CLEAR)
+
+    def _clear(self) -> None:
+        """Remove the line, also where a terminal that has become narrower shows it in several rows."""
+        rows = rows_of(len(self._shown), _columns())
+        self._write(_CLEAR + _CLEAR_ABOVE * (rows - 1))
 
     def _write(self, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
-class RichScreen(Screen):
-    """Output on a terminal with rich: the picture is below the lines, on standard error, and removed at the end."""
-
-    def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415  # an extra
-        from rich.live import Live  # noqa: PLC0415
-
-        self._live: Live = Live(
-            console=Console(stderr=True, force_terminal=True),  # overrides an empty FORCE_COLOR
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=True,
-        )
-        self._live.start()
-
-    def show(self, picture: Picture) -> None:
-        """See :class:`Screen`."""
-        self._live.update(picture.drawing(), refresh=True)
-
-    def out(self, text: str) -> None:
-        """See :class:`Screen`. Results for the same terminal are printed above the picture."""
-        if sys.stdout.isatty() and self._live.is_started:
-            self._above(text)
-        else:
-            super().out(text)
-
-    def err(self, text: str) -> None:
-        """See :class:`Screen`."""
-        if self._live.is_started:
-            self._above(f"topaz-status: {text}")
-        else:
-            super().err(text)
-
-    def _above(self, text: str) -> None:
-        from rich.text import Text  # noqa: PLC0415  # an extra
-
-        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
-
-    def close(self) -> None:
-        """See :class:`Screen`."""
-        self._live.stop()
+def _columns() -> int:
+    """Return the columns of standard error's terminal; 80 if it does not know them."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
+    return _USUAL_COLUMNS
 
 
-def open_screen(*, moving: bool) -> Screen:
-    """Return the best screen for standard error; ``moving`` is false for a command without a picture.
-
-    In an encoding other than UTF, one character may be written as several. Then rich would underestimate the width of
-    its picture, so the picture is one line.
-    """
-    if not moving or not moves(sys.stderr):
-        return Screen()
-    drawable = importlib.util.find_spec("rich") is not None and sys.stderr.encoding.lower().startswith("utf")
-    return RichScreen() if drawable else LineScreen()
+def rows_of(length: int, columns: int) -> int:
+    """Return how many rows a terminal needs for a line of so many columns."""
+    return max(1, -(-length // max(1, columns)))
 
 
 @contextlib.asynccontextmanager
 async def moving(screen: Screen, picture: Callable[[], Picture]) -> AsyncIterator[None]:
     """Redraw the picture again and again while inside."""
-    if type(screen) is Screen:
+    if not screen.moves:
         yield
         return
     drawing = asyncio.create_task(_draw(screen, picture))

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from ..coordination import Role
 from ..errors_base import ConfigurationError
 from ..models.job import JobKind, JobRef, JobState
 
@@ -37,6 +38,8 @@ class Gauges:
     """Whether the circuit breaker of each service is open."""
     store_backlog: int
     """Rows that wait for the store; 0 without one."""
+    role: Role | None = None
+    """What the client is among the processes that share its account; ``None`` without a coordinator."""
 
 
 @attrs.frozen(kw_only=True)

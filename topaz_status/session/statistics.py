@@ -178,6 +178,7 @@ def take_gauges(engine: Engine) -> Gauges:
         held={kind: budget.held_for(kind, now) for kind in JobKind},
         down={kind: kind in engine.circuits.down for kind in JobKind},
         store_backlog=0 if store_writer is None else store_writer.waiting,
+        role=None if engine.sharing is None else engine.sharing.role,
     )
 
 

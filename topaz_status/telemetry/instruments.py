@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, get_args
 
 import attrs
 
+from ..coordination import Role
 from ..models.job import JobKind
 from ..session.listener import Gauges
 
@@ -24,12 +25,15 @@ ANSWER: Final = "topaz_status.answer"
 """The class of an answer, as in :data:`topaz_status.session.listener.AnswerClass`."""
 OUTCOME: Final = "topaz_status.outcome"
 """The terminal state of the job, or the name of the class of the error that ended the watch."""
+ROLE: Final = "topaz_status.role"
+"""What a client is among the processes that share its account: ``leader``, ``follower`` or ``alone``."""
 METHOD: Final = "http.request.method"
 HOST: Final = "server.address"
 PORT: Final = "server.port"
 STATUS_CODE: Final = "http.response.status_code"
 ERROR_TYPE: Final = "error.type"
 
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 _SUFFIXES: Final = {"s": "_seconds", "{request}/s": "_per_second"}
 _REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LAG_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -71,8 +75,8 @@ class Instrument:
 class ReadInstrument(Instrument):
     """A metric whose value is read from the open clients when somebody collects it."""
 
-    read: Callable[[Gauges], Mapping[JobKind, float] | float] = attrs.field(kw_only=True)
-    """Gives the values by kind, or one value of the whole client."""
+    read: Callable[[Gauges], Mapping[JobKind, float] | Mapping[Role, float] | float] = attrs.field(kw_only=True)
+    """Gives the values by the one label, or one value of the whole client."""
     merge: Callable[[Iterable[float]], float] = attrs.field(default=sum, kw_only=True)
     """Makes one value of the values of several clients."""
 
@@ -80,6 +84,11 @@ class ReadInstrument(Instrument):
 def prometheus_label(name: str) -> str:
     """Return a label's name in Prometheus."""
     return name.replace(".", "_")
+
+
+def _by_role(role: Role | None) -> Mapping[Role, float]:
+    """Return 1 for the role of a client and 0 for the others; nothing for a client that shares no account."""
+    return {} if role is None else {each: float(each == role) for each in ROLES}
 
 
 REQUEST_DURATION: Final = Instrument(
@@ -181,6 +190,14 @@ READ: Final = (
         "Rows that are not written to the store yet.",
         (),
         read=lambda gauges: gauges.store_backlog,
+    ),
+    ReadInstrument(
+        "topaz_status.shared.role",
+        Form.UP_DOWN,
+        "{client}",
+        "Clients that share an account, by role: leader, follower or alone.",
+        (ROLE,),
+        read=lambda gauges: _by_role(gauges.role),
     ),
 )
 """Metrics that are read from the open clients."""

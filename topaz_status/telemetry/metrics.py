@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from ..models.job import JobKind
@@ -48,13 +48,14 @@ class MetricsListener(Listener):
 
     def measure(self, instrument: ReadInstrument) -> Iterator[tuple[float, Labels]]:
         """Yield the values of a metric that is read, over all open clients; any thread may call this."""
-        values: defaultdict[JobKind | None, list[float]] = defaultdict(list)
+        values: defaultdict[str | None, list[float]] = defaultdict(list)
         for gauges in tuple(self._open):
             read = instrument.read(gauges())
-            for kind, value in read.items() if isinstance(read, Mapping) else [(None, read)]:
-                values[kind].append(value)
-        for kind, of_clients in values.items():
-            yield float(instrument.merge(of_clients)), {} if kind is None else {KIND: kind.value}
+            pairs: Iterable[tuple[str | None, float]] = read.items() if isinstance(read, Mapping) else [(None, read)]
+            for key, value in pairs:
+                values[key].append(value)
+        for key, of_clients in values.items():
+            yield float(instrument.merge(of_clients)), {} if key is None else {instrument.labels[0]: str(key)}
 
     # -- events -------------------------------------------------------------------------------------------------------
 

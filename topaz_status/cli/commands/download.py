@@ -97,7 +97,7 @@ class TransfersPicture:
         files = " · ".join(_amount(at, total) for at, total in self.open.values())
         return f"{self.ended:,} of {plural(self.jobs, 'file')}" + (f": {files}" if files else "")
 
-    def drawing(self) -> Any:
+    def drawing(self, width: int, height: int) -> Any:  # noqa: ARG002  # there are few files at a time
         """See :class:`.Picture`."""
         from rich.console import Group  # noqa: PLC0415  # an extra
         from rich.progress_bar import ProgressBar  # noqa: PLC0415

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import attrs
 
@@ -18,17 +18,19 @@ from ...errors import ConfigurationError
 from ...models.job import JobRef
 from ...models.redact import scrubbed
 from ...outcome import Outcome
+from ...session.timing.clock import Clock
 from ..coordinators import coordinator_of
 from ..exit_codes import OK, UNKNOWN, USAGE, CommandError, code_of, explain, message, reason, require_keys, worst
 from ..formatting import job_column, json_line, painted, span
 from ..job_arguments import BadLine, Lines, named, parse_line, wants_stdin
 from ..network_arguments import network_of
-from ..progress_display import Progress
+from ..progress_display import Progress, end_word
 from ..screen import Screen, moving
 from ..stores import require_store, store_of
-from .watch_view import WatchPicture, picture_of
+from .watch_view import WatchPainter, WatchPicture
 
 _GO_ON: Final = "; the jobs themselves go on"
+_RESUMABLE: Final = "; 'resume' goes on with them"
 
 
 def new_client(arguments: argparse.Namespace, lead: Lead = "auto") -> StatusClient:
@@ -55,19 +57,10 @@ async def watch(arguments: argparse.Namespace, screen: Screen) -> int:
     require_keys(jobs)
     timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
     async with new_client(arguments) as client:
-        progress = Progress(client, timeout)
-        watching = Watching(progress, screen, as_json=arguments.json, urls=arguments.urls)
+        watching = Watching.of(client, arguments, screen)
         source = watching.stream(jobs, sys.stdin.fileno()) if piped else jobs
         async with client.as_completed(source, **timeout) as outcomes:
-            if not piped:
-                progress.take(jobs)
-            try:
-                async with moving(screen, watching.picture):
-                    async for outcome in outcomes:
-                        watching.end(outcome)
-            except asyncio.CancelledError:
-                progress.report_open(screen, "; 'resume' goes on with them" if arguments.store else _GO_ON)
-                raise
+            await watching.watch(outcomes, _RESUMABLE if arguments.store else _GO_ON)
     return worst(watching.codes)
 
 
@@ -76,18 +69,9 @@ async def resume(arguments: argparse.Namespace, screen: Screen) -> int:
     require_store(arguments)
     timeout = {} if arguments.timeout is None else {"timeout": arguments.timeout}
     async with new_client(arguments) as client:
-        progress = Progress(client)
-        watching = Watching(progress, screen, as_json=arguments.json, urls=arguments.urls)
+        watching = Watching.of(client, arguments, screen, resumes=True)
         async with client.resume(follow=arguments.follow, **timeout) as outcomes:
-            watching.resumed = outcomes
-            try:
-                async with moving(screen, watching.picture):
-                    async for outcome in outcomes:
-                        watching.end(outcome)
-            except asyncio.CancelledError:
-                progress.adopt(outcomes.watches)
-                progress.report_open(screen, "; 'resume' goes on with them")
-                raise
+            await watching.watch(outcomes, _RESUMABLE)
     return worst(watching.codes)
 
 
@@ -99,17 +83,41 @@ class Watching:
     screen: Screen
     as_json: bool
     urls: bool
-    codes: set[int] = attrs.field(factory=lambda: {OK})
-    reading: bool = False
-    resumed: Completions | None = None
-    """The outcomes of ``resume``; ``None`` for ``watch``."""
-    began_at: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
+    resumes: bool
+    """True for ``resume``: an outcome has a tag, and may have been delivered before."""
+    clock: Clock
+    painter: WatchPainter
+    codes: set[int] = attrs.field(factory=lambda: {OK}, init=False)
+    reading: bool = attrs.field(default=False, init=False)
+
+    @classmethod
+    def of(cls, client: StatusClient, arguments: argparse.Namespace, screen: Screen, *, resumes: bool = False) -> Self:
+        """Begin to count what the client watches."""
+        progress, clock = Progress(client), Clock.of(asyncio.get_running_loop())
+        painter = WatchPainter(progress, clock.now())
+        return cls(progress, screen, arguments.json, arguments.urls, resumes, clock, painter)
+
+    async def watch(self, outcomes: Completions, note: str) -> None:
+        """Print each outcome as it comes; if this is canceled, print what is still open, and ``note``."""
+        try:
+            async with moving(self.screen, self.picture):
+                async for outcome in outcomes:
+                    self.end(outcome)
+        except asyncio.CancelledError:
+            self.progress.report_open(self.screen, note)
+            self.sum_up()
+            raise
+        self.sum_up()
+
+    def sum_up(self) -> None:
+        """Print a summary on a terminal where the picture had figures, and is removed now."""
+        if self.screen.moves and (picture := self.picture()).has_figures:
+            self.screen.err("\n".join(picture.closing_lines()))
 
     async def stream(self, jobs: list[JobRef], descriptor: int) -> AsyncIterator[JobRef]:
         """Yield the named jobs, then the jobs from standard input as they come."""
         self.reading = True
         for job in jobs:
-            self.progress.take([job])
             yield job
         number = 0
         async for line in Lines(descriptor):
@@ -119,7 +127,6 @@ class Watching:
                 self.codes.add(USAGE)
                 self.screen.err(str(job_or_problem))
             elif job_or_problem is not None:
-                self.progress.take([job_or_problem])
                 yield job_or_problem
         self.reading = False
 
@@ -128,22 +135,19 @@ class Watching:
         self.progress.end(outcome)
         self.codes.add(code_of(outcome.error))
         fields = as_object(outcome, urls=self.urls)
-        if self.resumed is not None:
+        if self.resumes:
             fields |= {"tag": outcome.tag, "redelivered": outcome.redelivered}
         self.screen.out(json_line(fields) if self.as_json else as_line(outcome))
 
     def picture(self) -> WatchPicture:
         """Return the picture of the present state."""
-        if self.resumed is not None:
-            self.progress.adopt(self.resumed.watches)
-        return picture_of(self.progress, asyncio.get_running_loop().time(), self.began_at, reading=self.reading)
+        return self.painter.picture(self.clock.now(), self.clock.wall(), reading=self.reading)
 
 
 def as_line(outcome: Outcome) -> str:
     """Return an outcome for people: job, state, time waited, why it failed."""
-    word = outcome.state.value if outcome.state else "lost" if code_of(outcome.error) == 1 else "not known"
     why = "" if outcome.error is None else f"  {reason(outcome.error, outcome.job)}"
-    state = painted(f"{word:<9}", outcome.state)
+    state = painted(f"{end_word(outcome):<9}", outcome.state)
     again = "  (delivered before)" if outcome.redelivered else ""
     return f"{job_column(outcome.job)}  {state}  {span(outcome.waited):>12}{why}{again}".rstrip()
 

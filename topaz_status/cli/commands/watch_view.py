@@ -1,91 +1,69 @@
-"""The picture of ``watch``: a bar for each of the jobs that end soonest, and all jobs in one line."""
+"""The picture of ``watch`` and ``resume``, made anew for each drawing."""
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import heapq
 from typing import Any, Final
 
 import attrs
 
-from ...models.redact import shown
-from ..formatting import clock, percent, plural
-from ..progress_display import Progress, state_words
+from ...overview import View
+from ..forecast import Forecast
+from ..pace import Pace
+from ..progress_display import Progress
+from ..service_notes import ServiceNotes
+from .watch_figures import MOST_BARS, Bar, WatchFigures
 
-_MOST_BARS: Final = 8
-_CANDIDATES: Final = 64
-"""Jobs that are searched for those that end soonest, at most: a picture must stay cheap for any number of jobs."""
-_BAR: Final = 24
-_WORD: Final = 40
-"""Characters of a service's status word, at most."""
-
-
-@attrs.frozen
-class Bar:
-    """One job that has not ended."""
-
-    job: str
-    word: str
-    progress: float | None
-    left: float | None
-    """Seconds until its predicted end; below 0 once it is late."""
+_REASONS: Final = 5
+_REQUESTS_WINDOW: Final = 5.0
+_ENDS_WINDOW: Final = 30.0
+"""Seconds over which paces are measured."""
 
 
-@attrs.frozen
-class WatchPicture:
-    """The state of ``watch`` at one moment."""
+@attrs.frozen(kw_only=True)
+class WatchPicture(WatchFigures):
+    """The figures as a picture."""
 
-    bars: Sequence[Bar]
-    hidden: int
-    states: Counter[str]
-    pace: float
-    elapsed: float
-    reading: bool
-
-    def line(self) -> str:
+    def drawing(self, width: int, height: int) -> Any:
         """See :class:`.Picture`."""
-        states = " · ".join(f"{self.states[word]:,} {word}" for word in state_words() if self.states[word])
-        more = "+" if self.reading else ""
-        return f"{clock(self.elapsed)}  {sum(self.states.values()):,}{more} jobs: {states} · {self.pace:.1f} requests/s"
+        from .watch_lines import lines_of  # noqa: PLC0415  # loads rich, an extra
 
-    def drawing(self) -> Any:
-        """See :class:`.Picture`."""
-        from rich.console import Group  # noqa: PLC0415  # an extra
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=None)
-        grid.add_column(no_wrap=True)
-        grid.add_column(width=_BAR)
-        grid.add_column(justify="right", no_wrap=True)
-        grid.add_column(justify="right", no_wrap=True)
-        for bar in self.bars:
-            known = bar.progress is not None
-            drawn = ProgressBar(completed=bar.progress or 0.0, width=_BAR) if known else Text("")
-            grid.add_row(Text(bar.job), Text(bar.word), drawn, percent(bar.progress), _eta(bar.left))
-        more = [Text(f"… and {plural(self.hidden, 'more job')}", style="dim")] if self.hidden and self.bars else []
-        return Group(grid, *more, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
+        return lines_of(self, width, height)
 
 
-def _eta(left: float | None) -> str:
-    if left is None:
-        return ""
-    return f"ETA {clock(left)}" if left >= 1 else "any moment"
+@attrs.define(eq=False)
+class WatchPainter:
+    """Makes the pictures of one run of the command."""
+
+    progress: Progress
+    began_at: float
+    """By the loop's clock."""
+    _requests: Pace = attrs.field(factory=lambda: Pace(_REQUESTS_WINDOW), init=False)
+    _ends: Pace = attrs.field(factory=lambda: Pace(_ENDS_WINDOW), init=False)
+    _notes: ServiceNotes = attrs.field(factory=ServiceNotes, init=False)
+
+    def picture(self, now: float, wall: float, *, reading: bool) -> WatchPicture:
+        """Return the picture of the present: ``now`` by the loop's clock, ``wall`` in Unix seconds."""
+        progress = self.progress
+        progress.read()
+        stats, going = progress.client.stats(), [view for view in progress.open if not view.ended]
+        ends = sorted(view.expected_end for view in going if view.expected_end is not None)
+        per_second = self._ends.measure(now, sum(progress.ended.values()))
+        return WatchPicture(
+            states=progress.states(),
+            bars=[Bar.of(view, wall) for view in heapq.nsmallest(MOST_BARS, going, key=_order)],
+            forecast=Forecast.of([end - wall for end in ends], len(progress.open), per_second),
+            failures=progress.failures.top(_REASONS),
+            stats=stats,
+            notes=self._notes.of(stats),
+            pace=self._requests.measure(now, stats.total_requests),
+            limit=self._notes.limit,
+            elapsed=now - self.began_at,
+            reading=reading,
+        )
 
 
-def picture_of(progress: Progress, now: float, began_at: float, *, reading: bool) -> WatchPicture:
-    """Return the picture of the present progress."""
-    states: Counter[str] = Counter()
-    for (_, word), count in progress.states().items():
-        states[word] += count
-    bars = sorted(_bars(progress), key=lambda bar: (bar.left is None, bar.left or 0.0))[:_MOST_BARS]
-    return WatchPicture(bars, len(progress.open) - len(bars), states, progress.pace(now), now - began_at, reading)
-
-
-def _bars(progress: Progress) -> Iterator[Bar]:
-    seen = ((job, watch, watch.status) for job, watch in progress.open.items() if watch.status is not None)
-    for job, watch, status in itertools.islice(seen, _CANDIDATES):
-        yield Bar(str(job), shown(status.status)[:_WORD], status.progress, watch.explain().predicted_end_in)
+def _order(view: View) -> tuple[bool, float, bool]:
+    """Sort jobs by the end that is expected; those without come last, and those that were never seen behind them."""
+    end = view.expected_end
+    return end is None, 0.0 if end is None else end, view.state is None

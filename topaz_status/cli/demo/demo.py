@@ -17,6 +17,7 @@ from ...session.timing.clock import Clock
 from ...testing.process import SimulatorProcess
 from ..exit_codes import UNKNOWN, CommandError
 from ..formatting import json_line, plural
+from ..pace import Pace
 from ..progress_display import Progress
 from ..screen import Screen, moving
 from .fleet import burst_of, plans, shuffled, simulator_options
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .processes import Processes
 
 _SLOTS: Final = 32
+_PACE_WINDOW: Final = 5.0
+"""Seconds over which the pace of requests is measured."""
 
 
 async def demo(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -93,6 +96,7 @@ class Demo:
     """How long the last jobs live."""
     outcomes: list[Outcome] = attrs.field(factory=list)
     lags: list[float] = attrs.field(factory=list)
+    pace: Pace = attrs.field(factory=lambda: Pace(_PACE_WINDOW))
 
     async def watch(
         self,
@@ -114,7 +118,6 @@ class Demo:
         ):
             progress = Progress(client)
             async with client.as_completed(self.jobs) as outcomes:
-                progress.take(self.jobs)
                 try:
                     async with moving(screen, lambda: self._picture(progress, clock.now() - began_at)):
                         async for outcome in outcomes:
@@ -138,7 +141,14 @@ class Demo:
             self.lags.append(lag)
 
     def _picture(self, progress: Progress, elapsed: float) -> DemoPicture:
-        return picture_of(progress, self.settings, self.lags, self.outcomes[-1:], elapsed)
+        return picture_of(
+            progress,
+            pace=self.pace,
+            settings=self.settings,
+            lags=self.lags,
+            latest=self.outcomes[-1:],
+            elapsed=elapsed,
+        )
 
 
 @contextlib.asynccontextmanager

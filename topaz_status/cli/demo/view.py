@@ -8,15 +8,22 @@ from typing import Any, Final
 
 import attrs
 
-from ...models.job import JobKind, JobState
+from ...models.job import JobKind
 from ...outcome import Outcome
 from ...session.statistics import Lag
 from ..formatting import clock, plural, span
-from ..progress_display import LOST, Progress, state_words
+from ..pace import Pace
+from ..progress_display import END_WORDS, LOST, NOT_KNOWN, Progress, state_words
 from .report import DemoSettings
 
-_ENDS: Final = (*(state.value for state in JobState if state.is_terminal), LOST)
-_STYLES: Final = {"completed": "green", "failed": "red", "canceled": "yellow", "expired": "yellow", LOST: "red"}
+_STYLES: Final = {
+    "completed": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "expired": "yellow",
+    LOST: "red",
+    NOT_KNOWN: "red",
+}
 _NEVER_SHRINKS: Final = 7
 
 
@@ -49,11 +56,11 @@ class DemoPicture:
     def line(self) -> str:
         """See :class:`.Picture`."""
         counts = self.by_state()
-        ended = sum(counts[word] for word in _ENDS)
+        ended = sum(counts[word] for word in END_WORDS)
         lag = f" · lag p50 {span(self.lag.p50)}, p95 {span(self.lag.p95)}" if self.lag else ""
         return f"{clock(self.elapsed)}  {ended:,} of {self.settings.jobs:,} ended · {self.pace:.0f} requests/s{lag}"
 
-    def drawing(self) -> Any:
+    def drawing(self, width: int, height: int) -> Any:  # noqa: ARG002  # its lines are few
         """See :class:`.Picture`."""
         from rich.console import Group  # noqa: PLC0415  # an extra
         from rich.text import Text  # noqa: PLC0415
@@ -76,7 +83,7 @@ class DemoPicture:
         grid.add_column(justify="right", no_wrap=True)
         for kind in JobKind:
             total = sum(count for (of, _), count in self.states.items() if of is kind)
-            ended = sum(self.states.get((kind, word), 0) for word in _ENDS)
+            ended = sum(self.states.get((kind, word), 0) for word in END_WORDS)
             if total:
                 bar = ProgressBar(total=total, completed=ended, complete_style="green", finished_style="green")
                 grid.add_row(kind.value, bar, f"{ended:,} of {total:,}")
@@ -89,8 +96,8 @@ class DemoPicture:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, style="dim", width=_NEVER_SHRINKS)
         grid.add_column(overflow="ellipsis")
-        grid.add_row("open", self._states([word for word in state_words() if word not in _ENDS]))
-        grid.add_row("ended", self._states(_ENDS))
+        grid.add_row("open", self._states([word for word in state_words() if word not in END_WORDS]))
+        grid.add_row("ended", self._states(END_WORDS))
         grid.add_row(
             "pace",
             Text(
@@ -129,15 +136,22 @@ class DemoPicture:
 
 
 def picture_of(
-    progress: Progress, settings: DemoSettings, lags: Sequence[float], latest: Sequence[Outcome], elapsed: float
+    progress: Progress,
+    *,
+    pace: Pace,
+    settings: DemoSettings,
+    lags: Sequence[float],
+    latest: Sequence[Outcome],
+    elapsed: float,
 ) -> DemoPicture:
     """Return the picture of the present progress."""
+    progress.read()
     stats = progress.client.stats()
     return DemoPicture(
         settings=settings,
         elapsed=elapsed,
         states=progress.states(),
-        pace=progress.pace(elapsed),
+        pace=pace.measure(elapsed, stats.total_requests),
         requests=stats.total_requests,
         rate_limited=sum(answers.get("429", 0) for answers in stats.requests.values()),
         in_flight=stats.in_flight,

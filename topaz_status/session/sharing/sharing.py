@@ -13,7 +13,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from ...coordination import CALL_TIMEOUT, CONNECT_TIMEOUT, Bus, BusError, Coordinator, Pulse, Shared
+from ...coordination import CALL_TIMEOUT, CONNECT_TIMEOUT, Bus, BusError, Coordinator, Pulse, Role, Shared
 from ...core.schedule.explanation import Explanation
 from ...core.schedule.schedule import Schedule
 from ...core.sharing.membership import Change, Membership
@@ -306,6 +306,11 @@ class Sharing:
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
+    @property
+    def role(self) -> Role:
+        """What this member is, as of its last beat; any thread may read it."""
+        return self._membership.role
+
     def explain(self, known: Explanation) -> Explanation:
         """Say who polls a job, if this member does not."""
         now, membership = self._clock.now(), self._membership
@@ -321,7 +326,7 @@ class Sharing:
         leads = membership.leads(now)
         since = membership.alone_since
         return Shared(
-            role=membership.role,
+            role=self.role,
             member=membership.member.id,
             leader=membership.leader,
             epoch=membership.epoch,
