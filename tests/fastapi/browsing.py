@@ -18,7 +18,7 @@ import attrs
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI, HTTPException, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -153,6 +153,10 @@ class Stage:
 
     token: str | None = None
     port: int = 0
+    html: str | None = None
+    """Another page in place of this version's."""
+    greeting: str = ""
+    """What each listener is sent first."""
     heard: list[str | None] = attrs.field(factory=list)
     """The ``Authorization`` of each request for events."""
     _streams: list[queue.SimpleQueue[str | None]] = attrs.field(factory=list)
@@ -205,7 +209,10 @@ class Stage:
 
     def _app(self) -> FastAPI:
         router = APIRouter(prefix="/status")
-        add_page(router)
+        if self.html is None:
+            add_page(router)
+        else:
+            router.add_api_route("/", lambda: HTMLResponse(self.html))
 
         @router.get("/jobs/events")
         async def events(request: Request) -> StreamingResponse:
@@ -215,14 +222,14 @@ class Stage:
                 raise HTTPException(401)
             stream: queue.SimpleQueue[str | None] = queue.SimpleQueue()
             self._streams.append(stream)
-            return StreamingResponse(_parts(stream), media_type="text/event-stream")
+            return StreamingResponse(_parts(self.greeting, stream), media_type="text/event-stream")
 
         app = FastAPI()
         app.include_router(router)
         return app
 
 
-async def _parts(stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
-    yield ": hello\n\n"
+async def _parts(greeting: str, stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
+    yield ": hello\n\n" + greeting
     while (text := await anyio.to_thread.run_sync(stream.get)) is not None:
         yield text
