@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -116,8 +116,13 @@ class Fleet:
         """Return the views of all followed jobs, as of the last :meth:`changes`."""
         return list(self._followed.values())
 
-    def changes(self) -> list[View]:
-        """Return the views of the jobs that changed, ended or became followed since the last call."""
+    def changes(self, newcomers: int | None = None) -> list[View]:
+        """Return the views of the jobs that changed, ended or became followed since the last call.
+
+        Args:
+            newcomers: jobs that become followed in this call at most, so that thousands block the event loop in short
+                parts. ``None`` takes all.
+        """
         changed = []
         for poller, view in list(self._followed.items()):
             ended = not poller.is_at_work
@@ -125,15 +130,21 @@ class Fleet:
                 changed.append(self._refresh(poller))
             if ended:
                 del self._followed[poller]
-        return [*changed, *map(self._refresh, self._newcomers())]
+        return [*changed, *map(self._refresh, self._newcomers(newcomers))]
 
     def _refresh(self, poller: Poller) -> View:
         view = View.of_poller(self._engine, poller)
         self._followed[poller] = view
         return view
 
-    def _newcomers(self) -> list[Poller]:
+    def lags(self) -> Sequence[float]:
+        """Return the detection lags, in seconds, of the last 10,000 ended jobs, as :class:`.Lag` sums them up."""
+        return self._engine.telemetry.lags
+
+    def _newcomers(self, most: int | None) -> list[Poller]:
         room = self.limit - len(self._followed)
+        if most is not None:
+            room = min(room, most)
         if room <= 0 or len(self._followed) >= len(watched := self._engine.registry.watched_here()):
             return []
         at_work: Iterable[Poller] = (poller for poller in watched if poller not in self._followed and poller.is_at_work)

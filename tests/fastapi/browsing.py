@@ -10,6 +10,7 @@ import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -17,7 +18,7 @@ import attrs
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI, HTTPException, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -27,6 +28,8 @@ from topaz_status.fastapi.live_page import add_page
 
 REQUIRED: Final = "TOPAZ_STATUS_REQUIRE_CHROMIUM"
 """With this in the environment a missing browser is a failure: for a gate that is to have one."""
+AXE: Final = "TOPAZ_STATUS_AXE"
+"""The environment's name for the path of ``axe.min.js``, the checker of accessibility that npm has as axe-core."""
 PATIENCE: Final = 60
 """Seconds until something that should show is taken not to."""
 
@@ -100,6 +103,41 @@ class Page:
         """Write into a field."""
         self.window.find_element(By.CSS_SELECTOR, selector).send_keys(text)
 
+    @contextlib.contextmanager
+    def seen(self, *, width: int, height: int, dark: bool, mobile: bool = False, ratio: float = 1) -> Iterator[None]:
+        """Show the page on a screen of so many CSS pixels, in dark or light colours, without motion."""
+        size = {"width": width, "height": height, "deviceScaleFactor": ratio, "mobile": mobile}
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        try:
+            self.window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            self.window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            yield
+        finally:
+            self.window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+            self.window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds that keeps people out, each with the elements concerned; skipped where there is no axe."""
+        path = os.environ.get(AXE)
+        if not path:
+            pytest.skip(f"needs axe-core: npm pack axe-core, and {AXE} with the path of its axe.min.js")
+        self.window.execute_script(Path(path).read_text(encoding="utf-8"))
+        script = """
+            const found = arguments[arguments.length - 1];
+            axe.run(document).then(({violations}) => found(violations.map(({id, help, nodes}) =>
+                id + ': ' + help + ' ' + nodes.slice(0, 5).map(node => node.html + ' ' + node.failureSummary).join(' | '))));
+        """
+        self.window.set_script_timeout(PATIENCE * 5)
+        return list(self.window.execute_async_script(script))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        for key in keys:
+            self.window.switch_to.active_element.send_keys(key)
+
     def complaints(self) -> list[str]:
         """What the browser's console complains of: scripts that failed, and what the security policy refused."""
         return [entry["message"] for entry in self._console() if entry["source"] != "network"]
@@ -115,6 +153,10 @@ class Stage:
 
     token: str | None = None
     port: int = 0
+    html: str | None = None
+    """Another page in place of this version's."""
+    greeting: str = ""
+    """What each listener is sent first."""
     heard: list[str | None] = attrs.field(factory=list)
     """The ``Authorization`` of each request for events."""
     _streams: list[queue.SimpleQueue[str | None]] = attrs.field(factory=list)
@@ -167,7 +209,10 @@ class Stage:
 
     def _app(self) -> FastAPI:
         router = APIRouter(prefix="/status")
-        add_page(router)
+        if self.html is None:
+            add_page(router)
+        else:
+            router.add_api_route("/", lambda: HTMLResponse(self.html))
 
         @router.get("/jobs/events")
         async def events(request: Request) -> StreamingResponse:
@@ -177,14 +222,14 @@ class Stage:
                 raise HTTPException(401)
             stream: queue.SimpleQueue[str | None] = queue.SimpleQueue()
             self._streams.append(stream)
-            return StreamingResponse(_parts(stream), media_type="text/event-stream")
+            return StreamingResponse(_parts(self.greeting, stream), media_type="text/event-stream")
 
         app = FastAPI()
         app.include_router(router)
         return app
 
 
-async def _parts(stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
-    yield ": hello\n\n"
+async def _parts(greeting: str, stream: queue.SimpleQueue[str | None]) -> AsyncIterator[str]:
+    yield ": hello\n\n" + greeting
     while (text := await anyio.to_thread.run_sync(stream.get)) is not None:
         yield text

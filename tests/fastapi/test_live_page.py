@@ -14,6 +14,7 @@ import httpx
 import pytest
 from browsing import Page, Stage, chromium
 from fastapi import APIRouter, FastAPI, HTTPException
+from selenium.webdriver.common.keys import Keys
 from serving import world
 
 from topaz_status import JobRef
@@ -58,11 +59,12 @@ def numbers(**fields: Any) -> dict[str, Any]:
         "watches": {"image": 1200, "video": 30, "try-on": 0}, "in_flight": 3, "requests": {"image": {"200": 40, "429": 2}, "video": {}, "try-on": {}},
         "tokens": 7.5, "rates": {"image": 10.0, "video": 10.0, "try-on": 5.0}, "held": kinds, "down": kinds,
         "lag": {"count": 9, "mean": 1.0, "p50": 0.5, "p95": 2.5, "p99": 3.0, "max": 3.0}, "expected_lag": 1.2,
+        "lag_histogram": {"bounds": [0.5, 1.0, 2.5], "counts": [5, 1, 2, 1]},
         "overdue": 0.0, **fields,
     }  # fmt: skip
 
 
-def encode(data: dict[str, Any]) -> str:
+def encode(data: object) -> str:
     """As it goes over the wire."""
     return json.dumps(data)
 
@@ -173,6 +175,7 @@ def test_the_budget_and_the_lag(page: Page) -> None:
         assert page.text("#expected") == "1.2 s"
         assert page.text("#watched") == "1,230\n1,200 image, 30 video"
         assert page.texts("#notes li") == []
+        assert page.texts("#notes") == []
         scene.send_event("stats", **numbers(requests={"image": {"200": 45}}, down={"video": 65.0}, overdue=30.0))
         page.until(lambda: "of 10 requests/s" in page.text("#used"))
         assert page.texts("#notes li") == [
@@ -211,29 +214,174 @@ def test_it_comes_back(page: Page) -> None:
         assert len(page.jobs()) == 2
         scene.start()
         page.until(lambda: page.text("#line") == "live")
-        page.until(lambda: page.texts("#jobs li.stale .job") == ["image 0001", "image 0002"])
+        page.until(lambda: page.texts("#jobs .stale .job") == ["image 0001", "image 0002"])
         scene.send_event("status", **change(2, state="completed"))
         page.until(lambda: page.texts("#jobs .state") == ["running", "completed"])
         page.until(lambda: page.jobs() == ["image 0002"])
 
 
-def test_thousands_of_rows(page: Page) -> None:
-    """Of thousands of jobs as many rows as one can read are drawn; the others are counted, and found."""
+def fill(scene: Stage, count: int, **fields: Any) -> None:
+    """Send so many jobs, as the server packs them; every third is a video, one in a hundred has failed."""
+    jobs = [
+        change(
+            n,
+            job=f"{'video' if n % 3 == 0 else 'image'}:{n:04d}",
+            kind="video" if n % 3 == 0 else "image",
+            progress=n % 100,
+            **({"state": "failed", "error": "the model ran out of memory"} if n % 100 == 99 else {}),
+            **fields,
+        )
+        for n in range(count)
+    ]
+    for start in range(0, count, 500):
+        scene.send(f"event: statuses\ndata: {encode(jobs[start : start + 500])}\n\n")
+
+
+def row_indexes(page: Page) -> list[int]:
+    """The places in the whole list of the rows that are elements."""
+    script = "return [...document.querySelectorAll('#rows [role=row]')].map(e => +e.getAttribute('aria-rowindex'))"
+    return list(page.window.execute_script(script))
+
+
+def test_ten_thousand_rows(page: Page) -> None:
+    """Only rows near the screen are elements; all can be reached by scrolling, and the list says how many there are."""
     with stage(page) as scene:
-        scene.send("".join(f"event: status\ndata: {encode(change(n, progress=n / 60))}\n\n" for n in range(5000)))
-        page.until(lambda: page.text(".tile.running b") == "5,000")
-        assert len(page.jobs()) == 200
-        assert page.text("#more") == "and 4,800 more"
-        scene.send("".join(f"event: status\ndata: {encode(change(n, state='failed'))}\n\n" for n in range(3000)))
-        page.until(lambda: page.text(".tile.failed b") == "3,000")
-        states = page.texts("#jobs .state")
-        assert (states.count("failed"), states.count("running")) == (50, 150)
+        fill(scene, 10_000)
+        page.until(lambda: page.text("#shown") == "10,000")
+        assert page.window.find_element("id", "jobs").get_attribute("aria-rowcount") == "10001"
+        assert len(row_indexes(page)) < 100
+        assert row_indexes(page)[0] == 2
+        page.window.execute_script("scrollTo(0, document.documentElement.scrollHeight)")
+        page.until(lambda: row_indexes(page)[-1:] == [10_001])
+        assert len(row_indexes(page)) < 100
+        assert page.window.execute_script("return document.querySelectorAll('*').length") < 1200
+        page.window.execute_script("scrollTo(0, document.documentElement.scrollHeight / 2)")
+        page.until(lambda: 2000 < row_indexes(page)[0] < 8000)
+        rows = row_indexes(page)
+        assert rows == list(range(rows[0], rows[0] + len(rows)))
+        bounds = "const r = document.querySelector('#rows'); return [r.firstChild, r.lastChild].map(e => e.getBoundingClientRect().top)"
+        above, below = page.window.execute_script(bounds)
+        assert (above < 0, below > 800) == (True, True), "a part of the screen is empty"
+
+
+def test_filters(page: Page) -> None:
+    """State, kind and text together; each shows its count; the address holds them, and opens the page with them."""
+    with stage(page) as scene:
+        fill(scene, 600)
+        page.until(lambda: page.text(".tile.failed b") == "6")
+        assert page.texts("#kinds button") == ["400 image", "200 video", "0 try-on"]
         page.click(".tile.failed")
         page.until(lambda: set(page.texts("#jobs .state")) == {"failed"})
-        assert page.text("#shown") == "200 of 3,000 failed"
+        assert page.texts("#kinds button") == ["4 image", "2 video", "0 try-on"]
+        page.click("#kinds button:nth-child(2)")
+        page.until(lambda: page.jobs() == ["video 0399", "video 0099"] or page.jobs() == ["video 0099", "video 0399"])
+        assert page.text(".tile.running b") == "198"
+        page.type("#find", "03")
+        page.until(lambda: page.jobs() == ["video 0399"])
+        assert page.text("#shown") == "1 of 2"
+        assert page.window.current_url.endswith("#state=failed&kind=video&find=03")
+        page.window.refresh()
+        page.until(lambda: page.text("#line") == "live")
+        fill(scene, 600)
+        page.until(lambda: page.jobs() == ["video 0399"])
+        page.window.execute_script("location.hash = '#state=nonsense&kind=<b>&find=0001'")
+        page.until(lambda: page.jobs() == ["image 0001"])
+
+
+def test_the_keyboard_reaches_every_job(page: Page) -> None:
+    """The list is one stop of Tab; arrows, End and Home choose a row, which is on the page and on the screen then."""
+    active = """
+        const grid = document.getElementById('jobs'), row = document.getElementById(grid.getAttribute('aria-activedescendant'));
+        if (document.activeElement !== grid || !row) return null;
+        const {top, bottom} = row.getBoundingClientRect(), index = +row.getAttribute('aria-rowindex');
+        return top >= 0 && bottom <= innerHeight ? index : -index;
+    """
+    with stage(page) as scene:
+        fill(scene, 3000)
+        page.until(lambda: page.text("#shown") == "3,000")
+        page.click("#find")
+        page.press(Keys.TAB)
+        page.until(lambda: page.window.execute_script(active) == 2)
+        page.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+        page.until(lambda: page.window.execute_script(active) == 4)
+        page.press(Keys.END)
+        page.until(lambda: page.window.execute_script(active) == 3001)
+        page.press(Keys.ARROW_UP)
+        page.until(lambda: page.window.execute_script(active) == 3000)
+        page.press(Keys.HOME)
+        page.until(lambda: page.window.execute_script(active) == 2)
+
+
+def test_screen_readers_hear_of_trouble_seldom(page: Page) -> None:
+    """What goes wrong is said at once, then once in half a minute, with all that went wrong meanwhile."""
+    with stage(page) as scene:
+        page.window.execute_script("window.fixed = performance.now(); performance.now = () => window.fixed")
+        scene.send_event("status", **change(5001, state="failed"))
+        page.until(lambda: page.text("#speech") == "1 job went wrong.")
+        fill(scene, 300)
+        page.until(lambda: page.text(".tile.failed b") == "4")
+        assert page.text("#speech") == "1 job went wrong."
+        page.window.execute_script("window.fixed += 31000")
+        scene.send_event("status", **change(5002))
+        page.until(lambda: page.text("#speech") == "3 more jobs went wrong.")
         page.click(".tile.failed")
-        page.type("#find", "4321")
-        page.until(lambda: page.jobs() == ["image 4321"])
+        page.until(lambda: page.text("#speech") == "4 jobs")
+
+
+def test_the_charts(page: Page) -> None:
+    """Both charts have their figures as a sentence, and as a table for those who open it."""
+    with stage(page) as scene:
+        scene.send_event("stats", **numbers())
+        page.until(lambda: len(page.window.find_elements("css selector", "#lag-chart .bar")) == 4)
+        assert page.text("#lag-text") == "9 jobs by seconds, up to each bound; half within 0.5 s, at most 3 s."
+        for details in page.window.find_elements("tag name", "summary"):
+            details.click()
+        page.until(lambda: len(page.texts("#lag-table tr")) == 4)
+        assert page.texts("#lag-table tr")[::3] == ["up to 0.5\t5", "over 2.5\t1"]
+        assert page.texts("#rate-table tr")[1:] == [f"{n}–{n + 1}\t–\t–\t–\t–" for n in range(1, 5)]
+        scene.send_event("stats", **numbers(requests={"image": {"200": 45}}))
+        page.until(lambda: page.text("#rate-text").endswith("limit 10."))
+        page.until(lambda: "7.5 or more" in page.text("#rate-table tr"))
+        assert len(page.window.find_elements("css selector", "#rate-chart .curve")) == 1
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("count", [0, 30, 10_000])
+def test_no_barrier(page: Page, count: int, *, dark: bool) -> None:
+    """axe-core finds no violation: names, roles, order, contrast; empty, with few jobs and with ten thousand."""
+    with page.seen(width=1280, height=900, dark=dark), stage(page) as scene:
+        if count:
+            for number, state in enumerate(("queued", "completed", "canceled", "expired", "unknown", "new", "failed")):
+                scene.send_event(
+                    "status", **change(20_000 + number, state=state, error="gone" if state == "failed" else None)
+                )
+            fill(scene, count)
+            scene.send_event("stats", **numbers(down={"video": 65.0}, overdue=30.0))
+            page.until(lambda: page.text("#lag-text").startswith("9 jobs"))
+        page.until(lambda: page.text("#shown") == f"{count + 7 if count else 0:,}")
+        assert page.barriers() == []
+        if count:
+            page.click("#find")
+            page.press(Keys.TAB)
+            page.click(".tile.failed")
+            page.until(lambda: set(page.texts("#jobs .state")) == {"failed"})
+            assert page.barriers() == []
+
+
+def test_no_barrier_in_what_is_rare(page: Page) -> None:
+    """axe-core finds no violation in the question for a token, and while the connection is lost, on a phone."""
+    for dark in (False, True):
+        with page.seen(width=375, height=740, dark=dark, mobile=True), stage(page, token="open-sesame") as scene:
+            page.until(lambda: "asks who you are" in page.text("#login"))
+            assert page.barriers() == []
+            page.type("#token", "open-sesame\n")
+            page.until(lambda: page.text("#line") == "live")
+            fill(scene, 30)
+            page.until(lambda: page.text("#shown") == "30")
+            scene.stop()
+            page.until(lambda: "trying again" in page.text("#line"))
+            assert page.barriers() == []
+            page.window.execute_script("sessionStorage.clear()")
 
 
 def test_any_cut_of_the_stream(page: Page) -> None:
@@ -251,20 +399,17 @@ def test_any_cut_of_the_stream(page: Page) -> None:
 
 def test_on_a_phone(page: Page) -> None:
     """On a narrow screen nothing needs to be scrolled sideways, and an error can be read to its end."""
-    window = page.window
-    try:
-        window.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-        )
-        with stage(page) as scene:
+    for width in (360, 375):
+        with page.seen(width=width, height=740, dark=False, mobile=True, ratio=2), stage(page) as scene:
             scene.send_event("status", **change(1, id="f" * 200, state="failed", error="m" * 300))
             scene.send_event("stats", **numbers(down={"video": 65.0}))
             page.until(lambda: len(page.jobs()) == 1)
-            assert window.execute_script("return document.documentElement.scrollWidth") == 360
+            for details in page.window.find_elements("tag name", "summary"):
+                details.click()
+            page.until(lambda: len(page.texts("#lag-table tr")) == 4)
+            assert page.window.execute_script("return document.documentElement.scrollWidth") == width
             error = "const e = document.querySelector('.error'); return e.scrollWidth <= e.clientWidth && e.clientHeight > 40"
-            assert window.execute_script(error), "its text is cut off"
-    finally:
-        window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            assert page.window.execute_script(error), "its text is cut off"
 
 
 async def test_before_the_routes_of_an_app() -> None:

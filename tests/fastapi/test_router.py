@@ -13,6 +13,8 @@ from serving import World, world
 
 from topaz_status import ConfigurationError, JobKind, JobRef, PollPolicy
 from topaz_status.fastapi import status_router
+from topaz_status.fastapi.broadcaster import NEWCOMERS
+from topaz_status.fastapi.sse_events import PACK
 from topaz_status.prometheus import PrometheusMetrics
 
 OFTEN = PollPolicy(max_interval=0.3, not_found_grace=0.2)
@@ -153,15 +155,38 @@ async def test_the_whole_fleet_on_one_stream() -> None:
             seen: dict[str, list[Any]] = {"image": [], "video": [], "stats": []}
             async with w.stream("/jobs/events") as events:
                 async for event in events:
-                    seen["stats" if event.event == "stats" else event.data["kind"]].append(event.data)
+                    for data in event.data if event.event == "statuses" else [event.data]:
+                        seen["stats" if event.event == "stats" else data["kind"]].append(data)
                     if len(seen["stats"]) == 1:
                         w.simulator.cancel(done)
                     elif len(seen["stats"]) > 1 and seen["image"][-1]["state"] == "canceled":
                         break
+            assert sum(seen["stats"][-1]["lag_histogram"]["counts"]) == seen["stats"][-1]["lag"]["count"]
             assert seen["stats"][0]["watches"] == {"image": 1, "video": 1, "try-on": 0}
             assert seen["video"][0]["job"] == str(other)
             leaving.cancel()
             assert w.client.stats().watches[JobKind.VIDEO] == 0
+
+
+@real
+async def test_thousands_of_jobs_come_in_a_few_events() -> None:
+    """Each event packs up to 500 jobs, each job comes once, and the reads of the overview leave time for others."""
+    async with world(rate=1.0) as w, contextlib.AsyncExitStack() as stack:
+        jobs = [w.simulator.add_image(duration=600.0) for _ in range(1700)]
+        for job in jobs:
+            stack.enter_context(watching(w, job))
+        sizes: list[int] = []
+        seen: set[str] = set()
+        events = await stack.enter_async_context(w.stream("/jobs/events"))
+        async for event in events:
+            if event.event == "statuses":
+                sizes.append(len(event.data))
+                seen.update(data["job"] for data in event.data)
+                if len(seen) == len(jobs):
+                    break
+        assert seen == {str(job) for job in jobs}
+        assert max(sizes) == PACK
+        assert sizes[0] <= NEWCOMERS, "views of all jobs were taken in one go"
 
 
 @real

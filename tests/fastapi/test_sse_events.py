@@ -10,7 +10,7 @@ from harness import settle, virtual
 
 from topaz_status import JobKind, JobRef, JobState
 from topaz_status.fastapi.conflating_queue import ConflatingQueue
-from topaz_status.fastapi.sse_events import DeliveredMarks
+from topaz_status.fastapi.sse_events import DeliveredMarks, lag_histogram
 from topaz_status.overview import View
 
 A, B = JobRef(JobKind.IMAGE, "a"), JobRef(JobKind.VIDEO, "b")
@@ -48,7 +48,31 @@ async def test_a_slow_reader_is_given_the_newest_of_each_subject() -> None:
     for number in range(1000):
         queue.put("even" if number % 2 == 0 else "odd", number)
     queue.close()
-    assert [letter async for letter in queue.items()] == [998, 999]
+    assert await queue.take(500) == [998, 999]
+    assert queue.is_over
+
+
+@virtual
+async def test_what_waits_is_taken_in_parts() -> None:
+    """Thousands of subjects are handed out a part at a time, and what has waited longest comes first."""
+    queue = ConflatingQueue[int](heartbeat=60.0)
+    for number in range(5):
+        queue.put(number, number)
+    assert await queue.take(3) == [0, 1, 2]
+    queue.put(0, 100)
+    assert await queue.take(3) == [3, 4, 100]
+    queue.close()
+    assert await queue.take(3) == []
+    assert queue.is_over
+
+
+def test_lags_are_counted_by_the_buckets_of_the_metric() -> None:
+    """A lag on a bound counts below it; what is above all bounds has a count of its own; none is lost."""
+    histogram = lag_histogram([0.0, 0.1, 0.11, 300.0, 301.0, 9e9])
+    assert len(histogram["counts"]) == len(histogram["bounds"]) + 1
+    assert histogram["counts"][:2] == [2, 1]
+    assert histogram["counts"][-2:] == [1, 2]
+    assert sum(histogram["counts"]) == 6
 
 
 @virtual
@@ -57,7 +81,9 @@ async def test_silence_is_broken_by_heartbeats() -> None:
     queue, read = ConflatingQueue[str](heartbeat=10.0), []
 
     async def reader() -> None:
-        read.extend([(asyncio.get_running_loop().time(), letter) async for letter in queue.items()])
+        while not queue.is_over:
+            letters = await queue.take(1)
+            read.append((asyncio.get_running_loop().time(), letters))
 
     task, began = asyncio.create_task(reader()), asyncio.get_running_loop().time()
     await asyncio.sleep(15.0)
@@ -66,4 +92,4 @@ async def test_silence_is_broken_by_heartbeats() -> None:
     await asyncio.sleep(5.0)
     queue.close()
     await task
-    assert [(at - began, letter) for at, letter in read] == [(10.0, None), (15.0, "item")]
+    assert [(at - began, letter) for at, letter in read] == [(10.0, []), (15.0, ["item"]), (20.0, [])]

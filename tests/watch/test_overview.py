@@ -61,6 +61,22 @@ async def test_no_more_are_followed_than_was_asked_for() -> None:
 
 
 @virtual
+async def test_newcomers_are_taken_up_in_parts() -> None:
+    """Each call takes up so many and no more, and misses none; without a limit it takes all."""
+    async with client_of(simulator := Simulator()) as client:
+        jobs = [simulator.add_image(duration=3600.0) for _ in range(5)]
+        watches = [client.watch(job) for job in jobs]
+        fleet = client.fleet()
+        assert [[view.job for view in fleet.changes(newcomers=2)] for _ in range(4)] == [
+            jobs[:2],
+            jobs[2:4],
+            jobs[4:],
+            [],
+        ]
+        assert len(client.fleet().changes()) == len(watches)
+
+
+@virtual
 async def test_a_view_says_when_the_end_is_expected() -> None:
     """In Unix seconds, alike from a handle and without one, and with the job's word and progress."""
     async with client_of(simulator := Simulator()) as client:

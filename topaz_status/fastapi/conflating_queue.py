@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from itertools import islice
 from typing import Generic, TypeVar
 
 import attrs
@@ -16,7 +17,7 @@ class ConflatingQueue(Generic[T]):
     """Holds the latest item of each key, for a reader that may be slow: never more items than keys."""
 
     heartbeat: float
-    """Seconds without an item after which the reader gets ``None``, to show that the stream is alive."""
+    """Seconds without an item after which the reader gets no item, to show that the stream is alive."""
     _items: dict[object, T] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _changed: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -31,16 +32,19 @@ class ConflatingQueue(Generic[T]):
         self._closed = True
         self._changed.set()
 
-    async def items(self) -> AsyncIterator[T | None]:
-        """Yield the items as they come, and ``None`` after each silence of ``heartbeat`` seconds."""
-        while True:
-            while self._items:
-                yield self._items.pop(next(iter(self._items)))
-            if self._closed:
-                return
+    @property
+    def is_over(self) -> bool:
+        """True once the queue is closed and the reader has its last item."""
+        return self._closed and not self._items
+
+    async def take(self, most: int) -> list[T]:
+        """Wait for items and remove up to ``most``, the longest waiting first.
+
+        The list is empty after a silence of ``heartbeat`` seconds, and when the queue was closed without an item.
+        """
+        if not self._items and not self._closed:
             self._changed.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.heartbeat):
                     await self._changed.wait()
-            except TimeoutError:
-                yield None
+        return [self._items.pop(key) for key in list(islice(self._items, most))]

@@ -7,7 +7,8 @@
 ``GET /jobs/{kind}/{id}/events``   server-sent events: each change, until the end (see :mod:`.sse_events`)
 ``GET /jobs/events?job=…&job=…``   the same for many jobs on one stream; 204 if ``Last-Event-ID`` says that all ends are
                                    reported already: then a browser stops connecting again
-``GET /jobs/events``               all jobs that this client watches, and ``event: stats`` with its statistics every 2 s
+``GET /jobs/events``               all jobs that this client watches, in ``event: statuses`` with many each, and
+                                   ``event: stats`` with its statistics every 2 s
 ``GET /stats``                     the statistics
 ``GET /metrics``                   the same and more for Prometheus, if ``metrics`` is set
 ``GET /``                          the live page, fed by ``jobs/events``
@@ -54,7 +55,7 @@ def status_router(
     *,
     authorize: Callable[..., Any] | params.Depends,
     max_jobs: int = 100,
-    max_fleet: int = 1000,
+    max_fleet: int = 10_000,
     max_waiting: int = 10_000,
     max_wait: float = 60.0,
     max_stream: float = 3600.0,

@@ -19,8 +19,9 @@ from .app_state import AppState
 from .broadcaster import OverviewBroadcaster
 from .conflating_queue import ConflatingQueue
 from .operators import Operator
-from .sse_events import DeliveredMarks, status_event
+from .sse_events import PACK, DeliveredMarks, EncodedView, status_event, statuses_event
 
+STILL_HERE: Final = ServerSentEvent(comment="still here")
 RECONNECT_AFTER: Final = 1000
 """Milliseconds after which a browser should connect again, to another process, once this server has ended."""
 
@@ -69,10 +70,10 @@ async def fleet_stream(app_state: AppState, limits: StreamLimits) -> AsyncIterat
     Raises:
         Problem: 503, too many requests wait already.
     """
-    queue = ConflatingQueue[ServerSentEvent](limits.heartbeat)
+    queue = ConflatingQueue[EncodedView | ServerSentEvent](limits.heartbeat)
     broadcaster = app_state.broadcasters.setdefault(limits.fleet, OverviewBroadcaster(app_state.client, limits.fleet))
     with _limited(app_state, limits, queue), broadcaster.show(queue):
-        yield _events(app_state, queue, None)
+        yield _fleet_events(app_state, queue)
 
 
 @contextlib.contextmanager
@@ -87,18 +88,38 @@ def _limited(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[A
 
 
 async def _events(
-    app_state: AppState,
-    queue: ConflatingQueue[View] | ConflatingQueue[ServerSentEvent],
-    delivered: DeliveredMarks | None,
+    app_state: AppState, queue: ConflatingQueue[View], delivered: DeliveredMarks
 ) -> AsyncIterator[ServerSentEvent]:
     """Encode items only as they are sent, because an event's id covers what was sent, not what is still queued."""
-    async for item in queue.items():
-        if item is None:
-            yield ServerSentEvent(comment="still here")
-        elif isinstance(item, ServerSentEvent):
-            yield item
-        elif delivered is not None and (event_id := delivered.record(item)) is not None:
-            yield status_event(item, event_id=event_id)
+    while not queue.is_over:
+        views = await queue.take(1)
+        if not views and not queue.is_over:
+            yield STILL_HERE
+        for view in views:
+            if (event_id := delivered.record(view)) is not None:
+                yield status_event(view, event_id=event_id)
+    for event in _farewell(app_state):
+        yield event
+
+
+async def _fleet_events(
+    app_state: AppState, queue: ConflatingQueue[EncodedView | ServerSentEvent]
+) -> AsyncIterator[ServerSentEvent]:
+    """Pack the views that wait: thousands of jobs are a few events, and a slow reader gets only the latest of each."""
+    while not queue.is_over:
+        items = await queue.take(PACK)
+        if not items and not queue.is_over:
+            yield STILL_HERE
+        if views := [item for item in items if isinstance(item, EncodedView)]:
+            yield statuses_event(views)
+        for item in items:
+            if isinstance(item, ServerSentEvent):
+                yield item
+    for event in _farewell(app_state):
+        yield event
+
+
+def _farewell(app_state: AppState) -> Iterator[ServerSentEvent]:
     if app_state.closing:
         yield ServerSentEvent(comment="the server goes away", retry=RECONNECT_AFTER)
 
