@@ -106,6 +106,37 @@ async def test_a_preferred_leader_takes_over_without_a_loss() -> None:
 
 
 @virtual
+async def test_a_leader_that_leaves_calls_the_next_one() -> None:
+    """No beat is awaited: the next one leads, and holds what the others watch, after some messages' time."""
+    simulator, hub = Simulator(seed=9), MemoryHub(latency=0.005, probes=False)
+    jobs = simulator.add_jobs([JobPlan(kind=JobKind.IMAGE, count=3, duration=30.0)])
+    async with account_of(simulator, hub, 4) as (first, *others):
+        watches = [other.watch(job) for other in others for job in jobs]
+        await until(lambda: held_by(first) == len(watches), step=0.01)
+        await first.aclose()
+        left_at = now()
+        await until(lambda: sorted(map(role_of, others)) == ["follower", "follower", "leader"], step=0.001)
+        [leader] = [other for other in others if role_of(other) == "leader"]
+        await until(lambda: held_by(leader) == 2 * len(jobs), step=0.001)
+        assert now() - left_at <= 20 * hub.latency
+        assert {(await watch.outcome()).state for watch in watches} == {JobState.COMPLETED}
+
+
+@virtual
+async def test_a_leader_that_gives_way_calls_the_next_one() -> None:
+    """The members hear of the vacancy, and of the next leader, before their beats are due."""
+    simulator, hub = Simulator(seed=10), MemoryHub(latency=0.005)
+    async with account_of(simulator, hub, 3) as (first, *others):
+        assert sharing_of(first).gives_way("a test asks for it")
+        asked_at = now()
+        await until(lambda: sorted(map(role_of, others)) == ["follower", "leader"], step=0.001)
+        [leader] = [other for other in others if role_of(other) == "leader"]
+        members = (first, *others)
+        await until(lambda: {shared_of(each).leader for each in members} == {shared_of(leader).member}, step=0.001)
+        assert now() - asked_at <= 20 * hub.latency
+
+
+@virtual
 async def test_calls_and_polls_of_all_members_are_within_one_budget() -> None:
     """Direct calls of followers draw from the same bucket as the leader's polls."""
     simulator, hub = Simulator(seed=6), MemoryHub()

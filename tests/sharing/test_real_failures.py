@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import attrs
 import pytest
 import redis
+from accounts import sharing_of
 from harness import PIXELCUT_KEY, TOPAZ_KEY
 from real_servers import NEEDS_ONE, RealServer, executables, running
 
@@ -66,7 +67,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def account(
-    simulator: Simulator, server: RealServer, first: str | None = None, **setting: object
+    simulator: Simulator, server: RealServer, first: str | None = None, lease: float = LEASE, **setting: object
 ) -> AsyncIterator[list[StatusClient]]:
     """Some clients, the first of which leads; all others know it. It has a way of its own to the server, perhaps."""
     async with contextlib.AsyncExitStack() as stack:
@@ -79,9 +80,11 @@ async def account(
                 topaz_url=url,
                 pixelcut_url=url,
                 rate=40.0,
-                coordinator=RedisCoordinator(way, lease=LEASE, **setting),  # type: ignore[arg-type]
+                coordinator=RedisCoordinator(way, lease=lease, **setting),  # type: ignore[arg-type]
             )
             clients.append(await stack.enter_async_context(client))
+        for client in clients:
+            sharing_of(client).heartbeat.hurry()
         await until(lambda: all(shared(client).members == MEMBERS for client in clients))
         yield clients
 
@@ -154,22 +157,20 @@ async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: Rea
         await work
 
 
-async def test_a_leader_that_closes_is_replaced_at_once(server: RealServer) -> None:
-    """The next one leads before the lease would have ended, and knows every job."""
-    simulator = Simulator(seed=4)
-    async with account(simulator, server) as clients:
+async def test_a_leader_that_closes_calls_the_next_one(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one leads though its beat is not due for long, and hears the end of every job."""
+    monkeypatch.setattr("topaz_status.core.sharing.membership.QUICK_BEAT", 60.0)
+    simulator, lease = Simulator(seed=4), 30.0
+    async with account(simulator, server, lease=lease) as clients:
         jobs = some_jobs(simulator, 1.5)
         work = asyncio.ensure_future(all_end(clients[1:], jobs))
-        await pause(0.3)
-        [leader] = [client for client in clients if shared(client).role == "leader"]
-        assert leader is clients[0]
-        await leader.aclose()
-        loop = asyncio.get_running_loop()
-        left_at = loop.time()
+        await until(lambda: shared(clients[0]).jobs == len(jobs))
+        due_at = min(sharing_of(client).heartbeat._membership.beats_at for client in clients[1:])
+        await clients[0].aclose()
         await until(lambda: roles(clients[1:]) == ["follower", "leader"])
-        assert shared(clients[1]).outages == 0
         await work
-        assert loop.time() > left_at
+        assert asyncio.get_running_loop().time() < due_at
+        assert [shared(client).outages for client in clients[1:]] == [0, 0]
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -19,6 +19,7 @@ item of the leader to a member                          means
 ``["s", kind, id, reg, body, service_now, ago]``        :class:`Answered`: a status, as the service sent it
 ``["e", kind, id, reg, body, service_now, error]``      :class:`Ended`: the watches of the job are over
 ``["d", read, count, xor, down]``                       :class:`Held`: what the leader holds for the member
+``["v"]``                                               :class:`Vacant`: the sender leads no longer, and nobody does
 ======================================================  ============================================================
 
 Anybody who can write to the server can forge mail. So a message is bounded before it is parsed, jobs are checked as
@@ -147,7 +148,12 @@ class Held:
     """Seconds for which services have been down."""
 
 
-Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Answered | Ended | Held
+@attrs.frozen
+class Vacant:
+    """The sender has given up the lease: a member that stands may take it at once."""
+
+
+Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Answered | Ended | Held | Vacant
 
 
 @attrs.frozen
@@ -215,6 +221,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Answered: _write_answered,
     Ended: _write_ended,
     Held: _write_held,
+    Vacant: lambda _: ["v"],
 }
 
 
@@ -317,6 +324,7 @@ _READERS: Final[Mapping[str, Callable[[list[Any]], Item]]] = {
     "s": _read_answered,
     "e": _read_ended,
     "d": _read_held,
+    "v": lambda _: Vacant(),
 }
 
 

@@ -155,9 +155,13 @@ class Sharing:
             await asyncio.wait(pending)
         try:
             with contextlib.suppress(Exception):  # the client is closed all the same
-                if self._membership.leads(self._clock.now()):
+                led = self._membership.leads(self._clock.now())
+                if led:
                     await self.post.flush()
-                await self._bus.beat(self._membership.parting())
+                pulse = await self._bus.beat(self._membership.parting())
+                if led and pulse.holder is None:
+                    self.post.call_for_leader(each.id for each in pulse.members)
+                    await self.post.flush()
         finally:
             with contextlib.suppress(Exception):
                 await self._bus.close()
@@ -176,6 +180,8 @@ class Sharing:
             self.own_jobs.follow()
             self.post.was_lost = False
         if pulse is not None:
+            if change.before == "leader" and pulse.holder is None:
+                self.post.call_for_leader(each.id for each in pulse.members)
             self._heard(pulse)
 
     def _turn(self, change: Change) -> None:
