@@ -121,8 +121,8 @@ def test_unusable_items_are_counted(item: object) -> None:
 
 
 def test_newer_items_are_skipped_and_other_versions_refused() -> None:
-    """A member of a newer version may say more; one of another format is not read at all."""
-    mail = read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["zzz", 1, 2]]]))
+    """A member of a newer version may say more, also at an item's end; one of another format is not read at all."""
+    mail = read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["zzz", 1, 2]], "more"]))
     assert (list(mail.items), mail.bad) == ([], 0)
     with pytest.raises(BadMailError):
         read_mail(orjson.dumps([2, 5, "me", 1, 0.0, []]))
@@ -130,6 +130,14 @@ def test_newer_items_are_skipped_and_other_versions_refused() -> None:
         read_mail(b" " * (MOST_MAIL_BYTES + 1))
     with pytest.raises(BadMailError):
         read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["r"]] * (MOST_ITEMS + 1)]))
+
+
+@given(st.lists(items, max_size=20))
+def test_more_parts_at_the_end_of_an_item_are_skipped(sent: list[Item]) -> None:
+    """So a newer version may say more of a job, and an older one still reads what it knows."""
+    *envelope, written = orjson.loads(write_mail(5, "me", 1, 0.0, sent))
+    mail = read_mail(orjson.dumps([*envelope, [[*item, "more", None] for item in written]]))
+    assert (list(mail.items), mail.bad) == (sent, 0)
 
 
 @given(st.lists(st.integers(1, LARGEST_STATUS - 20), max_size=60), st.integers(0, 1200))
