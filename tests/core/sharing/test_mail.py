@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
@@ -138,6 +140,19 @@ def test_more_parts_at_the_end_of_an_item_are_skipped(sent: list[Item]) -> None:
     *envelope, written = orjson.loads(write_mail(5, "me", 1, 0.0, sent))
     mail = read_mail(orjson.dumps([*envelope, [[*item, "more", None] for item in written]]))
     assert (list(mail.items), mail.bad) == (sent, 0)
+
+
+def test_a_status_that_was_read_takes_its_own_size() -> None:
+    """No reserve of whatever wrote it: a follower keeps the last status of each of its jobs."""
+    item = Answered(JobRef(JobKind.IMAGE, "x"), 1, orjson.dumps({"status": "Processing"}), 1e9, 0.0)
+    body = write_mail(5, "me", 1, 0.0, [item] * 100)
+    tracemalloc.start()
+    try:
+        mail = read_mail(body)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= len(mail.items) * 1_000
 
 
 @given(st.lists(st.integers(1, LARGEST_STATUS - 20), max_size=60), st.integers(0, 1200))
