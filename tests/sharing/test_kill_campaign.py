@@ -159,6 +159,32 @@ def excess(times: list[float], rate: float, burst: float) -> float:
     return worst
 
 
+def test_a_leader_that_stands_still_is_replaced_and_follows_when_it_wakes(tmp_path: Path) -> None:
+    """Its connections stay open, so its lease decides. On waking it follows, hears its ends, and all keep to the budget."""
+    dice = random.Random(19)
+    found = executables()
+    simulator = SimulatorProcess()
+    with simulator, running(found.get("valkey") or next(iter(found.values()))) as server:
+        with campaign(simulator, server, tmp_path) as lives:
+            for _ in range(MEMBERS):
+                lives.begin(new_jobs(simulator, dice, lives))
+            until(lambda: all(life.member() for life in lives.living))
+            [still] = [life for life in lives.living if life.member() == lives.leader()]
+            os.kill(still.process, signal.SIGSTOP)
+            until(lambda: lives.leader() not in {"", still.member()})
+            replaced = len(simulator.call("GET", "/_sim/log")["log"])
+            until(lambda: all(not life.open_jobs() for life in lives.living if life is not still))
+            os.kill(still.process, signal.SIGCONT)
+            until(lambda: not still.open_jobs())
+            assert lives.leader() not in {"", still.member()}
+            assert all(life.is_up() for life in lives.living)
+        log = simulator.call("GET", "/_sim/log")["log"]
+    assert len(log) > replaced
+    assert all(lives.outcomes[job] == state for life in lives.living for job, state in life.outcomes())
+    times = [entry["at"] for entry in log]
+    assert excess(times, member_lives.RATE, member_lives.BURST) <= LATE_TOGETHER * member_lives.RATE
+
+
 def test_members_are_killed_again_and_again(tmp_path: Path) -> None:
     """No end is lost, none comes twice, each is as it was; and all members together keep to one budget."""
     dice = random.Random(17)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from accounts import account_of, held_by, member_of, role_of, shared_of, sharing_of
+from accounts import account_of, die, held_by, member_of, role_of, shared_of, sharing_of
 from fastapi import FastAPI
 from harness import now, options, until, virtual
 from invariants import beyond_budget
@@ -45,6 +45,41 @@ async def test_a_leader_that_reaches_no_service_gives_way() -> None:
         found = await asyncio.gather(*watching)
         assert [{outcome.state for outcome in each} for each in found] == [{JobState.COMPLETED}] * 2
         assert role_of(first) == "follower"
+
+
+@virtual
+async def test_a_leader_without_the_key_of_a_kind_gives_way_to_one_that_has_it() -> None:
+    """It cannot poll what another member watches, so it lets that one lead; each hears the ends of its own jobs."""
+    simulator, hub = Simulator(seed=11), MemoryHub()
+    (image,) = simulator.add_jobs([JobPlan(kind=JobKind.IMAGE, count=1, duration=30.0)])
+    (try_on,) = simulator.add_jobs([JobPlan(kind=JobKind.TRY_ON, count=1, duration=30.0)])
+    setting = {"account": "orders"}
+    async with (
+        member_of(simulator, hub, setting=setting, pixelcut_api_key=None) as lacking,
+        member_of(simulator, hub, setting=setting) as having,
+    ):
+        first = asyncio.ensure_future(lacking.watch(image, timeout=120.0).result())
+        await until(lambda: shared_of(lacking).members == 2, step=0.1)
+        assert role_of(lacking) == "leader"
+        assert (await having.watch(try_on, timeout=120.0)).state is JobState.COMPLETED
+        assert (await first).state is JobState.COMPLETED
+        assert (role_of(lacking), role_of(having)) == ("follower", "leader")
+
+
+@virtual
+async def test_a_dead_follower_s_jobs_are_polled_no_longer_than_a_lease() -> None:
+    """Its membership ends with its last lease, and its registrations at the leader's next beat."""
+    simulator, hub = Simulator(seed=12), MemoryHub()
+    jobs = simulator.add_jobs([JobPlan(kind=JobKind.IMAGE, count=3, duration=600.0)])
+    async with account_of(simulator, hub, 2) as (leader, follower):
+        watches = [follower.watch(job) for job in jobs]
+        await until(lambda: held_by(leader) == len(watches), step=0.1)
+        die(follower, hub)
+        await asyncio.sleep(3.0 + 1.5)
+        assert not held_by(leader)
+        asked = len(simulator.log)
+        await asyncio.sleep(60.0)
+        assert len(simulator.log) == asked
 
 
 @virtual
@@ -103,6 +138,37 @@ async def test_a_preferred_leader_takes_over_without_a_loss() -> None:
             await until(lambda: held_by(second) == len(jobs), step=0.1)
             assert role_of(first) == "follower"
             assert {outcome.state for outcome in await watching} == {JobState.COMPLETED}
+
+
+@virtual
+async def test_a_leader_that_leaves_calls_the_next_one() -> None:
+    """No beat is awaited: the next one leads, and holds what the others watch, after some messages' time."""
+    simulator, hub = Simulator(seed=9), MemoryHub(latency=0.005, probes=False)
+    jobs = simulator.add_jobs([JobPlan(kind=JobKind.IMAGE, count=3, duration=30.0)])
+    async with account_of(simulator, hub, 4) as (first, *others):
+        watches = [other.watch(job) for other in others for job in jobs]
+        await until(lambda: held_by(first) == len(watches), step=0.01)
+        await first.aclose()
+        left_at = now()
+        await until(lambda: sorted(map(role_of, others)) == ["follower", "follower", "leader"], step=0.001)
+        [leader] = [other for other in others if role_of(other) == "leader"]
+        await until(lambda: held_by(leader) == 2 * len(jobs), step=0.001)
+        assert now() - left_at <= 20 * hub.latency
+        assert {(await watch.outcome()).state for watch in watches} == {JobState.COMPLETED}
+
+
+@virtual
+async def test_a_leader_that_gives_way_calls_the_next_one() -> None:
+    """The members hear of the vacancy, and of the next leader, before their beats are due."""
+    simulator, hub = Simulator(seed=10), MemoryHub(latency=0.005)
+    async with account_of(simulator, hub, 3) as (first, *others):
+        assert sharing_of(first).gives_way("a test asks for it")
+        asked_at = now()
+        await until(lambda: sorted(map(role_of, others)) == ["follower", "leader"], step=0.001)
+        [leader] = [other for other in others if role_of(other) == "leader"]
+        members = (first, *others)
+        await until(lambda: {shared_of(each).leader for each in members} == {shared_of(leader).member}, step=0.001)
+        assert now() - asked_at <= 20 * hub.latency
 
 
 @virtual

@@ -11,10 +11,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import attrs
 import pytest
 import redis
+from accounts import sharing_of
+from bus_rules import beat
 from harness import PIXELCUT_KEY, TOPAZ_KEY
+from invariants import beyond_budget
 from real_servers import NEEDS_ONE, RealServer, executables, running
 
 from topaz_status import JobKind, JobRef, JobState, Shared, StatusClient
+from topaz_status.coordination import BusError
 from topaz_status.redis import RedisCoordinator
 from topaz_status.session.timing.backoff_delays import pause
 from topaz_status.testing import JobPlan, Simulator
@@ -22,6 +26,9 @@ from topaz_status.testing import JobPlan, Simulator
 pytestmark = NEEDS_ONE
 MEMBERS = 3
 LEASE = 1.0
+RATE, BURST = 40.0, 10.0
+LATE_TOGETHER = 0.1
+"""Seconds: requests that a busy machine delays arrive together."""
 LIFE = 4.5
 """Seconds that the jobs live where the server fails: longer than each failure."""
 
@@ -52,7 +59,11 @@ class Proxy:
             self.passes.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionError:
+            writer.close()
+            return
         await asyncio.gather(self._pass_on(reader, back), self._pass_on(there, writer))
 
     async def _pass_on(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
@@ -66,22 +77,25 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def account(
-    simulator: Simulator, server: RealServer, first: str | None = None, **setting: object
+    simulator: Simulator, url: str, first: str | None = None, lease: float = LEASE, **setting: object
 ) -> AsyncIterator[list[StatusClient]]:
     """Some clients, the first of which leads; all others know it. It has a way of its own to the server, perhaps."""
     async with contextlib.AsyncExitStack() as stack:
-        url = await stack.enter_async_context(simulator.serve())
+        services = await stack.enter_async_context(simulator.serve())
         clients = []
-        for way in (first or server.url, *[server.url] * (MEMBERS - 1)):
+        for way in (first or url, *[url] * (MEMBERS - 1)):
             client = StatusClient(
                 topaz_api_key=TOPAZ_KEY,
                 pixelcut_api_key=PIXELCUT_KEY,
-                topaz_url=url,
-                pixelcut_url=url,
-                rate=40.0,
-                coordinator=RedisCoordinator(way, lease=LEASE, **setting),  # type: ignore[arg-type]
+                topaz_url=services,
+                pixelcut_url=services,
+                rate=RATE,
+                burst=BURST,
+                coordinator=RedisCoordinator(way, lease=lease, **setting),  # type: ignore[arg-type]
             )
             clients.append(await stack.enter_async_context(client))
+        for client in clients:
+            sharing_of(client).heartbeat.hurry()
         await until(lambda: all(shared(client).members == MEMBERS for client in clients))
         yield clients
 
@@ -117,7 +131,7 @@ async def all_end(clients: list[StatusClient], jobs: list[JobRef]) -> None:
 async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault: str) -> None:
     """Every member hears every end, each once. Without a server each goes alone, and comes back to it."""
     simulator = Simulator(seed=3)
-    async with account(simulator, server) as clients:
+    async with account(simulator, server.url) as clients:
         assert roles(clients) == ["follower", "follower", "leader"]
         work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
         await pause(0.5)
@@ -138,10 +152,72 @@ async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault:
         assert {shared(client).outages for client in clients} == {int(fault in {"hang", "restart"})}
 
 
+@pytest.mark.parametrize("old", ["dies", "becomes a replica"])
+async def test_a_failover_that_loses_writes_loses_no_watch(old: str, caplog: pytest.LogCaptureFixture) -> None:
+    """All come back to the promoted replica. Tokens that were granted in the lost time are granted again, once."""
+    simulator, found = Simulator(seed=8), executables()
+    executable = found.get("valkey") or next(iter(found.values()))
+    at_once = "--repl-diskless-sync-delay", "0"
+    with (
+        running(executable, *at_once) as main,
+        running(executable, "--replicaof", "127.0.0.1", str(main.port)) as replica,
+    ):
+        await until(lambda: replica.command("INFO", "replication")["master_link_status"] == "up")
+        async with Proxy(main.port).open() as proxy, account(simulator, proxy.url) as clients:
+            loop, jobs = asyncio.get_running_loop(), some_jobs(simulator, LIFE)
+            images = [job for job in jobs if job.kind is JobKind.IMAGE]
+            work = asyncio.ensure_future(all_end(clients, jobs))
+            calls = asyncio.gather(*(client.get(job) for client in clients for job in images * 6))
+            await pause(0.5)
+            replica.command("REPLICAOF", "NO", "ONE")
+            promoted_at = loop.time()
+            await pause(0.5)
+            if old == "dies":
+                main.stop()
+                lost = loop.time() - promoted_at
+                await until(lambda: roles(clients) == ["alone"] * MEMBERS)
+            else:
+                main.command("REPLICAOF", "127.0.0.1", str(replica.port))
+                lost = loop.time() - promoted_at
+            proxy.port = replica.port
+            await until(lambda: _leads_at(replica, clients))
+            assert not work.done()
+            await asyncio.gather(work, calls)
+            outages = sum(shared(client).outages for client in clients)
+            assert outages == MEMBERS or old == "becomes a replica"
+            assert sum("polling alone" in record.getMessage() for record in caplog.records) == outages
+    sends = [exchange.at for exchange in simulator.log]
+    assert beyond_budget(sends, RATE, 2.0 * BURST + RATE * (lost + LATE_TOGETHER) + MEMBERS) == 0
+
+
+async def test_an_address_that_leads_to_another_server_is_followed() -> None:
+    """A server that has become a replica refuses one call; the next one goes where the address leads by then."""
+    found = executables()
+    executable = found.get("valkey") or next(iter(found.values()))
+    with running(executable) as main, running(executable) as promoted:
+        async with Proxy(main.port).open() as proxy:
+            bus = await RedisCoordinator(proxy.url).connect("account", "a1")
+            assert (await bus.beat(beat("a1"))).holder == "a1"
+            main.command("REPLICAOF", "127.0.0.1", str(promoted.port))
+            proxy.port = promoted.port
+            with pytest.raises(BusError, match="replica"):
+                await bus.beat(beat("a1"))
+            assert (await bus.beat(beat("a1"))).holder == "a1"
+            await bus.close()
+
+
+def _leads_at(server: RealServer, clients: list[StatusClient]) -> bool:
+    """Return whether one client leads by what a server says, and all others follow it."""
+    (state,) = server.command("KEYS", "*:state")
+    holder = server.command("HGET", state, "holder")
+    leaders = [shared(client).member for client in clients if shared(client).role == "leader"]
+    return roles(clients) == ["follower"] * (MEMBERS - 1) + ["leader"] and [holder] == [leaders[0].encode()]
+
+
 async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: RealServer) -> None:
     """Its connections stay open, so its lease decides. It goes alone, hears the ends of its jobs, and comes back."""
     simulator = Simulator(seed=6)
-    async with Proxy(server.port).open() as proxy, account(simulator, server, proxy.url) as clients:
+    async with Proxy(server.port).open() as proxy, account(simulator, server.url, proxy.url) as clients:
         assert shared(clients[0]).role == "leader"
         work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
         await pause(0.5)
@@ -154,22 +230,20 @@ async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: Rea
         await work
 
 
-async def test_a_leader_that_closes_is_replaced_at_once(server: RealServer) -> None:
-    """The next one leads before the lease would have ended, and knows every job."""
-    simulator = Simulator(seed=4)
-    async with account(simulator, server) as clients:
+async def test_a_leader_that_closes_calls_the_next_one(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one leads though its beat is not due for long, and hears the end of every job."""
+    monkeypatch.setattr("topaz_status.core.sharing.membership.QUICK_BEAT", 60.0)
+    simulator, lease = Simulator(seed=4), 30.0
+    async with account(simulator, server.url, lease=lease) as clients:
         jobs = some_jobs(simulator, 1.5)
         work = asyncio.ensure_future(all_end(clients[1:], jobs))
-        await pause(0.3)
-        [leader] = [client for client in clients if shared(client).role == "leader"]
-        assert leader is clients[0]
-        await leader.aclose()
-        loop = asyncio.get_running_loop()
-        left_at = loop.time()
+        await until(lambda: shared(clients[0]).jobs == len(jobs))
+        due_at = min(sharing_of(client).heartbeat._membership.beats_at for client in clients[1:])
+        await clients[0].aclose()
         await until(lambda: roles(clients[1:]) == ["follower", "leader"])
-        assert shared(clients[1]).outages == 0
         await work
-        assert loop.time() > left_at
+        assert asyncio.get_running_loop().time() < due_at
+        assert [shared(client).outages for client in clients[1:]] == [0, 0]
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -178,7 +252,7 @@ async def test_the_server_never_sees_a_key_nor_keeps_a_job(server: RealServer, l
     simulator = Simulator(seed=5)
     said: list[bytes] = []
     with _monitored(server, said):
-        async with account(simulator, server, links=links) as clients:
+        async with account(simulator, server.url, links=links) as clients:
             await all_end(clients, some_jobs(simulator, 1.5))
     text = b"".join(said)
     assert b"EVALSHA" in text

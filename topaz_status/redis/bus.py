@@ -15,8 +15,8 @@ import attrs
 from ..coordination import CALL_TIMEOUT, MAIL_LIFETIME, MOST_MAIL, MOST_MESSAGES, Beat, BusError, Grants, Pulse, Want
 from ..models.job import JobKind
 from .presence import AGAIN, Presence, ended
-from .scripts import Commands, script
-from .server_errors import reason_of
+from .scripts import script
+from .server_errors import READ_ONLY, reason_of
 from .values import beat_arguments, read_grants, read_pulse, reserve_arguments, slow_down_arguments
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ MAIL_AT_ONCE: Final = 100
 class RedisBus:
     """One member's connections; see :class:`topaz_status.coordination.Bus`."""
 
-    _client: Commands
+    _client: Any
     _keys: str
     """What the name of every key of the account begins with."""
     _member: str
@@ -143,6 +143,8 @@ class RedisBus:
             task.cancel()
             raise BusError("the connection was closed")
         answer, fault = task.result()
+        if fault == READ_ONLY and self._owned:  # after a failover the address may lead to another server
+            await _limited(self._client.connection_pool.disconnect(), CALL_TIMEOUT)
         if fault is not None:
             raise BusError(fault)
         return answer

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..models.redact import shown
+
+READ_ONLY: Final = "the server is a read-only replica"
 
 
 def reason_of(error: BaseException) -> str:
@@ -13,7 +17,7 @@ def reason_of(error: BaseException) -> str:
         return f"the server refuses this client: {shown(str(error))}"
     known = (
         ((TimeoutError, exceptions.TimeoutError), "no answer came in time"),
-        (exceptions.ReadOnlyError, "the server is a read-only replica"),
+        (exceptions.ReadOnlyError, READ_ONLY),
         (exceptions.BusyLoadingError, "the server is loading its data"),
         ((OSError, exceptions.ConnectionError), "the server cannot be reached"),
         (exceptions.ResponseError, f"the server answered: {shown(str(error))}"),

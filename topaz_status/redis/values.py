@@ -99,8 +99,10 @@ def _seconds(slots: Iterable[int]) -> tuple[float, ...]:
 
 def _member_bytes(member: Member) -> bytes:
     kinds = sorted(kind.value for kind in member.kinds)
-    facts = [member.priority, member.stands, kinds, member.settings, member.version, member.loop_lag, member.latency]
-    return orjson.dumps([member.id, *facts])
+    health = member.loop_lag, member.latency
+    return orjson.dumps(
+        [member.id, member.priority, member.stands, kinds, member.settings, member.version, *health, member.mail]
+    )
 
 
 def _read_members(texts: Iterable[bytes]) -> Iterable[Member]:
@@ -115,7 +117,7 @@ def _read_members(texts: Iterable[bytes]) -> Iterable[Member]:
 def _read_member(text: bytes) -> Member:
     if len(text) > MOST_MEMBER_BYTES:
         raise ValueError("a member says too much")
-    name, priority, stands, kinds, settings, version, loop_lag, latency = orjson.loads(text)[:8]
+    name, priority, stands, kinds, settings, version, loop_lag, latency, mail = orjson.loads(text)[:9]
     return Member(
         id=_short(name),
         priority=int(priority),
@@ -125,6 +127,7 @@ def _read_member(text: bytes) -> Member:
         version=_short(version),
         loop_lag=float(loop_lag),
         latency=float(latency),
+        mail=int(mail),
     )
 
 

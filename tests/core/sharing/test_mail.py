@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from topaz_status.core.sharing.mail import (
     Left,
     Noticed,
     Registered,
+    Vacant,
     bundles,
     read_mail,
     write_mail,
@@ -41,6 +44,7 @@ items: st.SearchStrategy[Item] = st.one_of(
     st.builds(Deleted, st.none() | st.builds(JobRef, st.just(JobKind.IMAGE), ids)),
     st.just(Anew()),
     st.just(Complete()),
+    st.just(Vacant()),
     st.builds(Answered, jobs, numbers, bodies, spans, spans),
     st.builds(Ended, jobs, numbers, st.none() | bodies, spans, st.text(max_size=200)),
     st.builds(Ended, jobs, numbers, bodies, spans, st.none()),
@@ -119,8 +123,8 @@ def test_unusable_items_are_counted(item: object) -> None:
 
 
 def test_newer_items_are_skipped_and_other_versions_refused() -> None:
-    """A member of a newer version may say more; one of another format is not read at all."""
-    mail = read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["zzz", 1, 2]]]))
+    """A member of a newer version may say more, also at an item's end; one of another format is not read at all."""
+    mail = read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["zzz", 1, 2]], "more"]))
     assert (list(mail.items), mail.bad) == ([], 0)
     with pytest.raises(BadMailError):
         read_mail(orjson.dumps([2, 5, "me", 1, 0.0, []]))
@@ -128,6 +132,27 @@ def test_newer_items_are_skipped_and_other_versions_refused() -> None:
         read_mail(b" " * (MOST_MAIL_BYTES + 1))
     with pytest.raises(BadMailError):
         read_mail(orjson.dumps([1, 5, "me", 1, 0.0, [["r"]] * (MOST_ITEMS + 1)]))
+
+
+@given(st.lists(items, max_size=20))
+def test_more_parts_at_the_end_of_an_item_are_skipped(sent: list[Item]) -> None:
+    """So a newer version may say more of a job, and an older one still reads what it knows."""
+    *envelope, written = orjson.loads(write_mail(5, "me", 1, 0.0, sent))
+    mail = read_mail(orjson.dumps([*envelope, [[*item, "more", None] for item in written]]))
+    assert (list(mail.items), mail.bad) == (sent, 0)
+
+
+def test_a_status_that_was_read_takes_its_own_size() -> None:
+    """No reserve of whatever wrote it: a follower keeps the last status of each of its jobs."""
+    item = Answered(JobRef(JobKind.IMAGE, "x"), 1, orjson.dumps({"status": "Processing"}), 1e9, 0.0)
+    body = write_mail(5, "me", 1, 0.0, [item] * 100)
+    tracemalloc.start()
+    try:
+        mail = read_mail(body)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= len(mail.items) * 1_000
 
 
 @given(st.lists(st.integers(1, LARGEST_STATUS - 20), max_size=60), st.integers(0, 1200))

@@ -72,6 +72,20 @@ def test_a_follower_registers_with_each_new_leader() -> None:
     assert hear(one, 5.0, pulse("b2", 8)) == Change("alone", "follower", register=True)
 
 
+def test_a_leader_whose_mail_is_of_another_version_is_not_followed() -> None:
+    """A member polls for itself until one leads that it understands; it would lead if nobody did."""
+    one, other = joined(), member("b2", mail=2)
+    assert hear(one, 0.0, pulse("b2", others=(other,))) == Change("follower", "alone")
+    assert not one.understands_leader
+    assert one.leader == "b2"
+    assert one.beat(0.4).wants == "stand"
+    assert one.heard(pulse("c3", 8, others=(other, member("c3"))), 0.4, 0.4 + RTT) == Change("alone", "follower", True)
+    assert hear(one, 0.8, pulse("b2", 9, others=(other,))).after == "alone"
+    assert hear(one, 1.2, None).after == "alone"
+    assert one.leader is None
+    assert hear(one, 1.6, pulse("a1", 10, others=(other,))) == Change("alone", "leader")
+
+
 def test_without_answers_a_member_goes_alone_after_a_lease() -> None:
     """Not sooner, and it comes back with the first answer."""
     one = joined()

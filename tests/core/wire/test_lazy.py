@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import attrs
@@ -90,6 +91,19 @@ def test_a_status_is_decoded_once() -> None:
     """Readers share it."""
     _, lazy = read_answer(JOB, pack(PROMISED), NOW)
     assert lazy.get() is lazy.get()
+
+
+def test_an_item_held_apart_takes_memory_of_its_own_size() -> None:
+    """No reserve of whatever wrote it: a client holds a hundred thousand such statuses."""
+    statuses = [LazyStatus("Processing", 40.0, LazyPage(b"[]")) for _ in range(100)]
+    tracemalloc.start()
+    try:
+        for status in statuses:
+            status.detach([PROMISED])
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= len(statuses) * (len(pack(PROMISED)) + 100)
 
 
 def test_readers_hear_of_another_word_progress_or_link() -> None:

@@ -83,7 +83,8 @@ def member_object(member: Member, pulse: Pulse) -> dict[str, Any]:
         "kinds": sorted(kind.value for kind in member.kinds),
         "latency": round(member.latency, 6),
         "loop_lag": round(member.loop_lag, 6),
-        "differs": leader is not None and member.settings != leader.settings,
+        "differs": leader is not None and member.differs_from(leader),
+        "version": member.version,
         "epoch": pulse.epoch,
     }
 
@@ -91,8 +92,11 @@ def member_object(member: Member, pulse: Pulse) -> dict[str, Any]:
 def member_line(fields: dict[str, Any]) -> str:
     """Return a member for people: id, role, how long its beats take, its kinds, what is odd."""
     role = "leads" if fields["leads"] else "stands by" if fields["stands"] else "follows"
+    version = f"  version {fields['version']}" if fields["version"] else ""
     odd = "  settings differ from the leader's" if fields["differs"] else ""
-    return f"{fields['member']}  {role:<9}  {fields['latency'] * 1000:6.1f} ms  {', '.join(fields['kinds'])}{odd}"
+    return (
+        f"{fields['member']}  {role:<9}  {fields['latency'] * 1000:6.1f} ms  {', '.join(fields['kinds'])}{version}{odd}"
+    )
 
 
 def shared_object(shared: Shared) -> dict[str, Any]:
@@ -114,4 +118,4 @@ def shared_line(shared: Shared) -> str:
         return f"leading, as {shared.member}, for {others}"
     if shared.role == "follower":
         return f"following {shared.leader or 'nobody for the moment'}, with {others}"
-    return "alone: the server does not answer"
+    return "alone: polling with a share of the budget"

@@ -19,11 +19,15 @@ item of the leader to a member                          means
 ``["s", kind, id, reg, body, service_now, ago]``        :class:`Answered`: a status, as the service sent it
 ``["e", kind, id, reg, body, service_now, error]``      :class:`Ended`: the watches of the job are over
 ``["d", read, count, xor, down]``                       :class:`Held`: what the leader holds for the member
+``["v"]``                                               :class:`Vacant`: the sender leads no longer, and nobody does
 ======================================================  ============================================================
 
 Anybody who can write to the server can forge mail. So a message is bounded before it is parsed, jobs are checked as
-:class:`JobRef` checks them, and a status passes the decoders of HTTP answers. Unknown items are skipped, because a
-newer version may send them. Unusable items are counted and dropped.
+:class:`JobRef` checks them, and a status passes the decoders of HTTP answers. Unusable items are counted and dropped.
+
+Members of several versions of the library run side by side during a deployment. A newer one may send items that are
+unknown here, and more parts at the end of a message or an item: both are skipped. What an older member would
+misunderstand needs another :data:`MAIL_VERSION`; members of two such versions do not follow each other.
 """
 
 from __future__ import annotations
@@ -147,7 +151,12 @@ class Held:
     """Seconds for which services have been down."""
 
 
-Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Answered | Ended | Held
+@attrs.frozen
+class Vacant:
+    """The sender has given up the lease: a member that stands may take it at once."""
+
+
+Item: TypeAlias = Registered | Left | Noticed | Deleted | Anew | Complete | Answered | Ended | Held | Vacant
 
 
 @attrs.frozen
@@ -215,6 +224,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Answered: _write_answered,
     Ended: _write_ended,
     Held: _write_held,
+    Vacant: lambda _: ["v"],
 }
 
 
@@ -230,7 +240,7 @@ def read_mail(body: bytes) -> Mail:
     if len(body) > MOST_MAIL_BYTES:
         raise BadMailError("the message is too long")
     try:
-        version, epoch, sender, number, at, items = orjson.loads(body)
+        version, epoch, sender, number, at, items, *_ = orjson.loads(body)
     except (ValueError, TypeError):
         raise BadMailError("this is no message") from None
     if version != MAIL_VERSION or not isinstance(items, list) or len(items) > MOST_ITEMS:
@@ -253,7 +263,7 @@ def _read_item(item: object) -> tuple[Item, ...]:
 
 
 def _read_registered(parts: list[Any]) -> Registered:
-    kind, job_id, registration, age, remaining, unseen, left = parts
+    kind, job_id, registration, age, remaining, unseen, left, *_ = parts
     return Registered(
         _job(kind, job_id),
         _whole(registration),
@@ -265,22 +275,22 @@ def _read_registered(parts: list[Any]) -> Registered:
 
 
 def _read_left(parts: list[Any]) -> Left:
-    kind, job_id, registration = parts
+    kind, job_id, registration, *_ = parts
     return Left(_job(kind, job_id), _whole(registration))
 
 
 def _read_noticed(parts: list[Any]) -> Noticed:
-    kind, job_id, word = parts
+    kind, job_id, word, *_ = parts
     return Noticed(_job(kind, job_id), None if word is None else _text(word))
 
 
 def _read_deleted(parts: list[Any]) -> Deleted:
-    (job_id,) = parts
+    job_id, *_ = parts
     return Deleted(None if job_id is None else _job(JobKind.IMAGE.value, job_id))
 
 
 def _read_answered(parts: list[Any]) -> Answered:
-    kind, job_id, registration, body, service_now, ago = parts
+    kind, job_id, registration, body, service_now, ago, *_ = parts
     status = _status(body)
     if status is None:
         raise BadMailError("no status")
@@ -289,7 +299,7 @@ def _read_answered(parts: list[Any]) -> Answered:
 
 
 def _read_ended(parts: list[Any]) -> Ended:
-    kind, job_id, registration, body, service_now, error = parts
+    kind, job_id, registration, body, service_now, error, *_ = parts
     now = _number(service_now, _LATEST)
     if error is None and body is None:
         raise BadMailError("this is no end")
@@ -298,7 +308,7 @@ def _read_ended(parts: list[Any]) -> Ended:
 
 
 def _read_held(parts: list[Any]) -> Held:
-    read, count, xor, down = parts
+    read, count, xor, down, *_ = parts
     if not isinstance(down, dict):
         raise BadMailError("no services")
     known = {JobKind(kind): _number(seconds, _LATEST, least=0.0) for kind, seconds in down.items() if kind in _KINDS}
@@ -317,6 +327,7 @@ _READERS: Final[Mapping[str, Callable[[list[Any]], Item]]] = {
     "s": _read_answered,
     "e": _read_ended,
     "d": _read_held,
+    "v": lambda _: Vacant(),
 }
 
 
@@ -332,7 +343,7 @@ def _status(body: Any) -> bytes | None:
         return None
     if not isinstance(body, dict):
         raise BadMailError("this is no status")
-    packed = orjson.dumps(body)
+    packed = bytes(memoryview(orjson.dumps(body)))  # a copy of its own size: orjson 3.13 reserves 8 KB and keeps them
     if len(packed) > LARGEST_STATUS:
         raise BadMailError("the status is too long")
     return packed

@@ -12,7 +12,8 @@
 A leader's lease counts from the moment before its beat was sent, by its own clock. So a member whose loop stood still
 finds its lease ended before it sends anything. It then follows until a beat says more.
 
-A member goes alone if it has known of no leader for a whole lease: no beat succeeds, or nobody stands.
+A member goes alone if it has known of no leader for a whole lease: no beat succeeds, or nobody stands. It goes alone at
+once if the leader's mail is of another version than its own: it could neither register a job nor hear of one.
 """
 
 from __future__ import annotations
@@ -106,6 +107,11 @@ class Membership:
     def hears_server(self) -> bool:
         """True unless the last beat failed."""
         return not self._failed
+
+    @property
+    def understands_leader(self) -> bool:
+        """False while a member leads whose mail is of another version."""
+        return not any(each.id == self.leader and each.mail != self.member.mail for each in self.members)
 
     @property
     def wakes_at(self) -> float:
@@ -211,18 +217,20 @@ class Membership:
         if self.leads(now):
             self.role = "leader"
         elif self.leader not in {None, self.member.id} and not self._failed:
-            self.role = "follower"
+            self.role = "follower" if self.understands_leader else "alone"
         elif before == "alone" or (now >= self._alone_at and (self._failed or self.leader is None)):
             self.role = "alone"
         else:
             self.role = "follower"
+        if self.role == "alone" and self._failed:
+            self.leader = None
         if self.role != before:
             self._turned(now)
         return Change(before, self.role, self._registers())
 
     def _turned(self, now: float) -> None:
         if self.role == "alone":
-            self.alone_since, self.leader = now, None
+            self.alone_since = now
             self.outages += 1
         else:
             self.alone_since = None

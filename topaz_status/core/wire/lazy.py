@@ -21,7 +21,7 @@ from ...models.status_words import IMAGE_WORDS, state_of
 from ..observation import Observation
 from ..policy import WEEK
 from .coerce import LATEST
-from .decode import BOM, decode_image, decode_record, decode_status, pack, parse_json
+from .decode import BOM, decode_image, decode_record, decode_status, pack, parse_json, trimmed
 from .list_page import ListPage, decode_list_page
 from .observe import observe_record, observe_status, since, until
 
@@ -233,6 +233,6 @@ def _is_time(raw: Any) -> bool:
 def _packed(item: object) -> bytes | None:
     """Write an item in the fewest bytes; ``None`` if it is nested too deeply to be written."""
     try:
-        return pack(item)
+        return trimmed(pack(item))
     except TypeError:
         return None

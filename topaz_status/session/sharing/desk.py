@@ -140,10 +140,11 @@ class Desk:
         subscriber = self._subscriber(mail.sender)
         if not subscriber.is_new(mail.number):
             return
+        now = self._clock.now()  # one object for all jobs of the message
         for item in mail.items:
             match item:
                 case Registered():
-                    self._register(subscriber, item)
+                    self._register(subscriber, item, now)
                 case Left():
                     self._leave(subscriber, item)
                 case Noticed():
@@ -165,8 +166,8 @@ class Desk:
             subscriber = self.subscribers[member] = Subscriber(member, self)
         return subscriber
 
-    def _register(self, subscriber: Subscriber, item: Registered) -> None:
-        job, now = item.job, self._clock.now()
+    def _register(self, subscriber: Subscriber, item: Registered, now: float) -> None:
+        job = item.job
         key = job, item.registration
         if subscriber.stale is not None:
             subscriber.stale.discard(key)
@@ -281,7 +282,8 @@ class Desk:
         """Register a job again whose poller ended for a reason of this process, such as a store that failed."""
         if self.subscribers.get(subscriber.id) is subscriber and remote.job not in subscriber.remotes:
             left = None if remote.deadline is None else remote.deadline - ended_at
-            self._register(subscriber, Registered(remote.job, remote.registration, 0.0, None, 0.0, left))
+            again = Registered(remote.job, remote.registration, 0.0, None, 0.0, left)
+            self._register(subscriber, again, self._clock.now())
 
     def _end_item(self, remote: Remote, ending: Ending) -> Item | None:
         """Return what to report of an ending; ``None`` if it is a matter of this process alone."""

@@ -47,6 +47,11 @@ class Heartbeat:
         """Consider again when the next beat is due."""
         self._woken.set()
 
+    def hurry(self) -> None:
+        """Beat at once: who leads has changed, or may."""
+        self._membership.hurry(self._clock.now())
+        self.wake()
+
     async def run(self) -> None:
         """Beat until canceled."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from ...coordination import PRIORITIES, Bus, Coordinator, Member
 from ...core.budget.shared_budget import SharedBudget
 from ...core.schedule.schedule import Schedule
+from ...core.sharing.mail import MAIL_VERSION
 from ...core.sharing.membership import Membership
 from ...models.job import JobKind
 from ..kit import Kit, Parts
@@ -44,6 +46,14 @@ def settings_digest(settings: Settings) -> str:
     return blake2b(text.encode(), digest_size=4).hexdigest()
 
 
+def library_version() -> str:
+    """Return the version of this library; empty where it runs without being installed."""
+    try:
+        return version("topaz-status")
+    except PackageNotFoundError:
+        return ""
+
+
 @attrs.frozen(eq=False)
 class Link:
     """A connection to the shared server, and this member's part in the election."""
@@ -65,6 +75,8 @@ class Link:
             stands=coordinator.lead != "never",
             kinds=frozenset(kind for kind in JobKind if settings.keys[ACCOUNTS[kind]] is not None),
             settings=settings_digest(settings),
+            version=library_version(),
+            mail=MAIL_VERSION,
         )
         bus = await coordinator.connect(coordinator.account or account_name(settings.keys), member.id)
         return cls(coordinator, bus, Membership(member, coordinator.lead, coordinator.lease, now))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 import attrs
 
 from ...coordination import Bus, BusError, box_of, desk
-from ...core.sharing.mail import BadMailError, Mail, bundles, read_mail, write_mail
+from ...core.sharing.mail import BadMailError, Mail, Vacant, bundles, read_mail, write_mail
 from ...core.sharing.membership import Membership
 from ..telemetry import Telemetry
 from ..timing.backoff_delays import pause
@@ -48,12 +49,19 @@ class Post:
     """Seconds that the leader's latest messages took."""
     was_lost: bool = attrs.field(default=False, init=False)
     """True once a message of a follower may have been lost, until everything is registered anew."""
+    _vacancy: tuple[str, ...] = attrs.field(default=(), init=False)
+    """Members that are still to hear that this one leads no longer, and nobody does."""
     _number: int = attrs.field(default=0, init=False)
     _wanted: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
     def wake(self) -> None:
         """Send what there is to send."""
         self._wanted.set()
+
+    def call_for_leader(self, members: Iterable[str]) -> None:
+        """Report to members that this one has given up the lease, so that one of them takes it at once."""
+        self._vacancy = tuple(member for member in members if member != self._membership.member.id)
+        self.wake()
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -79,6 +87,10 @@ class Post:
         membership, now = self._membership, self._clock.now()
         at, sender, epoch = now + self._heartbeat.ahead, membership.member.id, membership.epoch
         mail = []
+        vacancy, self._vacancy = self._vacancy, ()
+        for member in vacancy:
+            self._number += 1
+            mail.append((box_of(member), write_mail(epoch, sender, self._number, at, [Vacant()])))
         if membership.leads(now):
             for member, items in self._desk.write():
                 for bundle in bundles(items):
@@ -134,6 +146,8 @@ class Post:
 
     def _act(self, mail: Mail) -> None:
         membership, now = self._membership, self._clock.now()
+        if mail.epoch > membership.epoch:
+            self._heartbeat.hurry()  # another one leads: a beat says who
         if mail.epoch != membership.epoch:
             return
         if membership.leads(now):
@@ -141,4 +155,6 @@ class Post:
                 self._desk.read(mail)
         elif self._own_jobs.is_following and mail.sender == membership.leader:
             self.mail_lags.append(max(0.0, now + self._heartbeat.ahead - mail.at))
+            if any(isinstance(item, Vacant) for item in mail.items):
+                self._heartbeat.hurry()
             self._own_jobs.read(mail)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import attrs
 
 from ...models.job import JobRef
 from ..polling.poller import Ending, Handle, Poller
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Subscription(Protocol):
@@ -43,14 +46,11 @@ class Remote:
         self.subscription.ended(self, ending)
 
 
-class Promise:
-    """What a poller for others has in place of a future: nobody awaits it, and it takes a third of the memory."""
+@attrs.frozen(eq=False)
+class Over:
+    """What a poller for others has in place of a future: nobody awaits it."""
 
-    __slots__ = ("_ending",)
-
-    def __init__(self) -> None:
-        """Begin without an ending."""
-        self._ending: Ending | None = None
+    _ending: Ending | None = None
 
     def done(self) -> bool:
         """Return whether the ending is known."""
@@ -70,9 +70,21 @@ class Promise:
             raise RuntimeError("the ending is not known yet")
         return self._ending
 
-    def set_result(self, ending: Ending) -> None:
-        """Set the ending."""
-        self._ending = ending
+
+PENDING: Final = Over()
+"""One object for all pollers of which the ending is not known: a leader may have a hundred thousand of them."""
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class RemotePoller(Poller):
+    """A poller that began for other members. It has no coroutine, which would take half of its memory."""
+
+    over: asyncio.Future[Ending] = cast("asyncio.Future[Ending]", PENDING)  # noqa: RUF009  # it never changes
+
+    def end(self, ending: Ending) -> None:
+        """See :meth:`Poller.end`."""
+        if not self.over.done():
+            self.over = cast("asyncio.Future[Ending]", Over(ending))
 
 
 def is_own(handle: Handle) -> bool:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from ...models.job import JobKind, JobRef, canonical_id
-from ..polling.poller import Ending, Handle, Poller
+from ..polling.poller import Handle, Poller
 from ..polling.registry import PollerRegistry
-from .remote import Promise, Remote, has_own
+from .remote import Remote, RemotePoller, has_own
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ..durable.stored_row import StoredRow
 
 
@@ -62,7 +60,8 @@ class SharedRegistry(PollerRegistry):
         """See :meth:`PollerRegistry.join`."""
         known = self.find(job)
         is_foreign = known is not None and known.ending is None and known not in self._own
-        remotes = self._take_apart(known) if is_foreign and stored_row is not None and type(known) is Poller else ()
+        needs_row = is_foreign and stored_row is not None and type(known) in {Poller, RemotePoller}
+        remotes = self._take_apart(known) if known is not None and needs_row else ()
         poller = super().join(
             job, handle, now=now, age=age, remaining=remaining, deadline=deadline, since=since, stored_row=stored_row
         )
@@ -80,7 +79,7 @@ class SharedRegistry(PollerRegistry):
         """Give another member's registration the poller of its job; a poller for others alone has no coroutine."""
         poller = self.find(remote.job)
         if poller is None or poller.ending is not None:
-            poller = Poller(remote.job, now - age, cast("asyncio.Future[Ending]", Promise()))
+            poller = RemotePoller(remote.job, now - age)
             self._pollers[remote.job.kind][canonical_id(remote.job)] = poller
             self._note_kinds(remote.job.kind)
             if remote.deadline is not None:

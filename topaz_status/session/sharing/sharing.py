@@ -155,9 +155,13 @@ class Sharing:
             await asyncio.wait(pending)
         try:
             with contextlib.suppress(Exception):  # the client is closed all the same
-                if self._membership.leads(self._clock.now()):
+                led = self._membership.leads(self._clock.now())
+                if led:
                     await self.post.flush()
-                await self._bus.beat(self._membership.parting())
+                pulse = await self._bus.beat(self._membership.parting())
+                if led and pulse.holder is None:
+                    self.post.call_for_leader(each.id for each in pulse.members)
+                    await self.post.flush()
         finally:
             with contextlib.suppress(Exception):
                 await self._bus.close()
@@ -176,6 +180,8 @@ class Sharing:
             self.own_jobs.follow()
             self.post.was_lost = False
         if pulse is not None:
+            if change.before == "leader" and pulse.holder is None:
+                self.post.call_for_leader(each.id for each in pulse.members)
             self._heard(pulse)
 
     def _turn(self, change: Change) -> None:
@@ -209,12 +215,18 @@ class Sharing:
     def _log(self, change: Change) -> None:
         if change.after == "alone":
             share = max(1, len(self._membership.members))
-            why = "nobody leads" if self._membership.hears_server else "the shared server does not answer"
-            logger.warning("%s: polling alone, with 1/%d of the budget", why, share)
+            logger.warning("%s: polling alone, with 1/%d of the budget", self._why_alone(), share)
         elif change.before == "alone":
             logger.info("this member is no longer alone: it is a %s", change.after)
         elif change.after == "leader":
             logger.info("this member leads %d members of the account", len(self._membership.members))
+
+    def _why_alone(self) -> str:
+        if not self._membership.hears_server:
+            return "the shared server does not answer"
+        if not self._membership.understands_leader:
+            return "the leader runs a version of the library whose mail differs"
+        return "nobody leads"
 
     def _heard(self, pulse: Pulse) -> None:
         """Act on the answer to a beat."""
@@ -234,8 +246,7 @@ class Sharing:
             self.own_jobs.resync()
 
     def _warn_of_differing_settings(self, pulse: Pulse) -> None:
-        mine = self._membership.member.settings
-        if any(each.settings != mine for each in pulse.members):
+        if any(map(self._membership.member.differs_from, pulse.members)):
             self._telemetry.warn_once(
                 "differing settings",
                 "members of the account differ in rate, burst, service_rates, policy or URLs: the leader's hold",
@@ -340,5 +351,5 @@ class Sharing:
             outages=membership.outages,
             resyncs=self.own_jobs.resyncs,
             bad_mail=self.post.bad_mail + self.own_jobs.bad_mail,
-            differs=tuple(each.id for each in membership.members if each.settings != membership.member.settings),
+            differs=tuple(each.id for each in membership.members if membership.member.differs_from(each)),
         )
