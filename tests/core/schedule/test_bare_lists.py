@@ -44,18 +44,15 @@ def test_under_load_a_page_of_the_history_makes_polls_sure() -> None:
 
 
 def test_a_bare_page_saves_no_polls() -> None:
-    """Its worth is what a full list's page is worth, less its cost beyond one poll: each of its jobs is still polled by itself."""
+    """Its worth is that of a poll of each of its jobs, less its cost beyond one poll: each job is still polled by itself."""
     lifetimes = Lifetimes()
-    worth = []
-    for bare in (False, True):
-        page = PageEntry(VIDEO, None, 50, 0.0, price=0.1, gets=GETS, bare=bare)
-        for number in range(20):
-            tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
-            tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
-            page.known.add(tracked)
-        worth.append(page.worth_at(10.0))
-    full, bare_worth = worth
-    assert bare_worth == pytest.approx(full - (GETS - 1.0) * 0.1)
+    page = PageEntry(VIDEO, None, 50, 0.0, price=0.1, gets=GETS, bare=True)
+    for number in range(20):
+        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
+        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+        page.known.add(tracked)
+    alone = sum(tracked.change_worth_at(10.0) for tracked in page.known.members)
+    assert page.worth_at(10.0) == pytest.approx(alone - (GETS - 1.0) * 0.1)
 
 
 @given(st.lists(st.floats(0.3, 20.0), max_size=20), st.floats(0.01, 0.9))
@@ -72,6 +69,20 @@ def test_a_prediction_is_renewed_however_often_the_list_is_read(gaps: list[float
         due_at = schedule.due_at(ref)
         assert due_at >= now + POLICY.min_interval
         assert due_at <= max(2.0 + RENEWED * POLICY.longest_gap(now), now + POLICY.min_interval)
+
+
+def test_a_fresh_prediction_is_renewed_as_if_the_list_had_not_been_read() -> None:
+    """The list says that the job goes on; how far it has come, only its own poll shows."""
+    due = []
+    for reads in (0, 20):
+        schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
+        schedule.add(ref, 0.0)
+        schedule.saw(JobPoll(ref), 1.0, [alive(ref, progress=0.01)])
+        schedule.saw(JobPoll(ref), 80.0, [alive(ref, progress=0.80)])
+        for read in range(reads):
+            schedule.saw(PAGE, 80.0 + 0.2 * (read + 1), [alive(ref)])
+        due.append(schedule.due_at(ref))
+    assert due[1] == pytest.approx(due[0], abs=2.0 * POLICY.min_interval)
 
 
 def test_the_list_puts_off_the_polls_of_a_job_whose_prediction_is_old() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
+from ..prediction.sources import Source
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import ServedWorth
 from .page import BARE_GETS, PageEntry
@@ -252,19 +253,30 @@ class Lane:
         """Plan the next poll of a job by itself.
 
         A bare list answers whether the job is over, which is what most polls are for. But only a poll of the job shows
-        its progress, so the list does not put that poll off for ever.
+        its progress, so the list does not put that poll off for long.
         """
         policy = self._policy
         longest = policy.longest_gap(now - tracked.born_at)
         gap = tracked.gap_worth(policy.price, longest)
         if self.is_bare:
-            gap = min(gap, tracked.asked_at + RENEWED * longest - tracked.seen_at)
+            gap = min(gap, self._renewed_at(tracked, RENEWED * longest) - tracked.seen_at)
         if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first poll
             gap = policy.min_interval
         due_at = tracked.seen_at + gap
         if tracked.last_at < due_at:
             due_at = max(tracked.last_at, tracked.seen_at + policy.min_interval if tracked.known else 0.0)
         self.queue.put(tracked, due_at if due_at > tracked.not_before else tracked.not_before)
+
+    def _renewed_at(self, tracked: TrackedJob, most: float) -> float:
+        """Return when a poll is to renew the prediction of a job that a bare list shows alive.
+
+        That is when the poll would be worth a token, had the list not been read since the job's last own poll. A token
+        is worth the price or, under load, the worth at which polls are served. Where a poll shows no progress there is
+        nothing to renew, and it comes ``most`` seconds after the last.
+        """
+        if tracked.source >= Source.OVERDUE:
+            return tracked.asked_at + most
+        return tracked.renewed_at(max(self._policy.price, self.served_worth.worth), most)
 
 
 def is_covered(tracked: TrackedJob) -> bool:

@@ -205,6 +205,15 @@ class TrackedJob(Entry):
         start = (self.seen_at - self.basis_at) / self.unit
         return gap_worth(worth / self.weight, self.curve, start, self.before, self.unit, most=most)
 
+    def renewed_at(self, worth: float, most: float) -> float:
+        """Return when a poll would be worth ``worth``, had no list shown the job alive since its last own poll.
+
+        That is ``most`` seconds after that poll at the latest.
+        """
+        start = (self.asked_at - self.basis_at) / self.unit
+        before = self.curve.hazard_before(start)
+        return self.asked_at + gap_worth(worth / self.weight, self.curve, start, before, self.unit, most=most)
+
     # -- what a poll shows --------------------------------------------------------------------------------------------
 
     def saw_alive(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
