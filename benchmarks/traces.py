@@ -175,9 +175,9 @@ def video_stream(seed: int, scale: float = 1.0) -> Trace:
 
 
 def unknown_limit(seed: int, scale: float = 1.0) -> Trace:
-    """250 videos at once; the client may send 100 requests a second, the service accepts 12 and says so only by 429."""
+    """500 videos at once; the client may send 100 requests a second, the service accepts 12 and says so only by 429."""
     dice = random.Random(seed)
-    plans = tuple(short_video(dice, at, 60.0) for at in at_once(dice, round(250 * scale)))
+    plans = tuple(short_video(dice, at, 60.0) for at in at_once(dice, round(500 * scale)))
     return Trace("unknown-limit", 100.0, plans, limit=12.0)
 
 
