@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import attrs
 import pytest
+from harness import free_port
 
 REQUIRED: Final = "TOPAZ_STATUS_REQUIRE_POSTGRES"
 """With this in the environment a missing server is a failure: for a gate that is to have one."""
@@ -219,10 +220,7 @@ def serving() -> Iterator[PostgresServer]:
         cwd=folder,
         **user,
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = PostgresServer(folder, port, user)
+    server = PostgresServer(folder, free_port(), user)
     with _removal(folder, user):
         server.start()
         yield server

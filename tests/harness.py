@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
@@ -40,6 +41,16 @@ async def settle(steps: int = 50) -> None:
     """Let everything that is ready run."""
     for _ in range(steps):
         await asyncio.sleep(0)
+
+
+def free_port() -> int:
+    """A port that a server may take, also one of a cluster, which takes the port 10,000 above as well."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 55_000:
+            return port
 
 
 async def until(condition: Callable[[], object], *, step: float = 0.005) -> None:

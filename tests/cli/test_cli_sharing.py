@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from real_servers import NEEDS_ONE, RealServer, executables, free_port, running
+from harness import free_port
+from real_servers import NEEDS_ONE, RealServer, executables, running
 
 from topaz_status.testing import SimulatorProcess
 

@@ -13,7 +13,7 @@ from topaz_status.cli.commands.watch_lines import bar
 from topaz_status.cli.commands.watch_view import WatchPicture
 from topaz_status.cli.failures import Failure
 from topaz_status.cli.forecast import Forecast
-from topaz_status.cli.progress_display import state_words
+from topaz_status.cli.progress_display import by_state, state_words
 from topaz_status.coordination import Role
 
 from .pictures import FEW, MANY, STATS, printed, shared, widest
@@ -59,7 +59,7 @@ def test_the_counts_are_there_as_soon_as_there_is_room(picture: WatchPicture, he
     assert f"{picture.ended:,} of {picture.total:,}" in lines[-1]
     if height >= 9:
         text = "\n".join(lines)
-        for word, number in picture.by_state().items():
+        for word, number in by_state(picture.states).items():
             if number:
                 assert word in text
                 assert f"{number:,}" in text

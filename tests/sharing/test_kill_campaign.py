@@ -150,6 +150,19 @@ def new_jobs(simulator: SimulatorProcess, dice: random.Random, lives: Campaign) 
     return jobs
 
 
+def shared_server() -> contextlib.AbstractContextManager[RealServer]:
+    """One of the servers that are here, Valkey if it is among them."""
+    found = executables()
+    return running(found.get("valkey") or next(iter(found.values())))
+
+
+def begin_all(simulator: SimulatorProcess, dice: random.Random, lives: Campaign) -> None:
+    """Begin all members with jobs of their own, and wait until each has joined."""
+    for _ in range(MEMBERS):
+        lives.begin(new_jobs(simulator, dice, lives))
+    until(lambda: all(life.member() for life in lives.living))
+
+
 def excess(times: list[float], rate: float, burst: float) -> float:
     """By how many requests the worst window breaks the budget; at most 0 when it is kept."""
     worst, lowest = -burst, float("inf")
@@ -161,14 +174,10 @@ def excess(times: list[float], rate: float, burst: float) -> float:
 
 def test_a_leader_that_stands_still_is_replaced_and_follows_when_it_wakes(tmp_path: Path) -> None:
     """Its connections stay open, so its lease decides. On waking it follows, hears its ends, and all keep to the budget."""
-    dice = random.Random(19)
-    found = executables()
-    simulator = SimulatorProcess()
-    with simulator, running(found.get("valkey") or next(iter(found.values()))) as server:
+    dice, simulator = random.Random(19), SimulatorProcess()
+    with simulator, shared_server() as server:
         with campaign(simulator, server, tmp_path) as lives:
-            for _ in range(MEMBERS):
-                lives.begin(new_jobs(simulator, dice, lives))
-            until(lambda: all(life.member() for life in lives.living))
+            begin_all(simulator, dice, lives)
             [still] = [life for life in lives.living if life.member() == lives.leader()]
             os.kill(still.process, signal.SIGSTOP)
             until(lambda: lives.leader() not in {"", still.member()})
@@ -187,14 +196,10 @@ def test_a_leader_that_stands_still_is_replaced_and_follows_when_it_wakes(tmp_pa
 
 def test_members_are_killed_again_and_again(tmp_path: Path) -> None:
     """No end is lost, none comes twice, each is as it was; and all members together keep to one budget."""
-    dice = random.Random(17)
-    found = executables()
-    simulator = SimulatorProcess()
-    with simulator, running(found.get("valkey") or next(iter(found.values()))) as server:
+    dice, simulator = random.Random(17), SimulatorProcess()
+    with simulator, shared_server() as server:
         with campaign(simulator, server, tmp_path) as lives:
-            for _ in range(MEMBERS):
-                lives.begin(new_jobs(simulator, dice, lives))
-            until(lambda: all(life.member() for life in lives.living))
+            begin_all(simulator, dice, lives)
             for _ in range(KILLS):
                 time.sleep(dice.uniform(0.05, 0.6))
                 leading = [life for life in lives.living if life.member() == lives.leader()]

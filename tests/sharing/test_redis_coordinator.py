@@ -12,7 +12,8 @@ import pytest
 import redis.asyncio
 import trustme
 from bus_rules import TERMS, beat
-from real_servers import NEEDS_ONE, RealServer, executables, free_port, running
+from harness import free_port
+from real_servers import NEEDS_ONE, RealServer, executables, running
 
 from topaz_status import ConfigurationError, CoordinatorError
 from topaz_status.coordination import BusError, Want

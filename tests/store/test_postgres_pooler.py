@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from databases import PASSWORD, PostgresServer, new_schema
-from harness import PATIENCE
+from harness import PATIENCE, free_port
 from stores import row
 
 from topaz_status import PostgresStore, StoreError
@@ -38,10 +38,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs PgBouncer (Debian
 @pytest.fixture
 def pooled(postgres: PostgresServer) -> Iterator[str]:
     """The URL of the tests' database through a pooler that has one connection to the server, for all."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = postgres.folder
+    folder, port = postgres.folder, free_port()
     (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
     settings = folder / "pgbouncer.ini"
     settings.write_text(SETTINGS.format(server=postgres.port, password=PASSWORD, port=port, folder=folder))
