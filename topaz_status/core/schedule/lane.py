@@ -258,7 +258,7 @@ class Lane:
         policy = self._policy
         longest = policy.longest_gap(now - tracked.born_at)
         gap = tracked.gap_worth(policy.price, longest)
-        if self.is_bare:
+        if self.is_bare and tracked.asked_at < tracked.seen_at:
             gap = min(gap, self._renewed_at(tracked, RENEWED * longest) - tracked.seen_at)
         if tracked.known and gap < policy.min_interval:  # there is no shortest gap before the first poll
             gap = policy.min_interval
