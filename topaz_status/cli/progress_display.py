@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -14,6 +14,7 @@ from ..client import StatusClient
 from ..models.job import JobKind, JobRef, JobState
 from ..outcome import Outcome
 from ..overview import Fleet, View
+from ..session.statistics import Stats
 from .exit_codes import FAILED, code_of, reason
 from .failures import FailureCounts
 from .formatting import job_column, percent, plural
@@ -27,6 +28,15 @@ LOST: Final = "lost"
 NOT_KNOWN: Final = "not known"
 """The word in place of a state for a job whose end could not be found out."""
 END_WORDS: Final = (*(state.value for state in JobState if state.is_terminal), LOST, NOT_KNOWN)
+END_STYLES: Final = {
+    "completed": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "expired": "yellow",
+    LOST: "red",
+    NOT_KNOWN: "red",
+}
+"""For rich."""
 
 
 def end_word(outcome: Outcome) -> str:
@@ -39,6 +49,19 @@ def end_word(outcome: Outcome) -> str:
 def state_words() -> list[str]:
     """Return the words for states, in the order in which a job passes through them."""
     return [NEW, *(state.value for state in JobState if not state.is_terminal), *END_WORDS]
+
+
+def by_state(counts: Mapping[tuple[JobKind, str], int]) -> Counter[str]:
+    """Add up the jobs of all kinds."""
+    sums: Counter[str] = Counter()
+    for (_, word), count in counts.items():
+        sums[word] += count
+    return sums
+
+
+def limited(stats: Stats) -> int:
+    """Return how many requests were answered 429."""
+    return sum(answers.get("429", 0) for answers in stats.requests.values())
 
 
 @attrs.define(eq=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any, Final
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import attrs
 from fastapi import HTTPException
@@ -20,6 +21,8 @@ from .broadcaster import OverviewBroadcaster
 from .conflating_queue import ConflatingQueue
 from .operators import Operator
 from .sse_events import PACK, DeliveredMarks, EncodedView, status_event, statuses_event
+
+T = TypeVar("T")
 
 STILL_HERE: Final = ServerSentEvent(comment="still here")
 RECONNECT_AFTER: Final = 1000
@@ -60,7 +63,7 @@ async def job_stream(
         raise HTTPException(204)
     with _limited(app_state, limits, queue):
         async with _following(app_state, delivered.open, queue):
-            yield _events(app_state, queue, delivered)
+            yield _events(app_state, queue, 1, functools.partial(_named, delivered))
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +76,7 @@ async def fleet_stream(app_state: AppState, limits: StreamLimits) -> AsyncIterat
     queue = ConflatingQueue[EncodedView | ServerSentEvent](limits.heartbeat)
     broadcaster = app_state.broadcasters.setdefault(limits.fleet, OverviewBroadcaster(app_state.client, limits.fleet))
     with _limited(app_state, limits, queue), broadcaster.show(queue):
-        yield _fleet_events(app_state, queue)
+        yield _events(app_state, queue, PACK, _packed)
 
 
 @contextlib.contextmanager
@@ -88,40 +91,33 @@ def _limited(app_state: AppState, limits: StreamLimits, queue: ConflatingQueue[A
 
 
 async def _events(
-    app_state: AppState, queue: ConflatingQueue[View], delivered: DeliveredMarks
+    app_state: AppState, queue: ConflatingQueue[T], most: int, encode: Callable[[list[T]], Iterable[ServerSentEvent]]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Encode items only as they are sent, because an event's id covers what was sent, not what is still queued."""
+    """Take up to ``most`` items at a time, and encode them only as they are sent; each silence has a sign of life."""
     while not queue.is_over:
-        views = await queue.take(1)
-        if not views and not queue.is_over:
+        if items := await queue.take(most):
+            for event in encode(items):
+                yield event
+        elif not queue.is_over:
             yield STILL_HERE
-        for view in views:
-            if (event_id := delivered.record(view)) is not None:
-                yield status_event(view, event_id=event_id)
-    for event in _farewell(app_state):
-        yield event
-
-
-async def _fleet_events(
-    app_state: AppState, queue: ConflatingQueue[EncodedView | ServerSentEvent]
-) -> AsyncIterator[ServerSentEvent]:
-    """Pack the views that wait: thousands of jobs are a few events, and a slow reader gets only the latest of each."""
-    while not queue.is_over:
-        items = await queue.take(PACK)
-        if not items and not queue.is_over:
-            yield STILL_HERE
-        if views := [item for item in items if isinstance(item, EncodedView)]:
-            yield statuses_event(views)
-        for item in items:
-            if isinstance(item, ServerSentEvent):
-                yield item
-    for event in _farewell(app_state):
-        yield event
-
-
-def _farewell(app_state: AppState) -> Iterator[ServerSentEvent]:
     if app_state.closing:
         yield ServerSentEvent(comment="the server goes away", retry=RECONNECT_AFTER)
+
+
+def _named(delivered: DeliveredMarks, views: Iterable[View]) -> Iterator[ServerSentEvent]:
+    """Yield an event for each view that adds to what was sent; its id covers that, not what is still queued."""
+    for view in views:
+        if (event_id := delivered.record(view)) is not None:
+            yield status_event(view, event_id=event_id)
+
+
+def _packed(items: Sequence[EncodedView | ServerSentEvent]) -> Iterator[ServerSentEvent]:
+    """Pack the views: thousands of jobs are a few events, and a slow reader gets only the latest of each."""
+    if views := [item for item in items if isinstance(item, EncodedView)]:
+        yield statuses_event(views)
+    for item in items:
+        if isinstance(item, ServerSentEvent):
+            yield item
 
 
 @contextlib.asynccontextmanager

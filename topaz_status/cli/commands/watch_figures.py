@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Self
 
@@ -15,7 +14,7 @@ from ...session.statistics import Stats
 from ..failures import Failure
 from ..forecast import Forecast
 from ..formatting import clock, plural
-from ..progress_display import END_WORDS, state_words
+from ..progress_display import END_WORDS, by_state, limited, state_words
 
 MOST_BARS: Final = 8
 """Jobs that have a bar, at most; with more jobs than these, the picture also shows counts and figures."""
@@ -75,33 +74,21 @@ class WatchFigures:
         """True with more jobs than there are bars: then counts and figures are shown as well."""
         return self.total > MOST_BARS
 
-    def by_state(self) -> Counter[str]:
-        """Return the number of jobs of all kinds, by state."""
-        counts: Counter[str] = Counter()
-        for (_, word), count in self.states.items():
-            counts[word] += count
-        return counts
-
     def line(self) -> str:
         """See :class:`.Picture`."""
-        counts = self.by_state()
+        counts = by_state(self.states)
         states = " · ".join(f"{counts[word]:,} {word}" for word in state_words() if counts[word])
         more = "+" if self.reading else ""
         return f"{clock(self.elapsed)}  {self.total:,}{more} jobs: {states} · {self.pace:.1f} requests/s"
 
     def closing_lines(self) -> Iterator[str]:
         """Yield the summary of all jobs that ended, which stays when the picture is removed."""
-        counts, stats = self.by_state(), self.stats
+        counts, stats = by_state(self.states), self.stats
         ends = " · ".join(f"{counts[word]:,} {word}" for word in END_WORDS if counts[word])
         yield f"{plural(self.ended, 'job')} ended in {clock(self.elapsed)}" + (f": {ends}" if ends else "")
         yield from (f"  {failure.count:,} × {failure.text}" for failure in self.failures)
         lag = "" if stats.lag is None else f"; {lag_text(stats)}"
         yield f"  {plural(stats.total_requests, 'request')}, {limited(stats):,} answered 429{lag}"
-
-
-def limited(stats: Stats) -> int:
-    """Return how many requests were answered 429."""
-    return sum(answers.get("429", 0) for answers in stats.requests.values())
 
 
 def lag_text(stats: Stats) -> str:

@@ -12,20 +12,12 @@ from rich.text import Text
 
 from ...models.job import JobKind
 from ..formatting import clock, percent, plural
-from ..progress_display import state_words
-from .watch_figures import Bar, WatchFigures, lag_text, limited
+from ..progress_display import END_STYLES, by_state, limited, state_words
+from .watch_figures import Bar, WatchFigures, lag_text
 
 _LABEL: Final = 11
 _GAP: Final = 2
-_STYLES: Final = {
-    "completed": "green",
-    "failed": "red",
-    "lost": "red",
-    "not known": "red",
-    "canceled": "yellow",
-    "expired": "yellow",
-    "unknown": "magenta",
-}
+_STYLES: Final = END_STYLES | {"unknown": "magenta"}
 _SHORT_BAR: Final = 12
 _LONG_BAR: Final = 24
 _WIDE: Final = 96
@@ -123,7 +115,7 @@ def bar(share: float, width: int, style: str) -> Text:
 
 def _table(picture: WatchFigures, width: int) -> Iterator[Text]:
     """Yield the counts: a row for each state, a column for each kind, and bars of the sums where there is room."""
-    counts, sums = picture.states, picture.by_state()
+    counts, sums = picture.states, by_state(picture.states)
     kinds = [kind for kind in JobKind if any(count for (of, _), count in counts.items() if of is kind)]
     words = [word for word in state_words() if sums[word]]
     cells = {word: [*(f"{counts.get((kind, word), 0):,}" for kind in kinds), f"{sums[word]:,}"] for word in words}
@@ -151,7 +143,7 @@ def _row(cells: Sequence[str], chosen: Sequence[int], widths: Sequence[int]) -> 
 
 def _counts(picture: WatchFigures) -> Text:
     """Return the counts in one line, for a terminal without room for the table."""
-    sums = picture.by_state()
+    sums = by_state(picture.states)
     return Text(" · ".join(f"{sums[word]:,} {word}" for word in state_words() if sums[word]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,17 +12,9 @@ from ...outcome import Outcome
 from ...session.statistics import Lag
 from ..formatting import clock, plural, span
 from ..pace import Pace
-from ..progress_display import END_WORDS, LOST, NOT_KNOWN, Progress, state_words
+from ..progress_display import END_STYLES, END_WORDS, LOST, Progress, by_state, limited, state_words
 from .report import DemoSettings
 
-_STYLES: Final = {
-    "completed": "green",
-    "failed": "red",
-    "canceled": "yellow",
-    "expired": "yellow",
-    LOST: "red",
-    NOT_KNOWN: "red",
-}
 _NEVER_SHRINKS: Final = 7
 
 
@@ -46,16 +37,9 @@ class DemoPicture:
         """The share of the allowed requests so far that were sent."""
         return self.requests / (self.settings.burst + self.settings.rate * self.elapsed)
 
-    def by_state(self) -> Counter[str]:
-        """Return the number of jobs of all kinds, by state."""
-        counts: Counter[str] = Counter()
-        for (_, word), count in self.states.items():
-            counts[word] += count
-        return counts
-
     def line(self) -> str:
         """See :class:`.Picture`."""
-        counts = self.by_state()
+        counts = by_state(self.states)
         ended = sum(counts[word] for word in END_WORDS)
         lag = f" · lag p50 {span(self.lag.p50)}, p95 {span(self.lag.p95)}" if self.lag else ""
         return f"{clock(self.elapsed)}  {ended:,} of {self.settings.jobs:,} ended · {self.pace:.0f} requests/s{lag}"
@@ -117,11 +101,11 @@ class DemoPicture:
     def _states(self, words: Sequence[str]) -> Any:
         from rich.text import Text  # noqa: PLC0415  # an extra
 
-        text, counts = Text(), self.by_state()
+        text, counts = Text(), by_state(self.states)
         for word in words:
             if counts[word]:
                 text.append("   " if text else "")
-                text.append(f"{counts[word]:,} {word}", style=_STYLES.get(word, ""))
+                text.append(f"{counts[word]:,} {word}", style=END_STYLES.get(word, ""))
         return text or Text("–")
 
     def _latest(self) -> Any:
@@ -153,7 +137,7 @@ def picture_of(
         states=progress.states(),
         pace=pace.measure(elapsed, stats.total_requests),
         requests=stats.total_requests,
-        rate_limited=sum(answers.get("429", 0) for answers in stats.requests.values()),
+        rate_limited=limited(stats),
         in_flight=stats.in_flight,
         lag=Lag.of(lags),
         latest=latest[0] if latest else None,

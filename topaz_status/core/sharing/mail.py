@@ -42,6 +42,7 @@ import orjson
 
 from ...errors import ConfigurationError
 from ...models.job import JobKind, JobRef
+from ..packing import trimmed
 from ..policy import WEEK
 from .digest import Summary
 
@@ -343,7 +344,7 @@ def _status(body: Any) -> bytes | None:
         return None
     if not isinstance(body, dict):
         raise BadMailError("this is no status")
-    packed = bytes(memoryview(orjson.dumps(body)))  # a copy of its own size: orjson 3.13 reserves 8 KB and keeps them
+    packed = trimmed(orjson.dumps(body))
     if len(packed) > LARGEST_STATUS:
         raise BadMailError("the status is too long")
     return packed

@@ -66,12 +66,7 @@ def parse_json(body: bytes) -> object:
 
 
 pack: Final[Callable[[object], bytes]] = orjson.dumps
-"""Write what :func:`parse_json` read, in the fewest bytes. What is stored is to be :func:`trimmed`."""
-
-
-def trimmed(written: bytes) -> bytes:
-    """Return bytes that orjson has written in memory of their own size: orjson 3.13 reserves 8 KB, and keeps them."""
-    return bytes(memoryview(written))
+"""Write what :func:`parse_json` read, in the fewest bytes. What is stored is to be :func:`.trimmed`."""
 
 
 def _complaint(body: bytes, error: orjson.JSONDecodeError) -> str:

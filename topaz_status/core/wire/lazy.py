@@ -19,9 +19,10 @@ from ...models import JobStatus
 from ...models.job import JobKind, JobRef, JobState
 from ...models.status_words import IMAGE_WORDS, state_of
 from ..observation import Observation
+from ..packing import trimmed
 from ..policy import WEEK
 from .coerce import LATEST
-from .decode import BOM, decode_image, decode_record, decode_status, pack, parse_json, trimmed
+from .decode import BOM, decode_image, decode_record, decode_status, pack, parse_json
 from .list_page import ListPage, decode_list_page
 from .observe import observe_record, observe_status, since, until
 
