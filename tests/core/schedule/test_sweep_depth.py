@@ -48,8 +48,8 @@ class DeepWorld(World):
 
 @pytest.mark.parametrize(("order", "own_are_newest"), [("newest", False), ("oldest", True), ("none", True)])
 def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> None:
-    """All jobs end at 60 s. Single polls at 10 a second would take 15 s to learn it, pages take two."""
+    """All jobs end at 60 s, the first that ever ended. Single polls at 10 a second would take 15 s to learn it."""
     world = DeepWorld(order, own_are_newest=own_are_newest)
     world.run(90.0)
     assert len(world.found) == OWN
-    assert sum(at - 60.0 for at in world.found.values()) / OWN < 3.0
+    assert sum(at - 60.0 for at in world.found.values()) / OWN < 5.0

@@ -10,21 +10,25 @@ Jobs that are still running count with what they have lived so far: right censor
 seem short.
 
 The axis of a table is the age of a job in seconds. Where the end was predicted, the axis is the time since the
-prediction, divided by the predicted time. Such a table learns how far its source of predictions can be trusted. Before
-any observation, a few pseudo-jobs per bin supply the law; real jobs soon outweigh them. Old observations fade, so a
-table follows a service that changes its pace.
+prediction, divided by the predicted time. Such a table learns how far its source of predictions can be trusted.
+
+A few pseudo-jobs per bin supply the law before any observation; real jobs soon outweigh them. In a table of ages the
+pseudo-jobs live by what the first real jobs make likely (see :mod:`.law_family`). Old observations fade, so a table
+follows a service that changes its pace.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import accumulate
 from typing import ClassVar, Final
 
 import attrs
 
 from ...models.job import JobKind
+from .law_family import Alive, LawFamily, lognormal, mixed
 from .sources import Source, class_bounds, size_class
 
 BINS_AN_OCTAVE: Final = 4
@@ -39,13 +43,15 @@ OFFSET: Final = 1 - FIRST_OCTAVE * BINS_AN_OCTAVE
 LAST_BIN: Final = BINS - 1
 _WIDTHS: Final = tuple(EDGES[k + 1] - EDGES[k] for k in range(BINS))
 
-REBUILD_AFTER: Final = 64
+REBUILD_AFTER: Final = 8
 """Observations after which a curve is drawn anew, at least."""
 REBUILD_SHARE: Final = 1.0 / 32.0
 """The share of all observations after which a curve is drawn anew. Jobs retain the curve that they were planned by, so
 there should be few curves."""
 MUCH_MORE: Final = 1.25
 """When a table has learned so many times what it had learned before, its curve may differ much from earlier ones."""
+SETTLED_AT: Final = 500.0
+"""Deaths after which the pseudo-jobs of a table change no more: its bins say more than they."""
 FADE_AT: Final = 2_000.0
 """Deaths a table remembers at most: beyond this all its counts are halved."""
 OVER_AT_FIRST: Final = 0.8, 4.0
@@ -86,6 +92,7 @@ class LifeTable:
         "_deaths",
         "_died",
         "_expected",
+        "_family",
         "_learned",
         "_observed",
         "_outgrown_at",
@@ -100,8 +107,12 @@ class LifeTable:
         "undrawn",
     )  # fmt: skip
 
-    def __init__(self, alive: Callable[[float], float], weight: float) -> None:
-        """Begin with ``weight`` pseudo-jobs per bin that live by the law ``alive(x)``."""
+    def __init__(self, alive: Alive, weight: float, family: Callable[[], LawFamily] | None = None) -> None:
+        """Begin with ``weight`` pseudo-jobs per bin that live by the law ``alive(x)``.
+
+        Once something is learned, they live by the law that it makes likely among those of the ``family``.
+        """
+        self._family = family
         spent = [-math.log(alive(edge)) for edge in EDGES]
         self._expected = [weight * (spent[k + 1] - spent[k]) for k in range(BINS)]
         """Deaths of the pseudo-jobs. They never fade, so every bin retains some exposure."""
@@ -186,8 +197,11 @@ class LifeTable:
 
     def _draw(self) -> Curve:
         through = accumulate(self._starts)  # repeated halving leaves a residue that may be negative
-        observed = zip(self._expected, self._deaths, self._partial, through, strict=True)
-        spent = [(prior + d) / (self._weight + e + max(t, 0.0)) for prior, d, e, t in observed]
+        exposure = [e + max(t, 0.0) for e, t in zip(self._partial, through, strict=True)]
+        if self._family is not None and self._died < SETTLED_AT:
+            self._expected = [self._weight * h for h in self._family().expected(self._deaths, exposure)]
+        observed = zip(self._expected, self._deaths, exposure, strict=True)
+        spent = [(prior + d) / (self._weight + e) for prior, d, e in observed]
         return Curve(
             total=tuple(accumulate(spent, initial=0.0)),
             slope=tuple(h / width for h, width in zip(spent, _WIDTHS, strict=True)),
@@ -210,10 +224,33 @@ def _age_law(x: float) -> float:
     return math.pow(1.0 + x / 20.0, -0.8)
 
 
-_BELIEFS: Final[dict[Source, tuple[Callable[[float], float], float]]] = {
-    Source.OVERDUE: (_overdue_law, 4.0),
-    Source.QUEUE: (_age_law, 2.0),
-    Source.AGE: (_age_law, 2.0),
+MEDIANS: Final = tuple(2.0 ** (step / 2.0) for step in range(25))
+"""The medians of the laws of ages, from a second to more than an hour."""
+SIGMAS: Final = 0.12, 0.25, 0.45, 0.7, 1.1
+"""The widths of these laws, from all alike to all sorts."""
+USUAL_MEDIAN: Final = 25.0
+"""The likeliest median; one that is 4.5 times as long or as short is less likely by half."""
+STRAY: Final = 0.03
+"""The share of jobs that follow no such law."""
+
+
+@cache
+def _age_family() -> LawFamily:
+    """Return the laws of ages: one half of the weight is the first belief's, the other half that of the lognormals."""
+    likely = {median: math.exp(-(math.log(median / USUAL_MEDIAN) ** 2) / 4.5) for median in MEDIANS}
+    share = 0.5 / (len(SIGMAS) * sum(likely.values()))
+    laws = (
+        (share * likely[median], mixed(lognormal(median, sigma), _age_law, STRAY))
+        for median in MEDIANS
+        for sigma in SIGMAS
+    )
+    return LawFamily([(0.5, _age_law), *laws], EDGES)
+
+
+_BELIEFS: Final[dict[Source, tuple[Alive, float, Callable[[], LawFamily] | None]]] = {
+    Source.OVERDUE: (_overdue_law, 4.0, None),
+    Source.QUEUE: (_age_law, 6.0, _age_family),
+    Source.AGE: (_age_law, 6.0, _age_family),
 }
 
 
@@ -238,7 +275,7 @@ class Lifetimes:
         key = kind, source, 0 if source >= Source.QUEUE else size_class(remaining)
         table = self._tables.get(key)
         if table is None:
-            table = self._tables[key] = self.table_type(*_BELIEFS.get(source, (_ratio_law, 4.0)))
+            table = self._tables[key] = self.table_type(*_BELIEFS.get(source, (_ratio_law, 4.0, None)))
             if source < Source.QUEUE:
                 table.least, table.most = class_bounds(key[2])
             else:

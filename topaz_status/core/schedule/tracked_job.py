@@ -217,10 +217,14 @@ class TrackedJob(Entry):
     # -- what a poll shows --------------------------------------------------------------------------------------------
 
     def saw_alive(self, seen: Observation, now: float, lifetimes: Lifetimes) -> None:
-        """Learn from a poll that found the job alive, and predict anew."""
+        """Learn from a poll that found the job alive, and predict anew.
+
+        A job's life before its watch began says nothing: a job that ended there would not have been counted.
+        """
         self.over = False
         basis_at, table = self.basis_at, self.table
-        table.lived((self.seen_at - basis_at) / self.unit, (now - basis_at) / self.unit)
+        since = self.seen_at if self.known else max(self.seen_at, self.asked_at)
+        table.lived((since - basis_at) / self.unit, (now - basis_at) / self.unit)
         if not self.known:
             self.known = True
             lifetimes.first_poll(self.job.kind, 0.0)
