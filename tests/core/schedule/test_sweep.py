@@ -24,23 +24,22 @@ def test_many_jobs_are_asked_for_by_page() -> None:
 
 
 @pytest.mark.parametrize("reported", [{}, {"remaining": 50.0}, {"progress": 0.5}])
-def test_two_jobs_are_asked_for_singly(reported: dict[str, float]) -> None:
-    """Two polls say as much as a page, which is more work: while tokens are there, no page is asked for in their lives."""
+def test_a_job_alone_is_asked_for_singly(reported: dict[str, float]) -> None:
+    """A poll says as much as a page, which is more work: while tokens are there, no page is asked for in its life."""
     world = World(10.0, {JobKind.IMAGE: 100})
-    for number, lasts in enumerate((300.0, 1_000.0)):
-        world.add(job(number, JobKind.IMAGE), lasts)
-        world.reported[job(number, JobKind.IMAGE)] = reported
+    world.add(job(1, JobKind.IMAGE), 1_000.0)
+    world.reported[job(1, JobKind.IMAGE)] = reported
     world.run(2_000.0)
-    assert len(world.found) == 2
-    assert len(world.log) > 20
+    assert len(world.found) == 1
+    assert len(world.log) > 10
     assert not [poll for _, poll in world.log if isinstance(poll, PagePoll)]
 
 
-def test_a_third_job_is_enough_for_a_page_and_its_end_enough_for_none() -> None:
+def test_two_jobs_are_enough_for_a_page_and_the_end_of_one_enough_for_none() -> None:
     """By worth, and back again: nothing is switched."""
     world = World(10.0, {JobKind.IMAGE: 100})
-    for number in range(8):
-        world.add(job(number, JobKind.IMAGE), 1e6 if number < 2 else 200.0)
+    for number in range(7):
+        world.add(job(number, JobKind.IMAGE), 1e6 if number < 1 else 200.0)
     world.run(150.0)
     assert sum(isinstance(poll, PagePoll) for _, poll in world.log) > 0.8 * len(world.log)
     world.run(260.0)
@@ -197,12 +196,12 @@ def test_what_no_list_shows_costs_few_pages() -> None:
 
 
 def test_jobs_that_are_over_are_not_searched_for_again() -> None:
-    """Of many that no list showed two go on: that is no reason for a page any more."""
+    """Of many that no list showed one goes on: that is no reason for a page any more."""
     world = World(100.0, {JobKind.IMAGE: 100})
     for number in range(300):
-        world.add(job(number, JobKind.IMAGE), 3.5 if number > 1 else 1e6, listed=False)
+        world.add(job(number, JobKind.IMAGE), 3.5 if number else 1e6, listed=False)
     world.run(200.0)
-    assert len(world.found) == 298
+    assert len(world.found) == 299
     assert not [poll for at, poll in world.log if at > 10.0 and isinstance(poll, PagePoll)]
     assert [poll for at, poll in world.log if at > 100.0]
 
@@ -270,16 +269,14 @@ def _read_page(schedule: Schedule, now: float) -> PagePoll:
     return poll
 
 
-def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
-    """The page may wait for long: it is worth little more than one of them."""
+def test_the_last_job_of_a_page_is_asked_for_singly_while_the_page_is_due() -> None:
+    """The page may wait for long: it is worth no more than the job."""
     schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
     jobs = [job(number, JobKind.IMAGE) for number in range(4)]
     for ref in jobs:
         schedule.add(ref, 0.0)
     page = _read_page(schedule, 20.0)
-    reported = zip(jobs[:2], (5.0, 1000.0), strict=True)
-    answer = [*(alive(ref, remaining=left) for ref, left in reported), *(ended(ref) for ref in jobs[2:])]
-    schedule.saw(page, 20.1, answer)
+    schedule.saw(page, 20.1, [alive(jobs[0], remaining=5.0), *(ended(ref) for ref in jobs[1:])])
     schedule.nudge(jobs[0], 30.0)
     assert schedule.due_now(30.0) == 2
     poll = schedule.pick(30.0, KINDS)
@@ -289,6 +286,20 @@ def test_two_jobs_are_asked_for_singly_while_their_page_is_due() -> None:
     explanation = explain(schedule, jobs[0], 30.1)
     assert explanation is not None
     assert not explanation.via_page
+
+
+def test_a_job_alone_on_its_page_is_polled_though_others_are_expected_there() -> None:
+    """The page was read long ago, and its law says little of a job that was polled since."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    old, new = job(1, JobKind.IMAGE), job(2, JobKind.IMAGE)
+    for number in range(4):
+        schedule.add(job(number, JobKind.IMAGE), 0.0)
+    schedule.saw(_read_page(schedule, 20.0), 20.1, [alive(old, remaining=50.0), *map(ended, [job(0), job(3)])])
+    schedule.drop(new)
+    schedule.add(new, 60.0)
+    schedule.saw(JobPoll(old), 65.0, [alive(old, remaining=4.0)])
+    schedule.next_at(65.0, KINDS)
+    assert schedule.due_at(old) < 70.0
 
 
 def test_a_poll_that_lands_counts_for_the_page_that_was_planned_without_it() -> None:

@@ -6,9 +6,14 @@ import random
 from typing import Final
 
 import pytest
-from world import POLICY, World, job
+from hypothesis import given
+from hypothesis import strategies as st
+from world import POLICY, World, alive, job
 
 from topaz_status.core.schedule.entry import JobPoll, PagePoll
+from topaz_status.core.schedule.page import GETS, PageEntry
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind, JobRef
 
 OWN: Final = 150
@@ -53,3 +58,75 @@ def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> 
     world.run(90.0)
     assert len(world.found) == OWN
     assert sum(at - 60.0 for at in world.found.values()) / OWN < 5.0
+
+
+class CrowdedWorld(World):
+    """Waves of jobs, each among many times as many items of others that were made within the same second or two.
+
+    Ages are whole seconds, so they hardly show where an item lies.
+    """
+
+    def __init__(self, own: int, foreign: int, waves: int = 1, lasts: float = 60.0) -> None:
+        super().__init__(10.0, {JobKind.IMAGE: 100}, POLICY)
+        self.items: list[tuple[float, JobRef | None]] = []
+        dice, count = random.Random(1), 0
+        for wave in range(waves):
+            self.run(max(100.0 * wave, self.now))
+            others: list[tuple[float, JobRef | None]] = [(self.now + dice.random(), None) for _ in range(foreign)]
+            for _ in range(own):
+                ref, count = job(count, JobKind.IMAGE), count + 1
+                self.add(ref, lasts)
+                self.items.append((self.now + 0.1 * dice.random(), ref))
+            self.items = sorted([*self.items, *others], key=lambda item: -item[0])
+            self.run(self.now + 90.0)
+
+    def answer(self, poll: object) -> None:
+        if isinstance(poll, JobPoll):
+            super().answer(poll)
+            return
+        assert isinstance(poll, PagePoll)
+        begin = int(poll.cursor or 0)
+        shown = self.items[begin : begin + poll.limit]
+        refs = [ref for _, ref in shown if ref is not None]
+        for ref in refs:
+            self.note(ref)
+        cursor = str(begin + poll.limit) if begin + poll.limit < len(self.items) else None
+        ages = [float(int(self.now - born_at)) for born_at, _ in shown[::9]]
+        self.schedule.saw(poll, self.now, [self.observation(ref) for ref in refs], next_cursor=cursor, ages=ages)
+
+
+@pytest.mark.parametrize(("own", "foreign", "waves"), [(1_000, 7_000, 1), (250, 1_500, 4)])
+def test_jobs_are_found_among_thousands_of_the_same_second(own: int, foreign: int, waves: int) -> None:
+    """A sweep gets through them, in each wave: single polls of all jobs would take as many tokens as there are jobs."""
+    world = CrowdedWorld(own, foreign, waves)
+    lags = [world.found[ref] - end for ref, end in world.ends.items() if ref in world.found]
+    assert len(lags) == own * waves
+    assert sum(lags) / len(lags) < own / 10.0 / 4.0
+
+
+def test_the_next_page_of_a_sweep_is_not_waited_for() -> None:
+    """Its jobs have waited since the page before was sent: it goes when its cursor arrives."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    for number in range(1_000):
+        schedule.add(job(number, JobKind.IMAGE), 0.0)
+    first = schedule.pick(1.0, [JobKind.IMAGE])
+    assert isinstance(first, PagePoll)
+    schedule.saw(first, 1.1, [alive(job(number, JobKind.IMAGE)) for number in range(100)], next_cursor="second")
+    assert schedule.next_at(1.1, [JobKind.IMAGE]) == 1.1
+    assert schedule.pick(1.1, [JobKind.IMAGE]) == PagePoll(JobKind.IMAGE, "second", 100)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_groups_that_meet_are_expected_together(ours: int, theirs: int, chance: float, other_chance: float) -> None:
+    """A page should show as many of both as of each: hundreds of which few are expected do not hide a few that are."""
+    page, other_page = (PageEntry(JobKind.IMAGE, name, 100, 0.0, price=0.1, gets=GETS) for name in ("one", "other"))
+    group, other = page.expected, other_page.expected
+    for number in range(ours + theirs):
+        (group if number < ours else other).add(TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0))
+    group.chance, other.chance = chance, other_chance
+    hits = group.hits_expected + other.hits_expected
+    group.merge(other)
+    assert len(group.members) == ours + theirs
+    assert not other.members
+    assert group.hits_expected == pytest.approx(min(hits, 100.0), abs=1e-9)
+    assert 0.0 <= group.listed <= 1.0

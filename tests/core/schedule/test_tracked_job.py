@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import alive, job
 
 from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import FARTHEST, SOONEST, Source, class_bounds, size_class
-from topaz_status.core.schedule.page import PageEntry
+from topaz_status.core.schedule.page import GETS, PageEntry
 from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
 
@@ -57,7 +58,7 @@ def test_a_size_has_bounds(remaining: float) -> None:
 
 def _page(gaps_until: float) -> PageEntry:
     """Give a page of fifty jobs that was read at 0, with ``gaps_until`` seconds to their ends."""
-    page, lifetimes = PageEntry(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=3.5), Lifetimes()
+    page, lifetimes = PageEntry(JobKind.IMAGE, None, 100, 0.0, price=0.1, gets=GETS), Lifetimes()
     for number in range(50):
         tracked = TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0)
         tracked.believe(Source.ETA, gaps_until + number, 0.0, lifetimes)
@@ -79,11 +80,26 @@ def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(befo
 @given(st.lists(spans, min_size=1, max_size=20), st.floats(0.0, 1e4))
 def test_the_first_longest_gap_of_a_page_is_that_of_its_youngest_job(ages: list[float], now: float) -> None:
     """All were seen when it was read, and the longest gap grows with the age."""
-    page = PageEntry(JobKind.IMAGE, None, 100, now, price=0.1, gets=3.5)
+    page = PageEntry(JobKind.IMAGE, None, 100, now, price=0.1, gets=GETS)
     for number, age in enumerate(ages):
         page.known.add(TrackedJob(job(number, JobKind.IMAGE), now - age, now))
     gaps = [min(max(15.0, (now - member.born_at) / 4.0), 300.0) for member in page.known.members]
     assert page.first_late_at(now, lambda age: min(max(15.0, age / 4.0), 300.0)) == now + min(gaps)
+
+
+@given(spans, spans, spans)
+def test_a_life_before_its_watch_is_not_counted(age: float, unseen: float, wait: float) -> None:
+    """Jobs that ended before their watches began are not counted either, so those that did not would seem too many."""
+    tracked, lifetimes = TrackedJob(job(1, JobKind.TRY_ON), -age, 0.0), Lifetimes()
+    tracked.seen_at = -min(unseen, age)
+    tracked.believe(Source.AGE, 1.0, tracked.born_at, lifetimes)
+    tracked.saw_alive(alive(tracked.job), wait, lifetimes)
+    other = Lifetimes().table(JobKind.TRY_ON, Source.AGE, 1.0)
+    other.lived(age, age + wait)
+    counted, fair = tracked.table.counts(), other.counts()
+    assert counted[1] == fair[1]
+    for mine, theirs in zip(counted[2:], fair[2:], strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-6)
 
 
 def test_a_list_replaces_no_prediction_of_an_earlier_poll() -> None:

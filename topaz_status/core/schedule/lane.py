@@ -15,7 +15,7 @@ from ..policy import PollPolicy
 from ..prediction.sources import Source
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
 from .expected_lag import ServedWorth
-from .page import BARE_GETS, PageEntry
+from .page import PageEntry
 from .poll_queue import PollQueue
 from .sweep import Sweep
 from .tracked_job import TrackedJob
@@ -41,7 +41,6 @@ class Lane:
         self._policy = policy
         self.queue = PollQueue(policy.price, self._last_at)
         """The jobs that are polled by themselves."""
-        gets = min(gets, BARE_GETS) if self.is_bare else gets
         self.sweep = None if page_size is None else Sweep(kind, page_size, policy, bare=self.is_bare, gets=gets)
         self.served_worth = ServedWorth(policy.price)
         self._unpolled: deque[TrackedJob] = deque()
@@ -147,7 +146,7 @@ class Lane:
     # -- what is due --------------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Plan the pages whose jobs have changed, and the jobs on pages that are hardly worth their cost."""
+        """Plan the pages whose jobs have changed, and the jobs that are few on their pages."""
         if self.sweep is None:
             return
         for tracked in self.sweep.settle(now):

@@ -5,8 +5,9 @@ the map estimates how many jobs of a group each further poll is going to show, o
 
 - If the list is in order of age, newest or oldest first, a job's own age shows whether the sweep has passed it. The
   ages on the pages read show how many pages ahead it lies: the next pages are assumed to be as dense as the latest.
-- Ages say nothing if hundreds of items were made in the same second. After ten pages in vain, the jobs are expected ten
-  pages ahead. So a sweep in vain ends once its next pages would cost more than the jobs are worth.
+- Ages say little if hundreds of items were made in the same second. After ten pages within a second, a job that is a
+  second ahead is expected about ten pages ahead. So a sweep in vain ends once its next pages would cost more than the
+  jobs are worth.
 - If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
   before have shown on average.
 
@@ -136,10 +137,14 @@ class ListMap:
         return born_at if self.order is AgeOrder.OLDEST else -born_at
 
     def _pages_to(self, distance: float, pages: int) -> float:
-        """Return about how many polls it takes to show a job that lies ``distance`` seconds ahead."""
-        if self._span > 0.0:
-            return max(distance / self._span, 1.0)
-        return max(pages, 1.0)
+        """Return about how many polls it takes to show a job that lies ``distance`` seconds ahead.
+
+        All pages of the sweep so far may be within the error of the ages, so that they seem to show no time at all.
+        """
+        so_far = max(pages, 1)
+        if not self._span:
+            return so_far
+        return max(distance / max(self._span, SLACK / so_far), 1.0)
 
     def _mark(self, cursor: str, place: float) -> None:
         self._marks[cursor] = place

@@ -14,12 +14,16 @@ import attrs
 
 from .list_map import ListMap, Stretch
 from .list_order import AgeOrder
-from .page import PageMembers
+from .page import WHOLE_SECOND, PageMembers
 
 JOBS_SAMPLED: Final = 16
 """About how many jobs of a group are sampled to estimate where they lie."""
 SURPRISE: Final = 0.5
 """The weight of a page that should have shown all jobs of a group, in the belief that they are on the list."""
+MOST_STALLED: Final = 16.0
+"""So many pages in a row may lead a sweep hardly any farther, whatever it is for."""
+STALLED_EACH: Final = 0.125
+"""For each job that a sweep is for, so many pages more may do so at first."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 
@@ -40,17 +44,29 @@ class Shown:
         return min(self.hits / due, 1.0)
 
 
-def learn_chance(group: PageMembers, shown: Shown, known: ListMap) -> float:
+def patience(jobs: int, stretch: Stretch, vain: int) -> float:
+    """Return how many pages in a row may lead a sweep for so many jobs hardly any farther, after ``vain`` vain sweeps.
+
+    Ten thousand items may be made in the same second. For many jobs a sweep through them costs little beside a poll of
+    each. But a list may repeat itself for ever, so each sweep in vain halves what the next one may cost.
+    """
+    if stretch.end - stretch.begin > WHOLE_SECOND:
+        return MOST_STALLED
+    return max(MOST_STALLED, jobs * STALLED_EACH / 2.0 ** min(vain, 16))
+
+
+def learn_chance(group: PageMembers, shown: Shown, known: ListMap, vain: int) -> float:
     """Estimate the chance that the next page shows jobs of a group, after one that was expected to show some.
 
-    Return how many the page should have shown, by the ages of its items.
+    ``vain`` sweeps in a row have shown no job. Return how many jobs the page should have shown, by the ages of its
+    items.
     """
     group.found += shown.hits
     pages, count = len(group.visited) + 1, len(group.members)
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
         _expect(group, _rate_without_order(group, known, pages), known.size)
-    elif shown.stretch is None or not group.leads_on(shown.stretch):
+    elif shown.stretch is None or not group.leads_on(shown.stretch, shown.hits, patience(count, shown.stretch, vain)):
         group.chance = group.listed = (group.chance + shown.share_of(due)) / 2.0
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]

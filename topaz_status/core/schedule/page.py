@@ -1,12 +1,12 @@
 """Pages of a list: one request that answers for a hundred jobs, as an entry that competes with polls of single jobs.
 
 The worth of a page is the worth of polls of all its watched, pending members, less its cost beyond one such poll. So no
-rule has to choose between list and single polls: two jobs are polled singly, two thousand by pages.
+rule has to choose between list and single polls: one job is polled singly, two thousand by pages.
 
 Two groups of jobs belong to a page. The *known* jobs were on it when it was last read. The *expected* jobs should be on
 it: new jobs are expected on the first page, and a job missing from a page is expected on the page after it. Expected
 jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
-list ever shows is simply polled by itself. So do the known jobs of a page with very few jobs.
+list ever shows is simply polled by itself. So does the last known job of a page.
 
 The list of videos is *bare*: it reports states, but neither progress nor results. A video that it reports as over still
 needs a poll of its own. That poll costs the same whenever the page is read, so the worth of a bare page is the same
@@ -33,11 +33,9 @@ from .list_map import Stretch
 from .power_law import CLOSE, STRIDE, UNFITTED, PowerLaw
 from .tracked_job import TrackedJob
 
-GETS: Final = 3.5
-"""How many polls of one job a page costs: a query of a list, and dozens of statuses to transfer. A page saves as many
-polls as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth."""
-BARE_GETS: Final = 2.0
-"""The same for a bare page, whose items are small. It saves no polls, so what it costs beyond one is subtracted."""
+GETS: Final = 2.0
+"""How many polls of one job a page costs: one request, and dozens of statuses to transfer. A page saves as many polls
+as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth. A bare page saves none."""
 CHANCE: Final = 0.8
 """The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
@@ -45,13 +43,14 @@ FULL: Final = 0.9
 LIKELY: Final = 0.5
 """If the chance to find a job on a page is at least this, the page is polled in the job's place."""
 LEAST_EXPECTED: Final = 0.5
-"""The least number of expected jobs that a page should show to be worth polling."""
+"""A page should show at least so many expected jobs to be worth polling.
+
+A sweep goes on while the next page should show one job, or the one that is left by this chance: otherwise a poll of the
+job alone shows as much."""
 WHOLE_SECOND: Final = 1.0
 """Seconds by which the same place seems to move between two reads: services give times in whole seconds."""
 LEAST_STEP: Final = 0.25
 """A page leads a sweep on if it reaches farther by this share of what it shows."""
-MOST_STALLED: Final = 16
-"""So many pages in a row may lead a sweep hardly any farther: a thousand items may be made in the same second."""
 SHORTEST_PAGE_GAP: Final = 0.05
 LEAST_WORTH: Final = 1e-9
 NEARLY: Final = 2.0
@@ -93,22 +92,38 @@ class PageMembers:
             job.group = self
             self.members[job] = None
 
-    def leads_on(self, stretch: Stretch) -> bool:
-        """Return whether the sweep for these jobs still gets on, after a page that shows ``stretch``.
+    def leads_on(self, stretch: Stretch, hits: int, patience: float) -> bool:
+        """Return whether the sweep for these jobs still gets on, after a page that shows ``stretch`` and ``hits`` jobs.
 
         A list may show the same items again and again, under cursors that never end. Then the ages say nothing of what
-        lies ahead.
+        lies ahead. So ``patience`` is how many pages in a row may lead the sweep hardly any farther.
         """
+        if hits:
+            self.stalled = 0
         if stretch.end >= self.reached + max(WHOLE_SECOND, LEAST_STEP * (stretch.end - stretch.begin)):
             self.reached, self.stalled = stretch.end, 0
         else:
             self.stalled += 1
-        return self.stalled <= MOST_STALLED
+        return self.stalled <= patience
 
     @property
     def is_crowded(self) -> bool:
         """Return whether these jobs are expected, likely to be shown, and enough to make the page's poll cheaper."""
         return not self.known and self.chance >= LIKELY and len(self.members) > self.page.gets
+
+    @property
+    def hits_expected(self) -> float:
+        """Return how many of these jobs a poll of the page should show."""
+        return self.chance * min(len(self.members), self.page.size)
+
+    def merge(self, other: PageMembers) -> None:
+        """Take over the jobs of another group: a poll should show as many of them as of both."""
+        if other.members:
+            both = len(self.members) + len(other.members)
+            self.chance = min((self.hits_expected + other.hits_expected) / min(both, self.page.size), 1.0)
+            self.listed += (other.listed - self.listed) * len(other.members) / both
+            for job in list(other.members):
+                self.add(job)
 
     def discard(self, job: TrackedJob) -> None:
         """Remove a job."""
@@ -214,6 +229,14 @@ class PageEntry(Entry):
         return max(self.gets - len(self), 0.0) * self.price
 
     @property
+    def is_thin(self) -> bool:
+        """Return whether its known jobs are so few that they are polled by themselves as well.
+
+        A job that is only expected does not count. The page may not show it, and would then be read for the others.
+        """
+        return len(self.known.members) < self.gets
+
+    @property
     def cost(self) -> float:
         """Return what is subtracted from the worth of its members, in seconds of waiting."""
         return max(self.gets - 1.0, 0.0) * self.price if self.is_bare else self.extra
@@ -277,21 +300,25 @@ class PageEntry(Entry):
         return max(self._law_for(gap).worth_at(gap) - self.cost, LEAST_WORTH)
 
     def reaches_at(self, worth: float, now: float) -> float:
-        """See :meth:`Entry.reaches_at`; the worth is no less than the price."""
+        """See :meth:`Entry.reaches_at`; the worth is no less than the price.
+
+        If a page after the first has that worth from the start, the time is ``now``: its jobs have waited since the
+        page before it was sent. On the first page, new jobs wait a moment for those that come with them.
+        """
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         law = self._law_for(gap)
         worth += self.cost
-        if law.worth_at(gap) < worth:
-            for _ in range(STRIDES):
-                if law.far_worth >= worth:
-                    break
-                law = law.farther(self._worth_after)
-            self.law = law
-            reached = min(law.gap_of(worth), law.far_gap)
-            if worth <= self.price * NEARLY:
-                self.price_gap = reached
-            gap = max(gap, reached)
-        return self.seen_at + gap
+        if law.worth_at(gap) >= worth:
+            return self.seen_at + gap if self.cursor is None else now
+        for _ in range(STRIDES):
+            if law.far_worth >= worth:
+                break
+            law = law.farther(self._worth_after)
+        self.law = law
+        reached = min(law.gap_of(worth), law.far_gap)
+        if worth <= self.price * NEARLY:
+            self.price_gap = reached
+        return self.seen_at + max(gap, reached)
 
     def gap_worth(self, worth: float, most: float) -> float:
         """Return about the gap after which a poll is worth ``worth``, ``most`` at most, by the law computed so far."""

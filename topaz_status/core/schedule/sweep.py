@@ -42,6 +42,7 @@ class Sweep:
         "_pages",
         "_policy",
         "_retries",
+        "_vain",
         "kind",
         "queue",
         "size",
@@ -61,6 +62,8 @@ class Sweep:
         """The chance that a new job is found on the first page."""
         self._cursor_trust = 1.0
         """How far cursors are trusted: halved when one is refused."""
+        self._vain = 0
+        """Sweeps given up since a page last showed a job that was not known to be on it."""
         self._retries = Retries()
         self._frontier = Frontier()
 
@@ -90,7 +93,7 @@ class Sweep:
 
     def polled(self, job: TrackedJob) -> None:
         """Note that a poll of a job was sent or answered: on a page with few jobs this changes the page's worth."""
-        if job.group is not None and (job.group.known or job.group.page.extra):
+        if job.group is not None and (job.group.known or job.group.page.is_thin):
             self._changed[job.group.page] = None
 
     def sent(self, page: PageEntry, now: float) -> None:
@@ -113,7 +116,7 @@ class Sweep:
     def settle(self, now: float) -> list[TrackedJob]:
         """Plan the pages whose members have changed.
 
-        Return the jobs that are to be polled by themselves as well, because their page is hardly worth its cost.
+        Return the jobs that are to be polled by themselves as well, because they are few on their page.
         """
         if not self._changed:
             return []
@@ -123,7 +126,7 @@ class Sweep:
                 self._remove(page)
             elif page.level != IN_FLIGHT:
                 self._plan(page, now)
-                if page.extra:
+                if page.is_thin:
                     singly += page.known.members
         self._changed.clear()
         return singly
@@ -228,7 +231,9 @@ class Sweep:
         """Learn from a page whether the list shows the jobs of a group; ``vain`` is a cursor that showed no jobs."""
         if not shown.expected:
             return
-        due = learn_chance(group, shown, self._map)
+        if shown.hits:
+            self._vain = 0
+        due = learn_chance(group, shown, self._map, self._vain)
         group.chance = min(group.chance, self._cursor_trust)
         if not group.visited and due:
             self._chance += min(due, 10.0) / 10.0 * LEARNING * (shown.share_of(due) - self._chance)
@@ -245,7 +250,7 @@ class Sweep:
             self._map.ends(group.visited)
         if page.cursor is None:
             page.expected.chance = page.expected.listed = self._chance
-        if ends or group.chance * min(len(group.members), self.size) < LEAST_EXPECTED:
+        if ends or group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
             self._dissolve(group, now)
         if ends:
             self._give_up(page, missing, now)
@@ -262,8 +267,7 @@ class Sweep:
         other = next_page.expected
         if len(other.members) > len(group.members):
             group, other = other, group
-        for job in list(other.members):
-            group.add(job)
+        group.merge(other)
         group.page, next_page.expected = next_page, group
         self._changed[next_page] = None
 
@@ -299,6 +303,7 @@ class Sweep:
     def _dissolve(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group that were not found."""
         jobs = list(group.members)
+        self._vain += bool(jobs)
         group.members = {}
         for job in jobs:
             job.group = None
@@ -319,7 +324,7 @@ class Sweep:
             page.expected.chance = chance
         page.changed()
         page.last_at = math.inf
-        if not page.extra:
+        if not page.is_thin:
             page.last_at = page.first_late_at(now, self._policy.longest_gap)
         at = page.last_at
         if at > earliest:
