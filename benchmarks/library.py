@@ -14,6 +14,7 @@ from traces import Trace
 
 from topaz_status import JobRef, PollPolicy, StatusClient
 from topaz_status.core.observation import Observation
+from topaz_status.core.prediction.law_family import Alive, LawFamily
 from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
 from topaz_status.core.schedule.entry import Poll
 from topaz_status.core.schedule.schedule import Schedule
@@ -167,6 +168,24 @@ class FrozenLifetimes(Lifetimes):
         """Learn nothing."""
 
 
+class LoneTable(LifeTable):
+    """A life table whose pseudo-jobs always live by the first belief."""
+
+    __slots__ = ()
+
+    def __init__(self, alive: Alive, weight: float, family: Callable[[], LawFamily] | None = None) -> None:  # noqa: ARG002
+        """See :class:`LifeTable`, without the family."""
+        super().__init__(alive, weight)
+
+
+class LoneLifetimes(Lifetimes):
+    """Life tables that judge no law by what they have counted."""
+
+    __slots__ = ()
+
+    table_type = LoneTable
+
+
 class Trusting(Lifetimes):
     """Life tables that trust a source for ever, even one that repeats itself."""
 
@@ -189,6 +208,7 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "library": Schedule,
     "no-pages": partial(Schedule, pages={}),
     "no-learning": lambda policy: Schedule(policy, lifetimes=FrozenLifetimes()),
+    "no-family": lambda policy: Schedule(policy, lifetimes=LoneLifetimes()),
     "no-eta": WithoutEta,
     "no-hints": WithoutHints,
     "no-guard": partial(Schedule, guard=math.inf),
