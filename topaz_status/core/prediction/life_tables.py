@@ -227,9 +227,9 @@ def _age_law(x: float) -> float:
 MEDIANS: Final = tuple(2.0 ** (step / 2.0) for step in range(25))
 """The medians of the laws of ages, from a second to more than an hour."""
 SIGMAS: Final = 0.12, 0.25, 0.45, 0.7, 1.1
-"""The widths of these laws, from all alike to all sorts."""
+"""Standard deviations of the logarithms: jobs last about equally long by the first, very unequally by the last."""
 USUAL_MEDIAN: Final = 25.0
-"""The likeliest median; one that is 4.5 times as long or as short is less likely by half."""
+"""The likeliest median, in seconds; one that is six times as long or as short is half as likely."""
 STRAY: Final = 0.03
 """The share of jobs that follow no such law."""
 

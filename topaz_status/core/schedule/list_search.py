@@ -23,7 +23,7 @@ SURPRISE: Final = 0.5
 MOST_STALLED: Final = 16.0
 """So many pages in a row may lead a sweep hardly any farther, whatever it is for."""
 STALLED_EACH: Final = 0.125
-"""For each job that a sweep is for, so many pages more may do so at first."""
+"""Within one second of the list, so many pages for each job may do so at first, if that is more."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 
