@@ -47,7 +47,7 @@ async def test_one_job(kind: JobKind) -> None:
 @pytest.mark.parametrize("order", ["newest", "uuid"])
 @virtual
 async def test_two_jobs(order: str) -> None:
-    """Two jobs are asked for singly, list or no list, also where it is full of other people's jobs."""
+    """Two jobs on none of the first pages of a list cost a few requests more than without one, and are known as soon."""
     costs = []
     for policy in (PollPolicy(), SINGLY):
         simulator = Simulator(order=order)
@@ -57,8 +57,7 @@ async def test_two_jobs(order: str) -> None:
             outcomes = await client.outcomes(jobs)
         assert all(outcome.waited < 61 for outcome in outcomes)
         costs.append(len(simulator.log))
-        assert not pages(simulator)
-    assert abs(costs[0] - costs[1]) <= 3
+    assert costs[0] <= costs[1] + 6
 
 
 @virtual

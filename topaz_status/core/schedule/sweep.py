@@ -25,7 +25,7 @@ LONGEST_PAUSE: Final = 300.0
 VAIN: Final = 0.5
 """If a page that should have shown so many jobs shows none, its cursor is forgotten."""
 LEAST_TRUST: Final = 0.125
-"""How far cursors are trusted, at least, when missing jobs are expected again."""
+"""How far cursors are trusted, at least. With less, no page would be worth a poll, and none could be accepted again."""
 
 
 class Sweep:
@@ -82,7 +82,6 @@ class Sweep:
         """Expect jobs on the list again, if they were not found some time ago and still have no page."""
         for job in self._retries.due(now):
             self.presume(job, now)
-            self._cursor_trust = max(self._cursor_trust, LEAST_TRUST)
 
     def leave(self, job: TrackedJob) -> None:
         """Remove a job that is no longer watched."""
@@ -194,7 +193,7 @@ class Sweep:
         if poll.cursor is None:
             return self.missed(poll, now, now + LONGEST_PAUSE)
         page = self._landed(poll, now)
-        self._cursor_trust /= 2.0
+        self._cursor_trust = max(self._cursor_trust / 2.0, LEAST_TRUST)
         self._map.forget(poll.cursor)
         first = self._page(None, now)
         unassigned = list(page.known.members)
