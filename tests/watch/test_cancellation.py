@@ -176,7 +176,7 @@ def test_save(kind: JobKind, tmp_path: Path) -> None:
                 assert path.read_bytes() == simulator.result_bytes(job)
             assert axe.struck or task.result() == left[0]
 
-    at_every_await(scenario, least=8)
+    at_every_await(scenario, least=5)
 
 
 def test_closing() -> None:
