@@ -20,11 +20,37 @@ OWN: Final = 150
 OTHERS: Final = 1_000
 
 
-class DeepWorld(World):
+class ListWorld(World):
+    """A list in the order of ``items``, jobs of others among them, that reports the ages of its items."""
+
+    def __init__(self) -> None:
+        super().__init__(10.0, {JobKind.IMAGE: 100}, POLICY)
+        self.items: list[tuple[float, JobRef | None]] = []
+
+    def age(self, born_at: float) -> float:
+        """Return the age that the list reports."""
+        return self.now - born_at
+
+    def answer(self, poll: object) -> None:
+        if isinstance(poll, JobPoll):
+            super().answer(poll)
+            return
+        assert isinstance(poll, PagePoll)
+        begin = int(poll.cursor or 0)
+        shown = self.items[begin : begin + poll.limit]
+        refs = [ref for _, ref in shown if ref is not None]
+        for ref in refs:
+            self.note(ref)
+        cursor = str(begin + poll.limit) if begin + poll.limit < len(self.items) else None
+        ages = [self.age(born_at) for born_at, _ in shown[::9]]
+        self.schedule.saw(poll, self.now, [self.observation(ref) for ref in refs], next_cursor=cursor, ages=ages)
+
+
+class DeepWorld(ListWorld):
     """A list with a thousand items of others, made within 20 s, that reports the ages of its items."""
 
     def __init__(self, order: str, *, own_are_newest: bool) -> None:
-        super().__init__(10.0, {JobKind.IMAGE: 100}, POLICY)
+        super().__init__()
         others: list[tuple[float, JobRef | None]] = [(-1.0 - number / 50.0, None) for number in range(OTHERS)]
         own_born_at = 0.0 if own_are_newest else -25.0
         own: list[tuple[float, JobRef | None]] = [(own_born_at, job(number, JobKind.IMAGE)) for number in range(OWN)]
@@ -36,20 +62,6 @@ class DeepWorld(World):
             self.ends[ref], self.polled[ref] = 60.0, [0.0]
             self.schedule.add(ref, 0.0, age=-born_at)
 
-    def answer(self, poll: object) -> None:
-        if isinstance(poll, JobPoll):
-            super().answer(poll)
-            return
-        assert isinstance(poll, PagePoll)
-        begin = int(poll.cursor or 0)
-        shown = self.items[begin : begin + poll.limit]
-        refs = [ref for _, ref in shown if ref is not None]
-        for ref in refs:
-            self.note(ref)
-        cursor = str(begin + poll.limit) if begin + poll.limit < len(self.items) else None
-        ages = [self.now - born_at for born_at, _ in shown[::9]]
-        self.schedule.saw(poll, self.now, [self.observation(ref) for ref in refs], next_cursor=cursor, ages=ages)
-
 
 @pytest.mark.parametrize(("order", "own_are_newest"), [("newest", False), ("oldest", True), ("none", True)])
 def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> None:
@@ -60,15 +72,14 @@ def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> 
     assert sum(at - 60.0 for at in world.found.values()) / OWN < 5.0
 
 
-class CrowdedWorld(World):
+class CrowdedWorld(ListWorld):
     """Waves of jobs, each among many times as many items of others that were made within the same second or two.
 
     Ages are whole seconds, so they hardly show where an item lies.
     """
 
     def __init__(self, own: int, foreign: int, waves: int = 1, lasts: float = 60.0) -> None:
-        super().__init__(10.0, {JobKind.IMAGE: 100}, POLICY)
-        self.items: list[tuple[float, JobRef | None]] = []
+        super().__init__()
         dice, count = random.Random(1), 0
         for wave in range(waves):
             self.run(max(100.0 * wave, self.now))
@@ -80,19 +91,8 @@ class CrowdedWorld(World):
             self.items = sorted([*self.items, *others], key=lambda item: -item[0])
             self.run(self.now + 90.0)
 
-    def answer(self, poll: object) -> None:
-        if isinstance(poll, JobPoll):
-            super().answer(poll)
-            return
-        assert isinstance(poll, PagePoll)
-        begin = int(poll.cursor or 0)
-        shown = self.items[begin : begin + poll.limit]
-        refs = [ref for _, ref in shown if ref is not None]
-        for ref in refs:
-            self.note(ref)
-        cursor = str(begin + poll.limit) if begin + poll.limit < len(self.items) else None
-        ages = [float(int(self.now - born_at)) for born_at, _ in shown[::9]]
-        self.schedule.saw(poll, self.now, [self.observation(ref) for ref in refs], next_cursor=cursor, ages=ages)
+    def age(self, born_at: float) -> float:
+        return float(int(self.now - born_at))
 
 
 @pytest.mark.parametrize(("own", "foreign", "waves"), [(1_000, 7_000, 1), (250, 1_500, 4)])

@@ -1,9 +1,10 @@
 """A family of laws for a lifetime, and the law that is expected once some lives are known.
 
 A life table counts deaths and exposure in each bin, and needs dozens of lives before its bins say much. Most lifetimes
-follow one of a few shapes: the logarithm has about a normal distribution, narrow or wide, around some median. So five
-lives show well which of a hundred laws hold. The family starts with a weight for each law. Each law's weight is then
-multiplied by the likelihood of what was counted (Bayes), and the expected law is the mean of all laws by their weights.
+follow one of a few shapes: the logarithm has about a normal distribution, narrow or wide, around some median. So a
+dozen lives show which of a hundred laws are likely. The family starts with a weight for each law. Each law's weight is
+then multiplied by the likelihood of what was counted (Bayes), and the expected law is the mean of all laws by their
+weights.
 
 Where lives follow none of these laws, for example in two groups, the bins soon outweigh what is expected.
 """

@@ -6,7 +6,6 @@ that shows two hundred jobs after ten more polls is worth as much now as a page 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from itertools import islice
 from typing import Final
 
@@ -44,29 +43,33 @@ class Shown:
         return min(self.hits / due, 1.0)
 
 
-def patience(jobs: int, stretch: Stretch, vain: int) -> float:
-    """Return how many pages in a row may lead a sweep for so many jobs hardly any farther, after ``vain`` vain sweeps.
+def patience(jobs: int, stretch: Stretch, given_up: int) -> float:
+    """Return how many pages in a row may lead a sweep for so many jobs hardly any farther.
+
+    So many sweeps in a row were ``given_up`` without any job found.
 
     Ten thousand items may be made in the same second. For many jobs a sweep through them costs little beside a poll of
     each. But a list may repeat itself for ever, so each sweep in vain halves what the next one may cost.
     """
     if stretch.end - stretch.begin > WHOLE_SECOND:
         return MOST_STALLED
-    return max(MOST_STALLED, jobs * STALLED_EACH / 2.0 ** min(vain, 16))
+    return max(MOST_STALLED, jobs * STALLED_EACH / 2.0 ** min(given_up, 16))
 
 
-def learn_chance(group: PageMembers, shown: Shown, known: ListMap, vain: int) -> float:
+def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int) -> float:
     """Estimate the chance that the next page shows jobs of a group, after one that was expected to show some.
 
-    ``vain`` sweeps in a row have shown no job. Return how many jobs the page should have shown, by the ages of its
-    items.
+    So many sweeps in a row were ``given_up`` without any job found. Return how many jobs the page should have shown,
+    by the ages of its items.
     """
     group.found += shown.hits
     pages, count = len(group.visited) + 1, len(group.members)
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
-        _expect(group, _rate_without_order(group, known, pages), known.size)
-    elif shown.stretch is None or not group.leads_on(shown.stretch, shown.hits, patience(count, shown.stretch, vain)):
+        group.expect(_rate_without_order(group, known, pages))
+    elif shown.stretch is None or not group.leads_on(
+        shown.stretch, shown.hits, patience(count, shown.stretch, given_up)
+    ):
         group.chance = group.listed = (group.chance + shown.share_of(due)) / 2.0
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
@@ -75,7 +78,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, vain: int) ->
         due *= passed
         if due:
             group.listed += SURPRISE * passed * (shown.share_of(due) - group.listed)
-        _expect(group, group.listed * max(ahead.rate, shown.hits), known.size)
+        group.expect(group.listed * max(ahead.rate, shown.hits))
     return due
 
 
@@ -83,7 +86,7 @@ def presumed_chance(group: PageMembers, known: ListMap) -> float | None:
     """Return the chance for new jobs on a list in no order that was swept before; ``None`` on any other list."""
     if known.order is not AgeOrder.NONE or known.length is None or group.visited or not group.members:
         return None
-    return min(len(group.members) / known.length / _most(group.members, known.size), 1.0)
+    return min(len(group.members) / known.length / group.most_hits, 1.0)
 
 
 def _rate_without_order(group: PageMembers, known: ListMap, pages: int) -> float:
@@ -95,12 +98,3 @@ def _rate_without_order(group: PageMembers, known: ListMap, pages: int) -> float
     if known.length is None or pages >= known.length:
         return rate
     return max(rate, len(group.members) / (known.length - pages))
-
-
-def _expect(group: PageMembers, rate: float, size: int) -> None:
-    if group.members:
-        group.chance = min(rate / _most(group.members, size), 1.0)
-
-
-def _most(jobs: Collection[object], size: int) -> int:
-    return min(len(jobs), size)

@@ -112,18 +112,28 @@ class PageMembers:
         return not self.known and self.chance >= LIKELY and len(self.members) > self.page.gets
 
     @property
+    def most_hits(self) -> int:
+        """Return how many of these jobs a page can show."""
+        return min(len(self.members), self.page.size)
+
+    @property
     def hits_expected(self) -> float:
         """Return how many of these jobs a poll of the page should show."""
-        return self.chance * min(len(self.members), self.page.size)
+        return self.chance * self.most_hits
+
+    def expect(self, hits: float) -> None:
+        """Expect a poll of the page to show so many of these jobs."""
+        if self.members:
+            self.chance = min(hits / self.most_hits, 1.0)
 
     def merge(self, other: PageMembers) -> None:
         """Take over the jobs of another group: a poll should show as many of them as of both."""
         if other.members:
-            both = len(self.members) + len(other.members)
-            self.chance = min((self.hits_expected + other.hits_expected) / min(both, self.page.size), 1.0)
-            self.listed += (other.listed - self.listed) * len(other.members) / both
+            hits = self.hits_expected + other.hits_expected
+            self.listed += (other.listed - self.listed) * len(other.members) / (len(self.members) + len(other.members))
             for job in list(other.members):
                 self.add(job)
+            self.expect(hits)
 
     def discard(self, job: TrackedJob) -> None:
         """Remove a job."""
@@ -232,7 +242,7 @@ class PageEntry(Entry):
     def is_thin(self) -> bool:
         """Return whether its known jobs are so few that they are polled by themselves as well.
 
-        A job that is only expected does not count. The page may not show it, and would then be read for the others.
+        A job that is only expected does not count: the page may not show it.
         """
         return len(self.known.members) < self.gets
 

@@ -38,11 +38,11 @@ class Sweep:
         "_cursor_trust",
         "_frontier",
         "_gets",
+        "_given_up",
         "_map",
         "_pages",
         "_policy",
         "_retries",
-        "_vain",
         "kind",
         "queue",
         "size",
@@ -62,7 +62,7 @@ class Sweep:
         """The chance that a new job is found on the first page."""
         self._cursor_trust = 1.0
         """How far cursors are trusted: halved when one is refused."""
-        self._vain = 0
+        self._given_up = 0
         """Sweeps given up since a page last showed a job that was not known to be on it."""
         self._retries = Retries()
         self._frontier = Frontier()
@@ -231,8 +231,8 @@ class Sweep:
         if not shown.expected:
             return
         if shown.hits:
-            self._vain = 0
-        due = learn_chance(group, shown, self._map, self._vain)
+            self._given_up = 0
+        due = learn_chance(group, shown, self._map, self._given_up)
         group.chance = min(group.chance, self._cursor_trust)
         if not group.visited and due:
             self._chance += min(due, 10.0) / 10.0 * LEARNING * (shown.share_of(due) - self._chance)
@@ -302,7 +302,7 @@ class Sweep:
     def _dissolve(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group that were not found."""
         jobs = list(group.members)
-        self._vain += bool(jobs)
+        self._given_up += bool(jobs)
         group.members = {}
         for job in jobs:
             job.group = None
