@@ -130,6 +130,31 @@ def test_an_end_on_the_list_goes_before_all_doubtful_polls() -> None:
     assert schedule.pick(600.0, [VIDEO]) == JobPoll(refs[7])
 
 
+@pytest.mark.parametrize(("images", "is_first"), [(3, False), (100, True)])
+def test_a_page_of_many_ends_goes_before_a_poll_that_is_sure_to_find_one(images: int, *, is_first: bool) -> None:
+    """A history has reported the end of a video. A page of images that are probably over resolves more watches."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50, JobKind.IMAGE: 100})
+    refs = [job(number, JobKind.IMAGE) for number in range(images)]
+    for ref in [job(0, VIDEO), *refs]:
+        schedule.add(ref, 0.0)
+    page = PagePoll(JobKind.IMAGE, None, 100)
+    schedule.saw(page, 0.1, [alive(ref) for ref in refs])
+    schedule.saw(PAGE, 60.0, [ended(job(0, VIDEO))])
+    picked = schedule.pick(60.1, [JobKind.IMAGE, VIDEO])
+    assert picked == (page if is_first else JobPoll(job(0, VIDEO)))
+
+
+def test_no_page_of_the_history_goes_before_the_poll_that_confirms_an_end() -> None:
+    """Each end that the page would show needs such a poll, too."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    refs = [job(number, VIDEO) for number in range(50)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+    schedule.saw(PAGE, 0.1, [alive(ref) for ref in refs])
+    schedule.saw(PAGE, 1.0, [ended(refs[0]), *map(alive, refs[1:])])
+    assert schedule.pick(600.0, [VIDEO]) == JobPoll(refs[0])
+
+
 def test_explain_says_what_the_list_does_for_a_video() -> None:
     """The next poll renews the prediction, and the expected lag counts the page that is read before."""
     schedule = Schedule(POLICY, pages={VIDEO: 50})

@@ -32,12 +32,13 @@ from ..observation import Observation
 from ..policy import PollPolicy
 from ..prediction.life_tables import Lifetimes
 from ..prediction.sources import FARTHEST, SOONEST, Source
+from ..prediction.worth import MOST_FACTOR
 from ..wire.list_page import PAGE_SIZES
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, JobPoll, PagePoll, Poll
 from .expected_lag import SAMPLE, QueueDelay, forecast, mean_lag, present_gap
 from .explanation import Explanation, explain
 from .lane import Lane, is_covered
-from .page import GETS, LIKELY, page_of
+from .page import GETS, LIKELY, PageEntry, page_of
 from .poll_queue import TOP, PollQueue
 from .renewal import Renewal
 from .tracked_job import LEAD, UNNOTICED, TrackedJob
@@ -46,6 +47,8 @@ GUARD: Final = 8
 """One token in so many goes to what was first found late, when more is due than can be served."""
 SAMPLED: Final = 4
 """Where there is no choice, one poll in so many updates the average worth of served polls."""
+MANY_ENDS: Final = 4.0
+"""A page goes before a poll that is sure to find an end if it is worth as much as so many such polls."""
 UNKNOWN_ALLOWED: Final = 4.0
 """If more seconds of a job's life than this are unknown, its first poll does not show how long it lasted."""
 _ALL: Final = tuple(JobKind)
@@ -315,7 +318,7 @@ class Schedule:
             return late
         entry = queues[0].best()
         if len(queues) > 1:
-            entry = max((queue.best() for queue in queues), key=lambda best: _rank(best, now))
+            entry = _best([queue.best() for queue in queues], now)
         elif self._turn % SAMPLED:
             return entry
         if entry.level < TOP:
@@ -374,6 +377,17 @@ class Schedule:
         return alive, ended
 
 
-def _rank(entry: Entry, now: float) -> tuple[bool, float]:
-    """Return a key to compare entries by worth: levels stand for different worths in each queue."""
-    return entry.level == TOP, entry.worth_at(now)
+def _best(entries: Collection[Entry], now: float) -> Entry:
+    """Return the entry of greatest worth. Levels stand for different worths in each queue.
+
+    An urgent entry goes first. But a poll of a job that a list reported as over resolves one watch, and a page may
+    resolve a hundred. So a page that is worth much more goes before such a poll. A page of a bare list resolves none.
+    """
+    urgent = next((entry for entry in entries if entry.level == TOP), None)
+    if urgent is None:
+        return max(entries, key=lambda entry: entry.worth_at(now))
+    if isinstance(urgent, TrackedJob) and urgent.over:
+        least = MANY_ENDS * (now - urgent.seen_at) * MOST_FACTOR
+        pages = (entry for entry in entries if isinstance(entry, PageEntry) and not entry.is_bare)
+        return next((page for page in pages if page.worth_at(now) > least), urgent)
+    return urgent
