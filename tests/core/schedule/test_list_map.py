@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topaz_status.core.schedule.list_map import MOST_MARKS, ListMap
+from topaz_status.core.schedule.list_map import SLACK, ListMap
+from topaz_status.core.schedule.list_marks import MOST_MARKS, WHOLE_SECOND
 from topaz_status.core.schedule.list_order import AgeOrder
 
 AGES = st.lists(st.floats(0.0, 7 * 86_400.0), max_size=12)
@@ -57,6 +58,67 @@ def test_equal_ages_make_jobs_as_far_ahead_as_the_sweep_has_come() -> None:
     assert stretch is not None
     rates = [known.ahead(stretch, [995.0], 50, pages).rate for pages in (1, 2, 4, 8)]
     assert rates == [50.0, 25.0, 12.5, 6.25]
+
+
+def test_behind_a_burst_a_job_is_as_far_as_pages_of_the_whole_list_would_need() -> None:
+    """Ten pages span 100 s each, then five none: a job 600 s ahead is a dozen pages ahead, not hundreds."""
+    known = ListMap(100)
+    for page in range(10):
+        known.learn(str(page), falling(100.0 * page, 9.0), 5_000.0)
+    for page in range(10, 15):
+        stretch = known.learn(str(page), [1_000.0] * 12, 5_000.0)
+    assert stretch is not None
+    ahead = known.ahead(stretch, [5_000.0 - 1_600.0], 100, 15)
+    assert 100 / 12 < ahead.rate < 100 / 6
+
+
+def test_pages_that_are_read_again_change_nothing_of_what_lies_ahead() -> None:
+    """A crowded page that is read a hundred times for its jobs does not make the list seem crowded everywhere."""
+    known = ListMap(100)
+    for page, cursor in enumerate([None, "a", "b"]):
+        stretch = known.learn(cursor, falling(100.0 * page, 9.0), 1_000.0)
+    assert stretch is not None
+    before = known.ahead(stretch, [200.0], 10, 3)
+    for _ in range(100):
+        known.learn("c", [300.0] * 12, 1_000.0, is_new=False)
+    assert known.ahead(stretch, [200.0], 10, 3).rate > 0.5 * before.rate
+
+
+def test_the_cursor_that_a_page_names_leads_to_where_that_page_ends() -> None:
+    """So new jobs on an oldest-first list are expected behind its last page, which nobody has read yet."""
+    known = ListMap(100)
+    known.learn(None, falling(500.0, 10.0)[::-1], 1_000.0, next_cursor="next")
+    assert known.seek(1_000.0) == "next"
+    assert known.seek(1_000.0 - 600.0) is None
+
+
+def test_of_pages_of_one_second_the_last_is_sought() -> None:
+    """Their places differ by less than the error of an age, so the order of their cursors counts."""
+    known = ListMap(100)
+    known.learn(None, falling(500.0, 10.0)[::-1], 1_000.0, next_cursor="a")
+    for number, (cursor, following) in enumerate([("a", "b"), ("b", "c"), ("c", None)]):
+        known.learn(cursor, [500.0] * 12, 1_000.0 - 0.3 * number, next_cursor=following)
+    assert known.seek(1_000.0) == "c"
+
+
+@given(
+    starts=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.0, 1e3)),
+    births=st.lists(st.floats(0.0, 1e3), min_size=1, max_size=16),
+    step=st.sampled_from([1, -1]),
+)
+def test_a_sweep_skips_no_job_that_it_has_not_passed(starts: dict[str, float], births: list[float], step: int) -> None:
+    """It goes to the last known place before the first job ahead, if that is farther than the page's end."""
+    known = ListMap(100)
+    for cursor, start in starts.items():
+        known.learn(cursor, falling(start, 1.0)[::step], 1e3)
+    stretch = known.learn(None, falling(500.0, 1.0)[::step], 1e3)
+    assert stretch is not None
+    places = {cursor: start - 999.0 if step == 1 else 990.0 - start for cursor, start in starts.items()}
+    ahead = [place for place in (-step * born_at for born_at in births) if place >= stretch.end - SLACK]
+    between = [at for at in places.values() if stretch.end < at < min(ahead, default=-math.inf) - SLACK]
+    found = known.skip(stretch, births)
+    assert (found is None) == (not between)
+    assert found is None or places[found] == pytest.approx(max(between), abs=WHOLE_SECOND)
 
 
 def test_a_cursor_leads_back_to_jobs_of_an_age() -> None:

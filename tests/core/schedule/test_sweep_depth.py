@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import POLICY, World, alive, job
 
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import Source
 from topaz_status.core.schedule.entry import JobPoll, PagePoll
 from topaz_status.core.schedule.page import GETS, PageEntry
 from topaz_status.core.schedule.schedule import Schedule
@@ -72,6 +74,20 @@ def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> 
     assert sum(at - 60.0 for at in world.found.values()) / OWN < 5.0
 
 
+def test_the_last_page_of_an_oldest_first_list_is_read_while_jobs_come() -> None:
+    """It shows those that came first. Those that came last are not worth a poll yet, and are on a page behind it."""
+    world, dice = ListWorld(), random.Random(1)
+    world.rate = 5.0
+    for number in range(1_500):
+        world.run(max(number / 30.0, world.now))
+        ref = job(number, JobKind.IMAGE)
+        world.add(ref, 8.0 * dice.lognormvariate(0.0, 0.12))
+        world.items.append((world.now, ref))
+    world.run(world.now + 60.0)
+    assert len(world.found) == 1_500
+    assert sum(at - world.ends[ref] for ref, at in world.found.items()) / 1_500 < 0.5
+
+
 class CrowdedWorld(ListWorld):
     """Waves of jobs, each among many times as many items of others that were made within the same second or two.
 
@@ -114,6 +130,20 @@ def test_the_next_page_of_a_sweep_is_not_waited_for() -> None:
     schedule.saw(first, 1.1, [alive(job(number, JobKind.IMAGE)) for number in range(100)], next_cursor="second")
     assert schedule.next_at(1.1, [JobKind.IMAGE]) == 1.1
     assert schedule.pick(1.1, [JobKind.IMAGE]) == PagePoll(JobKind.IMAGE, "second", 100)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_a_page_is_worth_what_it_can_show(order: str) -> None:
+    """Of 200 expected jobs it shows the last 100 that came or, if the list begins with the oldest, the first 100."""
+    page, lifetimes = PageEntry(JobKind.IMAGE, "cursor", 100, 0.0, price=0.1, gets=GETS), Lifetimes()
+    page.lists_oldest_first = order == "oldest"
+    for number in range(200):
+        tracked = TrackedJob(job(number, JobKind.IMAGE), float(number), float(number))
+        tracked.believe(Source.AGE, 1.0, float(number), lifetimes)
+        page.expected.add(tracked)
+    jobs = list(page.expected.members)
+    shown = jobs[:100] if order == "oldest" else jobs[100:]
+    assert page.worth_at(250.0) == pytest.approx(page.expected.chance * sum(one.worth_at(250.0) for one in shown))
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(0.0, 1.0), st.floats(0.0, 1.0))

@@ -183,7 +183,7 @@ class Lane:
             if entry.last_at <= now:
                 entry.last_at = math.inf
             if self.sweep is not None:
-                self.sweep.polled(entry)
+                self.sweep.polls_singly(entry)
         return entry.send()
 
     def expected_due(self) -> float:

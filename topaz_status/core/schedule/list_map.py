@@ -8,30 +8,34 @@ the map estimates how many jobs of a group each further poll is going to show, o
 - Ages say little if hundreds of items were made in the same second. After ten pages within a second, a job that is a
   second ahead is expected about ten pages ahead. So a sweep in vain ends once its next pages would cost more than the
   jobs are worth.
+- Items come in bursts. Behind a burst the list may be empty for minutes, so a job far ahead is as many pages ahead as
+  pages of all parts of the list would need for that time.
 - If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
   before have shown on average.
 
-Cursors lead back to places on the list. The map assumes that a cursor still leads to what its page showed last.
+Cursors lead back to places on the list. The map assumes that a cursor still leads to what its page showed last, and
+that the cursor named by a page leads to where that page ends.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import attrs
 
+from .list_marks import ListMarks
 from .list_order import AgeOrder, ListOrder
 
 SLACK: Final = 1.5
 """Seconds by which two times of creation may be wrong: services give whole seconds, and clocks differ a little."""
-MOST_MARKS: Final = 32
-"""The most cursors that are remembered. If there are more, every second one is forgotten."""
 ENDS: Final = 3
 """The first so many ages of a page show where it begins, by their median; the last so many show where it ends."""
 NEWEST_SPAN: Final = 0.5
-"""The weight of the newest page in what is learned of the density of items."""
+"""The weight of the newest page in what is learned of the density of items nearby."""
+SPANS_REMEMBERED: Final = 64.0
+"""The density of items on the whole list is learned from about so many of the pages read last, each counted once."""
 
 
 @attrs.frozen
@@ -55,7 +59,7 @@ class Ahead:
 class ListMap:
     """The places of one list."""
 
-    __slots__ = ("_list_order", "_marks", "_nearest", "_span", "length", "order", "size")
+    __slots__ = ("_list_order", "_marks", "_mean_span", "_span", "_spans", "length", "order", "size")
 
     def __init__(self, size: int) -> None:
         """Begin without knowing anything of a list with ``size`` items a page."""
@@ -65,38 +69,49 @@ class ListMap:
         self.length: int | None = None
         """Pages of the whole list, when a sweep last reached its end; ``None`` before."""
         self._span = 0.0
-        """Seconds between the first and the last item of a page."""
-        self._marks: dict[str, float] = {}
-        """The cursors that serve, and where their pages begin."""
-        self._nearest = math.inf
-        """The least place of a mark."""
+        """Seconds between the first and the last item of a page, by the pages read last."""
+        self._mean_span = 0.0
+        """The same, by pages of all parts of the list."""
+        self._spans = 0.0
+        """How many pages that mean counts."""
+        self._marks = ListMarks()
 
-    def learn(self, cursor: str | None, ages: Sequence[float], now: float) -> Stretch | None:
+    def learn(
+        self,
+        cursor: str | None,
+        ages: Sequence[float],
+        now: float,
+        *,
+        next_cursor: str | None = None,
+        is_new: bool = True,
+    ) -> Stretch | None:
         """Learn from the ages of items on a page, in the order of the list, and return the part that it shows.
 
-        Return ``None`` without ages, or if the list is in no order of age. Ages are seconds.
+        The page names ``next_cursor``, and it ``is_new`` unless it was read at the same cursor before. Return ``None``
+        without ages, or if the list is in no order of age. Ages are seconds.
         """
         self._list_order.learn(ages)
         order = self._list_order.order
         if order is not self.order:
             self.order = order
             self._marks.clear()
-            self._nearest = math.inf
         if not ages and cursor is not None:
             self.forget(cursor)
         if not ages or order is AgeOrder.NONE:
             return None
         begin = self._place(now - _middle(ages[:ENDS]))
         end = max(self._place(now - _middle(ages[-ENDS:])), begin)
-        self._span += NEWEST_SPAN * (end - begin - self._span) if self._span else end - begin
-        if cursor is not None and order is not AgeOrder.UNKNOWN:
-            self._mark(cursor, begin)
+        self._learn_span(end - begin, is_new=is_new)
+        if order is not AgeOrder.UNKNOWN:
+            if cursor is not None:
+                self._marks.set(cursor, begin)
+            if next_cursor is not None and next_cursor not in self._marks:
+                self._marks.set(next_cursor, end)
         return Stretch(begin, end)
 
     def forget(self, cursor: str) -> None:
         """Forget a cursor that the service refuses, or that leads nowhere."""
-        if self._marks.pop(cursor, None) is not None:
-            self._nearest = min(self._marks.values(), default=math.inf)
+        self._marks.discard(cursor)
 
     def ends(self, visited: Collection[str | None]) -> None:
         """Learn that the last of these cursors led to the last page of the list."""
@@ -105,12 +120,18 @@ class ListMap:
 
     def seek(self, born_at: float) -> str | None:
         """Return the cursor of the last known page that begins before a job born then; ``None`` for the first page."""
-        if self._nearest == math.inf:
+        return self._marks.before(self._place(born_at) - SLACK)[0]
+
+    def skip(self, stretch: Stretch, births: Iterable[float]) -> str | None:
+        """Return the cursor that leads a sweep farthest, from a page that shows ``stretch``, and past none of its jobs.
+
+        ``births`` are the times of birth of all its jobs. Return ``None`` if no such cursor is known.
+        """
+        if self._marks.farthest <= stretch.end:
             return None
-        place = self._place(born_at) - SLACK
-        if place <= self._nearest:
-            return None
-        return max((mark for mark in self._marks.items() if mark[1] < place), key=_place_of, default=(None, 0.0))[0]
+        ahead = (place for place in map(self._place, births) if place >= stretch.end - SLACK)
+        cursor, place = self._marks.before(min(ahead, default=-math.inf) - SLACK)
+        return cursor if place > stretch.end else None
 
     def ahead(self, stretch: Stretch, births: Sequence[float], count: int, pages: int) -> Ahead:
         """Estimate where ``count`` jobs lie, on a list in order of age, after a sweep of ``pages`` pages.
@@ -118,10 +139,10 @@ class ListMap:
         ``births`` are the times of birth of a sample of the jobs, and ``stretch`` is the part that the last page shows.
         The rate is that of the nearest jobs if it is better than that of all.
         """
-        distances = sorted(self._place(born_at) - stretch.end for born_at in births)
-        share = count / len(distances)
+        share = count / len(births)
         passed = rate = jobs = 0.0
-        for distance in distances:
+        for place in sorted(map(self._place, births)):
+            distance = place - stretch.end
             if distance < -SLACK:
                 passed += share
                 continue
@@ -142,21 +163,16 @@ class ListMap:
         All pages of the sweep so far may be within the error of the ages, so that they seem to show no time at all.
         """
         so_far = max(pages, 1)
-        if not self._span:
-            return so_far
-        return max(distance / max(self._span, SLACK / so_far), 1.0)
+        span = max(self._span, self._mean_span)
+        return max(distance / max(span, SLACK / so_far), 1.0) if span else so_far
 
-    def _mark(self, cursor: str, place: float) -> None:
-        self._marks[cursor] = place
-        if len(self._marks) > MOST_MARKS:
-            self._marks = dict(sorted(self._marks.items(), key=_place_of)[::2])
-        self._nearest = min(self._marks.values())
+    def _learn_span(self, span: float, *, is_new: bool) -> None:
+        self._span += NEWEST_SPAN * (span - self._span) if self._span else span
+        if is_new:
+            self._spans = min(self._spans + 1.0, SPANS_REMEMBERED)
+            self._mean_span += (span - self._mean_span) / self._spans
 
 
 def _middle(ages: Sequence[float]) -> float:
     """Return the middle one of a few ages."""
     return sorted(ages)[len(ages) // 2]
-
-
-def _place_of(mark: tuple[str, float]) -> float:
-    return mark[1]

@@ -12,8 +12,9 @@ from typing import Final
 import attrs
 
 from .list_map import ListMap, Stretch
+from .list_marks import WHOLE_SECOND
 from .list_order import AgeOrder
-from .page import WHOLE_SECOND, PageMembers
+from .page import PageMembers
 
 JOBS_SAMPLED: Final = 16
 """About how many jobs of a group are sampled to estimate where they lie."""
@@ -25,6 +26,9 @@ STALLED_EACH: Final = 0.125
 """Within one second of the list, so many pages for each job may do so at first, if that is more."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
+UNSHOWN_SHARE: Final = 0.125
+"""On a list whose order is not known yet, it begins as if half a page had shown this share of the jobs, if that is
+more."""
 
 
 @attrs.frozen
@@ -74,6 +78,9 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
         ahead = known.ahead(shown.stretch, births, count, pages)
+        if not ahead.rate and known.order is AgeOrder.UNKNOWN:  # all jobs were passed, or the list is in another order
+            group.expect(_rate_without_order(group, known, pages, unshown=max(UNSHOWN, count * UNSHOWN_SHARE)))
+            return due
         passed = max(ahead.passed, shown.share_of(due))
         due *= passed
         if due:
@@ -89,12 +96,12 @@ def presumed_chance(group: PageMembers, known: ListMap) -> float | None:
     return min(len(group.members) / known.length / group.most_hits, 1.0)
 
 
-def _rate_without_order(group: PageMembers, known: ListMap, pages: int) -> float:
+def _rate_without_order(group: PageMembers, known: ListMap, pages: int, *, unshown: float = UNSHOWN) -> float:
     """Return how many jobs the next page should show: as many as those before, or its share if the length is known.
 
     Beyond the known length nothing more is expected: the list has grown, or its cursors never end.
     """
-    rate = (group.found + UNSHOWN) / (pages + UNSHOWN)
+    rate = (group.found + unshown) / (pages + UNSHOWN)
     if known.length is None or pages >= known.length:
         return rate
     return max(rate, len(group.members) / (known.length - pages))

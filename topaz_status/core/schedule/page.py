@@ -30,6 +30,7 @@ from typing import Final
 from ...models.job import JobKind
 from .entry import COVERED, IN_FLIGHT, Entry, PagePoll
 from .list_map import Stretch
+from .list_marks import WHOLE_SECOND
 from .power_law import CLOSE, STRIDE, UNFITTED, PowerLaw
 from .tracked_job import TrackedJob
 
@@ -47,8 +48,6 @@ LEAST_EXPECTED: Final = 0.5
 
 A sweep goes on while the next page should show one job, or the one that is left by this chance: otherwise a poll of the
 job alone shows as much."""
-WHOLE_SECOND: Final = 1.0
-"""Seconds by which the same place seems to move between two reads: services give times in whole seconds."""
 LEAST_STEP: Final = 0.25
 """A page leads a sweep on if it reaches farther by this share of what it shows."""
 SHORTEST_PAGE_GAP: Final = 0.05
@@ -65,7 +64,7 @@ _BORN_AT: Final = attrgetter("born_at")
 class PageMembers:
     """Jobs of one page, in the order of arrival."""
 
-    __slots__ = ("chance", "found", "known", "listed", "members", "page", "reached", "stalled", "visited")
+    __slots__ = ("chance", "found", "known", "listed", "members", "page", "prepaid", "reached", "stalled", "visited")
 
     def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
@@ -77,6 +76,8 @@ class PageMembers:
         self.found = 0
         """How many jobs the sweep for these jobs has found so far."""
         self.members: dict[TrackedJob, None] = {}
+        self.prepaid = 0
+        """So many further pages of the sweep for these jobs are read even if none is likely to show a job."""
         self.visited: set[str | None] = set()
         """The cursors at which these jobs were not found: a sweep visits no cursor twice."""
         self.reached = -math.inf
@@ -129,6 +130,7 @@ class PageMembers:
     def merge(self, other: PageMembers) -> None:
         """Take over the jobs of another group: a poll should show as many of them as of both."""
         if other.members:
+            self.prepaid += other.prepaid
             hits = self.hits_expected + other.hits_expected
             self.listed += (other.listed - self.listed) * len(other.members) / (len(self.members) + len(other.members))
             for job in list(other.members):
@@ -155,6 +157,7 @@ class PageEntry(Entry):
         "known",
         "last_at",
         "law",
+        "lists_oldest_first",
         "next_page",
         "not_before",
         "planned_for",
@@ -203,6 +206,8 @@ class PageEntry(Entry):
         """The share of the known jobs that a poll finds again."""
         self.known = PageMembers(self, known=True)
         self.expected = PageMembers(self, known=False, chance=CHANCE)
+        self.lists_oldest_first = False
+        """True if the list begins with its oldest items: a page then shows those jobs that came first."""
         self.sought = self.expected
         """The expected jobs that the poll in flight may show; jobs that came after it was sent are not among them."""
 
@@ -365,7 +370,8 @@ class PageEntry(Entry):
         expected = self.expected.members
         room = self.room
         if expected and room > 0:
-            value += self.expected.chance * _change_worth(islice(reversed(expected), room), now)
+            jobs = expected if self.lists_oldest_first else reversed(expected)
+            value += self.expected.chance * _change_worth(islice(jobs, room), now)
         return max(value, LEAST_WORTH)
 
 

@@ -9,9 +9,11 @@ from typing import Final
 
 from ...models.job import JobKind
 from ..policy import PollPolicy
+from .distant_jobs import DistantJobs
 from .entry import COVERED, IN_FLIGHT, PagePoll
 from .frontier import Frontier
-from .list_map import ListMap
+from .list_map import ListMap, Stretch
+from .list_order import AgeOrder
 from .list_search import Shown, learn_chance, presumed_chance
 from .page import CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMembers
 from .poll_queue import PollQueue
@@ -36,6 +38,7 @@ class Sweep:
         "_chance",
         "_changed",
         "_cursor_trust",
+        "_distant",
         "_frontier",
         "_gets",
         "_given_up",
@@ -65,6 +68,7 @@ class Sweep:
         self._given_up = 0
         """Sweeps given up since a page last showed a job that was not known to be on it."""
         self._retries = Retries()
+        self._distant = DistantJobs()
         self._frontier = Frontier()
 
     def presume(self, job: TrackedJob, now: float) -> None:
@@ -76,15 +80,22 @@ class Sweep:
             if not page:
                 page.begin(now, self._policy.min_interval)
         group.add(job)
+        self._distant.discard(job)
         self._touch(page)
 
     def retry(self, now: float) -> None:
-        """Expect jobs on the list again, if they were not found some time ago and still have no page."""
+        """Expect jobs on the list again that have no page: those not found some time ago, and distant ones."""
         for job in self._retries.due(now):
             self.presume(job, now)
+        distant = self._distant.due()
+        for job in distant:
+            self.presume(job, now)
+        if distant and distant[0].group is not None:
+            self._prepay(distant[0].group)
 
     def leave(self, job: TrackedJob) -> None:
         """Remove a job that is no longer watched."""
+        self._distant.discard(job)
         if job.group is not None:
             page = job.group.page
             job.group.discard(job)
@@ -94,6 +105,18 @@ class Sweep:
         """Note that a poll of a job was sent or answered: on a page with few jobs this changes the page's worth."""
         if job.group is not None and (job.group.known or job.group.page.is_thin):
             self._changed[job.group.page] = None
+
+    def polls_singly(self, job: TrackedJob) -> None:
+        """Note that a poll of a job by itself is sent now."""
+        self.polled(job)
+        group = job.group
+        if job in self._distant:
+            self._distant.polls += 1
+        elif group is not None and group.visited and not group.known and self._has_places:
+            self._distant.polls += 1
+            if self._distant.polls * group.hits_expected >= len(group.members) and not group.prepaid:
+                self._prepay(group)
+                self._changed[group.page] = None
 
     def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
@@ -170,10 +193,10 @@ class Sweep:
         if poll.cursor is not None:
             self._cursor_trust = min(1.0, self._cursor_trust * 2.0)
         missing = [] if stayed == known_before else [job for job in known.members if job.seen_at != now]
+        stretch = self._map.learn(poll.cursor, ages, now, next_cursor=cursor, is_new=not page.settled)
         page.settled = True
-        shown = Shown(hits, expected, self._map.learn(poll.cursor, ages, now))
-        self._learn(page.sought, shown, page.cursor if not (alive or ended) else None)
-        self._advance(page, missing, cursor, now)
+        self._learn(page.sought, Shown(hits, expected, stretch), page.cursor if not (alive or ended) else None)
+        self._advance(page, missing, cursor, stretch, now)
         self._changed[page] = None
         return missing
 
@@ -204,6 +227,11 @@ class Sweep:
         return unassigned
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_places(self) -> bool:
+        """Return whether the ages of items show where jobs lie, and a page shows all there is to know of them."""
+        return not self._bare and self._map.order is not AgeOrder.NONE
 
     def _touch(self, page: PageEntry) -> None:
         if page.level == COVERED or page.differs():
@@ -239,7 +267,9 @@ class Sweep:
             if vain is not None and due >= VAIN:
                 self._map.forget(vain)
 
-    def _advance(self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, now: float) -> None:
+    def _advance(
+        self, page: PageEntry, missing: list[TrackedJob], cursor: str | None, stretch: Stretch | None, now: float
+    ) -> None:
         """Expect the jobs missing from this page on the next page, if that page is worth a poll."""
         group = page.sought
         page.sought = page.expected
@@ -249,12 +279,15 @@ class Sweep:
             self._map.ends(group.visited)
         if page.cursor is None:
             page.expected.chance = page.expected.listed = self._chance
-        if ends or group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
-            self._dissolve(group, now)
         if ends:
+            self._dissolve(group, now)
             self._give_up(page, missing, now)
             return
-        next_page = self._next_page(page, cursor, now, wanted=bool(missing or group.members))
+        self._weigh(group, stretch, now)
+        ahead = None if missing or stretch is None else self._skip(group, stretch)
+        next_page = self._next_page(page, cursor, now, wanted=bool(missing or group.members) and ahead is None)
+        if ahead is not None:
+            next_page = self._page(ahead, now)
         if next_page is None or next_page is page:
             self._dissolve(group, now)
             return
@@ -269,6 +302,31 @@ class Sweep:
         group.merge(other)
         group.page, next_page.expected = next_page, group
         self._changed[next_page] = None
+
+    def _weigh(self, group: PageMembers, stretch: Stretch | None, now: float) -> None:
+        """Release the jobs of a group unless the next page is worth a poll for them."""
+        is_ahead = stretch is not None and group.hits_expected > 0.0 and self._has_places
+        if is_ahead and group.prepaid:
+            group.prepaid -= 1
+            group.chance = group.listed
+        elif group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
+            if is_ahead:
+                pages = len(group.members) / group.hits_expected
+                self._distant.add(self._release(group), pages)
+            else:
+                self._dissolve(group, now)
+
+    def _prepay(self, group: PageMembers) -> None:
+        """Read the pages that lead to the jobs of a group, whatever each of these pages shows."""
+        group.prepaid, self._distant.polls = self._distant.polls, 0
+        group.chance = group.listed
+
+    def _skip(self, group: PageMembers, stretch: Stretch) -> str | None:
+        """Return a cursor that leads a sweep for a group farther than the next one, but past none of its jobs."""
+        if not group.members:
+            return None
+        cursor = self._map.skip(stretch, (job.born_at for job in group.members))
+        return None if cursor in group.visited else cursor
 
     def _next_page(self, page: PageEntry, cursor: str | None, now: float, *, wanted: bool) -> PageEntry | None:
         """Return the page that comes next: the known one under its newest cursor, or a new one if it is wanted."""
@@ -301,12 +359,15 @@ class Sweep:
 
     def _dissolve(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group that were not found."""
+        self._given_up += bool(group.members)
+        self._retries.later(self._release(group), now)
+
+    def _release(self, group: PageMembers) -> list[TrackedJob]:
         jobs = list(group.members)
-        self._given_up += bool(jobs)
         group.members = {}
         for job in jobs:
             job.group = None
-        self._retries.later(jobs, now)
+        return jobs
 
     def _remove(self, page: PageEntry) -> None:
         self.queue.remove(page)
@@ -321,6 +382,7 @@ class Sweep:
         chance = presumed_chance(page.expected, self._map)
         if chance is not None:
             page.expected.chance = chance
+        page.lists_oldest_first = self._map.order is AgeOrder.OLDEST
         page.changed()
         page.last_at = math.inf
         if not page.is_thin:

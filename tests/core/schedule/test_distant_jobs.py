@@ -1,0 +1,132 @@
+"""Jobs far ahead on a list: polled singly until a sweep for them has paid for itself."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_sweep_depth import ListWorld
+from world import POLICY, alive, job
+
+from topaz_status.core.schedule.distant_jobs import DistantJobs
+from topaz_status.core.schedule.entry import IN_FLIGHT, JobPoll, PagePoll
+from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.tracked_job import TrackedJob
+from topaz_status.models.job import JobKind, JobRef
+
+OLDER: Final = 3_000
+"""Items of others, made one a second before the first job."""
+
+
+def distant(count: int) -> list[TrackedJob]:
+    """Make jobs that wait to be polled by themselves."""
+    jobs = [TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0) for number in range(count)]
+    for tracked in jobs:
+        tracked.level = 0
+    return jobs
+
+
+@given(st.integers(1, 20), st.integers(0, 100), st.floats(1.0, 100.0))
+def test_a_sweep_is_due_once_it_would_have_saved_its_cost(count: int, polls: int, pages: float) -> None:
+    """It costs a poll for each page, and saves those that were sent, and one of each job that waits."""
+    waiting, jobs = DistantJobs(), distant(count)
+    waiting.add(jobs, pages)
+    waiting.polls = polls
+    assert waiting.due() == (jobs if count + polls >= pages else [])
+    assert (jobs[0] in waiting) == (count + polls < pages)
+
+
+def test_jobs_that_left_or_were_met_are_not_swept_for() -> None:
+    """One is no longer watched, and one is expected on a page again. One that is being polled is swept for later."""
+    waiting, (gone, stays, met, polled) = DistantJobs(), distant(4)
+    waiting.add([gone, stays, met, polled], 2.0)
+    polled.level = IN_FLIGHT
+    waiting.discard(gone)
+    waiting.discard(gone)
+    page = Schedule(POLICY)._lanes[JobKind.IMAGE].sweep
+    assert page is not None
+    page.presume(met, 0.0)
+    assert waiting.due() == [stays]
+    assert polled in waiting
+
+
+class OldestFirst(ListWorld):
+    """A list that begins with thousands of older items of others, in whole seconds; new jobs are on its last page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items = [(-float(OLDER - number), None) for number in range(OLDER)]
+
+    def age(self, born_at: float) -> float:
+        return float(int(self.now - born_at))
+
+    def submit(self, ref: JobRef, lasts: float) -> None:
+        """Begin to watch a new job, which is the last on the list."""
+        self.add(ref, lasts)
+        self.items.append((self.now, ref))
+
+    def pages(self) -> list[float]:
+        """Return when pages were polled."""
+        return [at for at, poll in self.log if isinstance(poll, PagePoll)]
+
+
+def test_a_stream_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:
+    """Each job by itself is not worth thirty pages. But those that come later are found behind the same cursors."""
+    world, dice = OldestFirst(), random.Random(1)
+    for number in range(300):
+        world.run(float(number))
+        world.submit(job(number, JobKind.IMAGE), 60.0 * dice.lognormvariate(0.0, 0.5))
+    late = [at for at, poll in world.log if isinstance(poll, JobPoll) and at > 150.0]
+    assert len([at for at in world.pages() if at > 150.0]) > len(late)
+
+
+def test_a_trickle_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:
+    """Never are there as many jobs as pages lead to them. But the polls of jobs that came and went count as well."""
+    world, dice = OldestFirst(), random.Random(1)
+    for number in range(60):
+        world.run(30.0 * number)
+        world.submit(job(number, JobKind.IMAGE), 180.0 * dice.lognormvariate(0.0, 0.5))
+        assert len(world.schedule) < 20
+    pages = world.pages()
+    swept = next(at for at in pages if len([one for one in pages if at <= one < at + 10.0]) >= OLDER // 100)
+    singly = [at for at, poll in world.log if isinstance(poll, JobPoll) and at > swept + 10.0]
+    assert len([at for at in pages if at > swept + 10.0]) > len(singly)
+
+
+def test_a_second_wave_is_found_behind_the_first() -> None:
+    """A minute with no items lies between two waves: its cursors lead there, so nobody reads the first pages again."""
+    world = OldestFirst()
+    for wave in range(2):
+        world.run(300.0 * wave)
+        for number in range(200):
+            world.submit(job(1_000 * wave + number, JobKind.IMAGE), 30.0)
+        world.run(world.now + 100.0)
+    assert len(world.found) == 400
+    second = [at for at in world.pages() if 300.0 <= at < 310.0]
+    assert 2 <= len(second) < 15
+    lags = [world.found[ref] - end for ref, end in world.ends.items()]
+    assert sum(lags) / len(lags) < 5.0
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+def test_a_list_whose_order_is_not_known_is_swept_though_its_first_pages_show_no_job(pages: int) -> None:
+    """All items are as old as the first, and the jobs seem younger, because nobody said when they were submitted."""
+    schedule = Schedule(POLICY, pages={JobKind.IMAGE: 100})
+    refs = [job(number, JobKind.IMAGE) for number in range(100)]
+    for ref in refs:
+        schedule.add(ref, 0.0)
+    now, cursor = 1.0, None
+    for page in range(pages):
+        poll = schedule.pick(now, [JobKind.IMAGE])
+        while isinstance(poll, JobPoll):  # others are polled by themselves meanwhile
+            poll = schedule.pick(now, [JobKind.IMAGE])
+        assert poll == PagePoll(JobKind.IMAGE, cursor, 100)
+        now, cursor = now + 0.1, f"page {page}"
+        schedule.saw(poll, now, [], next_cursor=cursor, ages=[39.0] * 12)
+    poll = schedule.pick(now, [JobKind.IMAGE])
+    assert poll == PagePoll(JobKind.IMAGE, cursor, 100)
+    schedule.saw(poll, now, [alive(ref) for ref in refs], ages=[39.0] * 12)
+    assert all(isinstance(schedule.pick(now + 60.0, [JobKind.IMAGE]), PagePoll) for _ in range(1))
