@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, Self
 
@@ -16,8 +16,11 @@ from topaz_status import JobRef, PollPolicy, StatusClient
 from topaz_status.core.observation import Observation
 from topaz_status.core.prediction.law_family import Alive, LawFamily
 from topaz_status.core.prediction.life_tables import LifeTable, Lifetimes
+from topaz_status.core.schedule.distant_jobs import DistantJobs
 from topaz_status.core.schedule.entry import Poll
+from topaz_status.core.schedule.list_map import ListMap, Stretch
 from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
 from topaz_status.session.engine import Engine
 from topaz_status.testing import Simulator, run_virtual
@@ -204,6 +207,40 @@ class Unhurried(Lifetimes):
         return 1e-9
 
 
+class WithoutMarks(ListMap):
+    """Knows of no cursor where it leads: each sweep begins with the first page, and reads every page."""
+
+    __slots__ = ()
+
+    def seek(self, born_at: float) -> str | None:  # noqa: ARG002
+        """Begin with the first page."""
+        return None
+
+    def skip(self, stretch: Stretch, births: Iterable[float]) -> str | None:  # noqa: ARG002
+        """Go on with the next page."""
+        return None
+
+
+class WithoutDistant(DistantJobs):
+    """Makes no sweep for jobs that are too few to pay for it at once."""
+
+    __slots__ = ()
+
+    def due(self) -> list[TrackedJob]:
+        """Return no jobs."""
+        return []
+
+
+def _altered(policy: PollPolicy, **parts: type) -> Schedule:
+    """Make a schedule whose sweeps have other parts, by the names of their fields."""
+    schedule = Schedule(policy)
+    for lane in schedule._lanes.values():  # noqa: SLF001 - no user exchanges these parts
+        if lane.sweep is not None:
+            for name, part in parts.items():
+                setattr(lane.sweep, name, part(lane.sweep.size) if part is WithoutMarks else part())
+    return schedule
+
+
 VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "library": Schedule,
     "no-pages": partial(Schedule, pages={}),
@@ -214,5 +251,7 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "no-guard": partial(Schedule, guard=math.inf),
     "no-doubt": lambda policy: Schedule(policy, lifetimes=Trusting()),
     "no-price": partial(Schedule, gets=0.0),
+    "no-marks": lambda policy: _altered(policy, _map=WithoutMarks),
+    "no-distant": lambda policy: _altered(policy, _distant=WithoutDistant),
     "no-over": lambda policy: Schedule(policy, lifetimes=Unhurried()),
 }

@@ -144,6 +144,16 @@ def oldest(seed: int, scale: float = 1.0) -> Trace:
     return Trace("oldest", 10.0, tuple(plans), older=500, order="oldest")
 
 
+def oldest_waves(seed: int, scale: float = 1.0, *, count: int = 200) -> Trace:
+    """Three waves of 200 images and as many foreign ones, 3 minutes apart, at the end of a list of 3,000 older ones."""
+    dice = random.Random(seed)
+    plans: list[JobPlan] = []
+    for wave in range(3):
+        for at in at_once(dice, round(2 * count * scale)):
+            plans.append(image(dice, 180.0 * wave + at, foreign=len(plans) % 2 == 1))
+    return Trace("oldest-waves", 5.0, tuple(plans), older=round(3_000 * scale), order="oldest")
+
+
 def waves_shuffled(seed: int, scale: float = 1.0, *, count: int = 1_070) -> Trace:
     """1,070 images of 7 s in three waves 30 s apart, listed by their ids among 3,000 older ones."""
     dice = random.Random(seed)
@@ -230,6 +240,7 @@ TRACES: Final[Mapping[str, Maker]] = {
     "foreign-random": foreign_random,
     "deep": deep,
     "oldest": oldest,
+    "oldest-waves": oldest_waves,
     "waves-shuffled": waves_shuffled,
     "video": videos,
     "video-burst": video_burst,

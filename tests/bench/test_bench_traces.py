@@ -113,6 +113,15 @@ def test_oldest_first_shows_new_images_last() -> None:
     assert len(trace.watched) / len(trace.plans) == pytest.approx(0.5, abs=0.03)
 
 
+def test_waves_at_the_end_of_a_list() -> None:
+    """Three waves of 200 own and 200 foreign images within half a second, three minutes apart, behind 3,000 older ones."""
+    trace = TRACES["oldest-waves"](1)
+    sizes = Counter((plan.after // 180.0, plan.foreign) for plan in trace.plans)
+    assert sizes == {(float(wave), foreign): 200 for wave in range(3) for foreign in (False, True)}
+    assert max(plan.after % 180.0 for plan in trace.plans) <= 0.5
+    assert (trace.order, trace.older) == ("oldest", 3_000)
+
+
 def test_waves_among_shuffled_older_images() -> None:
     """Three waves of 357 or 356 within half a second, half a minute apart, by id among 3,000."""
     trace = TRACES["waves-shuffled"](1)
