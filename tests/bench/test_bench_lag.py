@@ -122,13 +122,16 @@ def test_each_policy_finds_every_end_the_same_way_each_time(policy: str) -> None
 def test_ablations_make_a_difference() -> None:
     """Each leaves out what it says: without pages no page is read, without hints polls fall elsewhere.
 
-    The guard is no part of it: it shows only where longest gaps are exceeded.
+    The guard is no part of it: it shows only where longest gaps are exceeded. What cursors lead to, and sweeps for
+    distant jobs, show only where jobs lie far ahead on a list.
     """
-    names = [name for name in library.VARIANTS if name != "no-guard"]
+    distant = {"no-marks", "no-distant"}
+    names = [name for name in library.VARIANTS if name not in {"no-guard", *distant}]
     runs = {name: lag.play(lag.Task("hostile", name, 5, 0.05)) for name in names}
     assert runs["library"].pages > 0
     assert runs["no-pages"].pages == 0
     assert len({run.lags for run in runs.values()}) == len(runs)
+    assert len({lag.play(lag.Task("oldest-waves", name, 1)).lags for name in ("library", *distant)}) == 3
 
 
 def test_a_sweep_and_the_loops_beside_it_take_turns() -> None:

@@ -96,6 +96,19 @@ def test_the_list_puts_off_the_polls_of_a_job_whose_prediction_is_old() -> None:
     assert schedule.due_at(ref) > 51.0 + 2.0 * POLICY.min_interval
 
 
+@pytest.mark.parametrize("reported", [{"progress": 0.3}, {}])
+def test_what_the_last_poll_did_not_show_is_not_asked_for_again(reported: dict[str, float]) -> None:
+    """A prediction that the list gave is renewed once. Where the job's own poll gives none, the list answers alone."""
+    schedule, ref = Schedule(POLICY, pages={VIDEO: 50}), job(1, VIDEO)
+    schedule.add(ref, 0.0)
+    listed = alive(ref, estimate=100.0, ran=10.0)
+    schedule.saw(PAGE, 10.0, [listed])
+    schedule.saw(JobPoll(ref), 30.0, [alive(ref, estimate=100.0, **reported)])
+    for second in range(31, 48):
+        schedule.saw(PAGE, float(second), [listed])
+    assert (schedule.due_at(ref) < 49.0) == bool(reported)
+
+
 @pytest.mark.parametrize("price", [0.02, 0.1, 0.5])
 def test_a_bare_page_is_due_once_it_shows_as_much_as_it_costs(price: float) -> None:
     """Its cost is subtracted from the worth that was interpolated: near the cost the rest is no smooth function."""

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from test_sweep_depth import ListWorld
 from world import POLICY, alive, job
 
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import Source
 from topaz_status.core.schedule.distant_jobs import DistantJobs
 from topaz_status.core.schedule.entry import IN_FLIGHT, JobPoll, PagePoll
 from topaz_status.core.schedule.schedule import Schedule
@@ -71,6 +73,22 @@ class OldestFirst(ListWorld):
     def pages(self) -> list[float]:
         """Return when pages were polled."""
         return [at for at, poll in self.log if isinstance(poll, PagePoll)]
+
+
+def test_pages_that_are_paid_for_do_not_wait_for_their_worth() -> None:
+    """Single polls of their jobs keep the worth of the next page low: no job has waited for long."""
+    sweep = Schedule(POLICY, pages={JobKind.IMAGE: 100})._lanes[JobKind.IMAGE].sweep
+    assert sweep is not None
+    for tracked in distant(10):
+        tracked.believe(Source.AGE, 1.0, 0.0, Lifetimes())
+        sweep.presume(tracked, 0.0)
+    [page] = sweep._pages.values()
+    sweep.settle(0.0)
+    assert page.due_at > 0.0
+    page.expected.prepaid = 1
+    sweep._changed[page] = None
+    sweep.settle(0.0)
+    assert page.due_at == 0.0
 
 
 def test_a_stream_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:

@@ -270,10 +270,10 @@ class Lane:
         """Return when a poll is to renew the prediction of a job that a bare list shows alive.
 
         That is when the poll would be worth a token, had the list not been read since the job's last own poll. A token
-        is worth the price or, under load, the worth at which polls are served. Where a poll shows no progress there is
-        nothing to renew, and it comes ``most`` seconds after the last.
+        is worth the price or, under load, the worth at which polls are served. Where the last poll showed no progress,
+        there is nothing to renew, and the next comes ``most`` seconds after it.
         """
-        if tracked.source >= Source.OVERDUE:
+        if tracked.source >= Source.OVERDUE or tracked.basis_at < tracked.asked_at:
             return tracked.asked_at + most
         return tracked.renewed_at(max(self._policy.price, self.served_worth.worth), most)
 

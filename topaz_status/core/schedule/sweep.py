@@ -387,7 +387,7 @@ class Sweep:
         page.last_at = math.inf
         if not page.is_thin:
             page.last_at = page.first_late_at(now, self._policy.longest_gap)
-        at = page.last_at
+        at = earliest if page.expected.prepaid else page.last_at
         if at > earliest:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
         self.queue.put(page, max(at, earliest))
