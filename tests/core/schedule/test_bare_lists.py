@@ -168,6 +168,22 @@ def test_no_page_of_the_history_goes_before_the_poll_that_confirms_an_end() -> N
     assert schedule.pick(600.0, [VIDEO]) == JobPoll(refs[0])
 
 
+def test_no_late_page_of_the_history_goes_before_them_either() -> None:
+    """One token in eight goes to what is late. But a late page finds only more ends that wait for their polls."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    refs = [job(number, VIDEO) for number in range(100)]
+    second = PagePoll(VIDEO, "second", 50)
+    for ref in refs:
+        schedule.add(ref, 0.0)
+    schedule.saw(PAGE, 0.1, list(map(alive, refs[:50])), next_cursor="second")
+    schedule.saw(second, 0.2, list(map(alive, refs[50:])))
+    schedule.saw(PAGE, 300.0, list(map(alive, refs[:50])), next_cursor="second")
+    schedule.saw(PAGE, 600.0, list(map(ended, refs[:50])), next_cursor="second")
+    assert schedule.overdue(601.0) > 0.0
+    picked = [schedule.pick(601.0 + 0.1 * turn, [VIDEO]) for turn in range(50)]
+    assert picked == [JobPoll(ref) for ref in refs[:50]]
+
+
 def test_explain_says_what_the_list_does_for_a_video() -> None:
     """The next poll renews the prediction, and the expected lag counts the page that is read before."""
     schedule = Schedule(POLICY, pages={VIDEO: 50})

@@ -326,12 +326,17 @@ class Schedule:
         return entry
 
     def _latest(self, queues: list[PollQueue]) -> Entry | None:
-        """Return the entry that was first found late, or the page on which such a job is likely to be found."""
+        """Return the entry that was first found late, or the page on which such a job is likely to be found.
+
+        A page of a bare list does not come before the polls of jobs that the list has reported as over.
+        """
         _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
         if isinstance(entry, TrackedJob) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
             if page.level >= 0:
-                return page
+                entry = page
+        if isinstance(entry, PageEntry) and entry.is_bare and any(queue.best().level == TOP for queue in queues):
+            return None
         return entry
 
     def _saw_one(self, tracked: TrackedJob, seen: Observation, now: float) -> None:
