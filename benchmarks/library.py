@@ -208,7 +208,7 @@ class Unhurried(Lifetimes):
 
 
 class WithoutMarks(ListMap):
-    """Knows of no cursor where it leads: each sweep begins with the first page, and reads every page."""
+    """Remembers no cursors: each sweep begins with the first page, and reads every page."""
 
     __slots__ = ()
 
@@ -222,13 +222,17 @@ class WithoutMarks(ListMap):
 
 
 class WithoutDistant(DistantJobs):
-    """Makes no sweep for jobs that are too few to pay for it at once."""
+    """Makes no sweep because single polls have cost as much."""
 
     __slots__ = ()
 
-    def due(self) -> list[TrackedJob]:
+    def due(self, price: float) -> tuple[list[TrackedJob], float]:
         """Return no jobs."""
-        return []
+        return [], price
+
+    def affords(self, polls: float) -> bool:  # noqa: ARG002
+        """Return no."""
+        return False
 
 
 def _altered(policy: PollPolicy, **parts: type) -> Schedule:

@@ -184,6 +184,33 @@ def test_no_late_page_of_the_history_goes_before_them_either() -> None:
     assert picked == [JobPoll(ref) for ref in refs[:50]]
 
 
+def test_what_else_is_late_goes_before_them_all_the_same() -> None:
+    """One token in eight: the page that waits does not use it up."""
+    schedule = Schedule(POLICY, pages={VIDEO: 50})
+    videos, try_ons = [job(number, VIDEO) for number in range(60)], [job(number) for number in range(20)]
+    for ref in videos + try_ons:
+        schedule.add(ref, 0.0)
+    schedule.saw(PagePoll(VIDEO, "second", 50), 0.1, list(map(alive, videos[50:])))
+    schedule.saw(PAGE, 0.2, list(map(alive, videos[:50])), next_cursor="second")
+    for ref in try_ons:
+        schedule.saw(JobPoll(ref), 60.0, [alive(ref)])
+    schedule.saw(PAGE, 600.0, list(map(ended, videos[:50])), next_cursor="second")
+    assert schedule.overdue(601.0, [VIDEO]) > schedule.overdue(601.0, [JobKind.TRY_ON]) > 0.0
+    picked = [schedule.pick(601.0 + 0.1 * turn, [VIDEO, JobKind.TRY_ON]) for turn in range(48)]
+    assert len([poll for poll in picked if isinstance(poll, JobPoll) and poll.kind is JobKind.TRY_ON]) == 6
+
+
+def test_of_two_urgent_polls_that_of_the_longer_wait_goes_first() -> None:
+    """Whatever the order in which the kinds are asked for."""
+    for kinds in ([JobKind.IMAGE, JobKind.TRY_ON], [JobKind.TRY_ON, JobKind.IMAGE]):
+        schedule, first, second = Schedule(POLICY), job(0, JobKind.IMAGE), job(1)
+        for at, ref in ((0.0, first), (20.0, second)):
+            schedule.add(ref, at)
+            schedule.saw(JobPoll(ref), at + 1.0, [alive(ref)])
+            schedule.nudge(ref, 40.0)
+        assert schedule.pick(40.0, kinds) == JobPoll(first)
+
+
 def test_explain_says_what_the_list_does_for_a_video() -> None:
     """The next poll renews the prediction, and the expected lag counts the page that is read before."""
     schedule = Schedule(POLICY, pages={VIDEO: 50})

@@ -6,8 +6,10 @@ import random
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hostile_lists import EmptyForUs, HostileList
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_adversarial_lists import hostile_lists
 from test_sweep_depth import ListWorld
 from world import POLICY, alive, job
 
@@ -31,14 +33,28 @@ def distant(count: int) -> list[TrackedJob]:
     return jobs
 
 
-@given(st.integers(1, 20), st.integers(0, 100), st.floats(1.0, 100.0))
-def test_a_sweep_is_due_once_it_would_have_saved_its_cost(count: int, polls: int, pages: float) -> None:
+@given(st.integers(1, 20), st.integers(0, 100), st.floats(1.0, 100.0), st.sampled_from([1.0, 2.0, 8.0]))
+def test_a_sweep_is_due_once_it_would_have_saved_its_cost(count: int, polls: int, pages: float, price: float) -> None:
     """It costs a poll for each page, and saves those that were sent, and one of each job that waits."""
     waiting, jobs = DistantJobs(), distant(count)
     waiting.add(jobs, pages)
-    waiting.polls = polls
-    assert waiting.due() == (jobs if count + polls >= pages else [])
-    assert (jobs[0] in waiting) == (count + polls < pages)
+    for _ in range(polls):
+        waiting.polled()
+    assert waiting.due(price) == (jobs if count + polls >= pages * price else [], pages)
+    assert (jobs[0] in waiting) == (count + polls < pages * price)
+
+
+@given(st.lists(st.integers(0, 50)), st.lists(st.floats(0.5, 80.0)), st.floats(0.0, 100.0))
+def test_pages_are_paid_for_once(polls: list[int], pages: list[float], more: float) -> None:
+    """However often they are paid for and paid back, they are never more than the single polls."""
+    waiting = DistantJobs()
+    for _ in range(sum(polls)):
+        waiting.polled()
+    paid = [waiting.pay(each) for each in pages]
+    assert sum(paid) <= sum(polls)
+    assert all(one <= each + 1.0 for one, each in zip(paid, pages, strict=True))
+    waiting.refund(sum(paid))
+    assert waiting.affords(more) == (sum(polls) >= more)
 
 
 def test_jobs_that_left_or_were_met_are_not_swept_for() -> None:
@@ -48,10 +64,8 @@ def test_jobs_that_left_or_were_met_are_not_swept_for() -> None:
     polled.level = IN_FLIGHT
     waiting.discard(gone)
     waiting.discard(gone)
-    page = Schedule(POLICY)._lanes[JobKind.IMAGE].sweep
-    assert page is not None
-    page.presume(met, 0.0)
-    assert waiting.due() == [stays]
+    waiting.discard(met)
+    assert waiting.due(1.0) == ([stays], 2.0)
     assert polled in waiting
 
 
@@ -85,10 +99,59 @@ def test_pages_that_are_paid_for_do_not_wait_for_their_worth() -> None:
     [page] = sweep._pages.values()
     sweep.settle(0.0)
     assert page.due_at > 0.0
-    page.expected.prepaid = 1
+    page.expected.pages_paid = 1
     sweep._changed[page] = None
     sweep.settle(0.0)
     assert page.due_at == 0.0
+
+
+def test_pages_that_were_paid_for_and_lead_nowhere_are_given_up() -> None:
+    """Thousands of single polls were counted. Then the list repeats itself for ever."""
+    world = EmptyForUs(JobKind.IMAGE, 100, "step of one item")
+    world.run(3_000.0)
+    world.ages, before = "same page", world.pages
+    world.run(3_600.0)
+    assert world.pages - before < 40
+
+
+def test_what_was_paid_for_jobs_that_left_is_paid_back() -> None:
+    """A job that is expected on the same page later does not pay for pages with it."""
+    sweep = Schedule(POLICY, pages={JobKind.IMAGE: 100})._lanes[JobKind.IMAGE].sweep
+    assert sweep is not None
+    gone, new = distant(2)
+    sweep.presume(gone, 0.0)
+    [page] = sweep._pages.values()
+    page.expected.pages_paid = 30
+    sweep.leave(gone)
+    sweep.presume(new, 5_000.0)
+    [page] = sweep._pages.values()
+    assert page.expected.pages_paid == 0
+    assert sweep._distant.affords(30)
+
+
+def test_what_was_paid_for_a_page_that_fails_is_paid_back() -> None:
+    """Nothing was read for it."""
+    sweep = Schedule(POLICY, pages={JobKind.IMAGE: 100})._lanes[JobKind.IMAGE].sweep
+    assert sweep is not None
+    [tracked] = distant(1)
+    sweep.presume(tracked, 0.0)
+    [page] = sweep._pages.values()
+    page.expected.pages_paid = 30
+    poll = page.send()
+    sweep.queue.remove(page, IN_FLIGHT)
+    sweep.missed(poll, 1.0, 2.0)
+    assert page.expected.pages_paid == 0
+    assert sweep._distant.affords(30)
+
+
+@given(world=hostile_lists())
+@settings(max_examples=40, deadline=None)
+def test_no_job_that_a_page_answers_for_is_distant(world: HostileList) -> None:
+    """It was found by another sweep, or is expected on a page again."""
+    world.run(60.0)
+    for tracked in world.schedule._jobs.values():
+        sweep = world.schedule._lanes[tracked.kind].sweep
+        assert sweep is None or tracked.group is None or tracked not in sweep._distant
 
 
 def test_a_stream_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:
@@ -102,7 +165,7 @@ def test_a_stream_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:
 
 
 def test_a_trickle_of_jobs_far_ahead_is_polled_by_pages_in_the_end() -> None:
-    """Never are there as many jobs as pages lead to them. But the polls of jobs that came and went count as well."""
+    """There are always fewer jobs than pages on the way to them. But polls of jobs that came and went count as well."""
     world, dice = OldestFirst(), random.Random(1)
     for number in range(60):
         world.run(30.0 * number)
@@ -147,4 +210,4 @@ def test_a_list_whose_order_is_not_known_is_swept_though_its_first_pages_show_no
     poll = schedule.pick(now, [JobKind.IMAGE])
     assert poll == PagePoll(JobKind.IMAGE, cursor, 100)
     schedule.saw(poll, now, [alive(ref) for ref in refs], ages=[39.0] * 12)
-    assert all(isinstance(schedule.pick(now + 60.0, [JobKind.IMAGE]), PagePoll) for _ in range(1))
+    assert isinstance(schedule.pick(now + 60.0, [JobKind.IMAGE]), PagePoll)

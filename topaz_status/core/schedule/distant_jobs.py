@@ -1,49 +1,74 @@
-"""Jobs that lie so many pages ahead that a sweep for them would cost more polls than it saves at once.
+"""Jobs so far ahead on a list that a sweep for them alone costs more polls than it saves.
 
-They are polled by themselves. But the cursors of one sweep lead all later ones to the same place, so a sweep is an
-investment. When to make it is the problem of renting or buying skis: without knowing the future, rent until the rent
-has reached the price. So a sweep is made once as many polls of such jobs were sent as it has pages. This costs at most
-twice as much as the better choice would have cost (Karlin et al., Algorithmica 1988). The jobs that wait count as well:
-the sweep saves a poll of each.
+They are polled singly until that has cost as much as the sweep; then the sweep is made. Its cursors lead all later
+sweeps to the same place, so its cost is paid once. This is the rule of renting or buying skis: nobody knows how many
+jobs are still to come, and it costs at most twice as much as if somebody knew (Karlin et al., Algorithmica 1988).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 from .entry import COVERED, IN_FLIGHT
 from .tracked_job import TrackedJob
 
+MOST_COUNTED: Final = 1_000
+"""Single polls that count, at most."""
+
 
 class DistantJobs:
-    """The distant jobs of one list, and the polls of such jobs since the last sweep that was made for them."""
+    """The distant jobs of one list, and how many single polls of such jobs no sweep has been made for so far."""
 
-    __slots__ = ("_jobs", "_pages", "polls")
+    __slots__ = ("_jobs", "_latest_pages", "_polls")
 
     def __init__(self) -> None:
         self._jobs: dict[TrackedJob, None] = {}
-        self._pages = math.inf
-        """About how many pages the sweep would have, by the latest estimate."""
-        self.polls = 0
+        self._latest_pages = math.inf
+        """About how many pages a sweep would read for the jobs that came last."""
+        self._polls = 0
 
     def __contains__(self, job: TrackedJob) -> bool:
         return job in self._jobs
 
     def add(self, jobs: Iterable[TrackedJob], pages: float) -> None:
-        """Wait with a sweep for these jobs, which would have so many pages."""
+        """Put off a sweep for these jobs, which would read about so many pages."""
         self._jobs.update(dict.fromkeys(jobs))
-        self._pages = pages
+        self._latest_pages = pages
 
     def discard(self, job: TrackedJob) -> None:
-        """Remove a job: it is no longer watched, or it is expected on a page again."""
+        """Remove a job: it is no longer watched, was found, or is expected on a page again."""
         self._jobs.pop(job, None)
 
-    def due(self) -> list[TrackedJob]:
-        """Return the jobs for which a sweep is to be made now, and remove them. Jobs in flight stay."""
-        if not self._jobs or len(self._jobs) + self.polls < self._pages:
-            return []
-        jobs = [job for job in self._jobs if job.group is None and job.level not in {COVERED, IN_FLIGHT}]
+    def polled(self) -> None:
+        """Count a single poll of a distant job, or of one for which a sweep is under way."""
+        self._polls = min(self._polls + 1, MOST_COUNTED)
+
+    def due(self, price: float) -> tuple[list[TrackedJob], float]:
+        """Return the jobs for which a sweep is to be made now, and about how many pages it reads; remove these jobs.
+
+        A page costs ``price`` polls. The sweep saves the polls that were counted, and one of each job that waits. Jobs
+        in flight go on waiting.
+        """
+        pages = self._latest_pages
+        if not self._jobs or len(self._jobs) + self._polls < pages * price:
+            return [], pages
+        jobs = [job for job in self._jobs if job.level not in {COVERED, IN_FLIGHT}]
         for job in jobs:
             del self._jobs[job]
-        return jobs
+        return jobs, pages
+
+    def affords(self, polls: float) -> bool:
+        """Return whether there were as many single polls."""
+        return self._polls >= polls
+
+    def pay(self, pages: float) -> int:
+        """Pay for so many pages with the polls that were counted, and return for how many they suffice."""
+        paid = min(self._polls, math.ceil(pages))
+        self._polls -= paid
+        return paid
+
+    def refund(self, pages: int) -> None:
+        """Take back what was paid for pages that are not read."""
+        self._polls = min(self._polls + pages, MOST_COUNTED)

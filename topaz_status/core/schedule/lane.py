@@ -271,7 +271,7 @@ class Lane:
 
         That is when the poll would be worth a token, had the list not been read since the job's last own poll. A token
         is worth the price or, under load, the worth at which polls are served. Where the last poll showed no progress,
-        there is nothing to renew, and the next comes ``most`` seconds after it.
+        there is nothing to renew, and the next poll comes ``most`` seconds after the last.
         """
         if tracked.source >= Source.OVERDUE or tracked.basis_at < tracked.asked_at:
             return tracked.asked_at + most

@@ -8,8 +8,8 @@ the map estimates how many jobs of a group each further poll is going to show, o
 - Ages say little if hundreds of items were made in the same second. After ten pages within a second, a job that is a
   second ahead is expected about ten pages ahead. So a sweep in vain ends once its next pages would cost more than the
   jobs are worth.
-- Items come in bursts. Behind a burst the list may be empty for minutes, so a job far ahead is as many pages ahead as
-  pages of all parts of the list would need for that time.
+- Items come in bursts. Behind a burst the list may be empty for minutes, so the distance to a job far ahead is divided
+  by the time that an average page of the whole list spans.
 - If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
   before have shown on average.
 
@@ -35,7 +35,8 @@ ENDS: Final = 3
 NEWEST_SPAN: Final = 0.5
 """The weight of the newest page in what is learned of the density of items nearby."""
 SPANS_REMEMBERED: Final = 64.0
-"""The density of items on the whole list is learned from about so many of the pages read last, each counted once."""
+"""The density of items on the whole list is an average over about so many pages. A page that is read again at the same
+cursor does not count."""
 
 
 @attrs.frozen
@@ -71,7 +72,7 @@ class ListMap:
         self._span = 0.0
         """Seconds between the first and the last item of a page, by the pages read last."""
         self._mean_span = 0.0
-        """The same, by pages of all parts of the list."""
+        """The average of that over the whole list."""
         self._spans = 0.0
         """How many pages that mean counts."""
         self._marks = ListMarks()
@@ -87,8 +88,8 @@ class ListMap:
     ) -> Stretch | None:
         """Learn from the ages of items on a page, in the order of the list, and return the part that it shows.
 
-        The page names ``next_cursor``, and it ``is_new`` unless it was read at the same cursor before. Return ``None``
-        without ages, or if the list is in no order of age. Ages are seconds.
+        ``next_cursor`` is the cursor that the page names. ``is_new`` is false if the page was read at this cursor
+        before. Return ``None`` without ages, or if the list is in no order of age. Ages are seconds.
         """
         self._list_order.learn(ages)
         order = self._list_order.order
@@ -123,9 +124,9 @@ class ListMap:
         return self._marks.before(self._place(born_at) - SLACK)[0]
 
     def skip(self, stretch: Stretch, births: Iterable[float]) -> str | None:
-        """Return the cursor that leads a sweep farthest, from a page that shows ``stretch``, and past none of its jobs.
+        """Return the known cursor that leads farthest beyond ``stretch``, but still to a place before all jobs ahead.
 
-        ``births`` are the times of birth of all its jobs. Return ``None`` if no such cursor is known.
+        ``births`` are the times of birth of all jobs that the sweep is for. Return ``None`` if no such cursor is known.
         """
         if self._marks.farthest <= stretch.end:
             return None

@@ -1,4 +1,4 @@
-"""The marks of a list: cursors, and the places at which their pages begin."""
+"""The marks of a list: cursors, and the places to which they lead."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ MOST_MARKS: Final = 32
 """The most cursors that are remembered. If there are more, every second one is forgotten."""
 WHOLE_SECOND: Final = 1.0
 """Seconds by which the same place seems to move between two reads: services give times in whole seconds."""
+NO_MARK: Final = (None, -math.inf)
 
 
 class ListMarks:
@@ -29,7 +30,7 @@ class ListMarks:
         return self._farthest
 
     def set(self, cursor: str, place: float) -> None:
-        """Remember where the page of a cursor begins."""
+        """Remember to which place a cursor leads."""
         self._places[cursor] = place
         if len(self._places) > MOST_MARKS:
             self._places = dict(sorted(self._places.items(), key=lambda mark: mark[1])[::2])
@@ -48,12 +49,13 @@ class ListMarks:
     def before(self, place: float) -> tuple[str | None, float]:
         """Return the last mark before a place: cursor and place; ``None`` and minus infinity if there is none.
 
-        Of marks within the same second the one whose cursor was named last counts as the last.
+        Places within a second are alike, and of their cursors the one that was named last is the last.
         """
         if place <= self._nearest:
-            return None, -math.inf
-        last = max(at for at in self._places.values() if at < place)
-        return next(mark for mark in reversed(self._places.items()) if last - WHOLE_SECOND <= mark[1] < place)
+            return NO_MARK
+        last = max((at for at in self._places.values() if at < place), default=-math.inf)
+        marks = reversed(self._places.items())
+        return next((mark for mark in marks if last - WHOLE_SECOND <= mark[1] < place), NO_MARK)
 
     def _bound(self) -> None:
         self._nearest = min(self._places.values(), default=math.inf)

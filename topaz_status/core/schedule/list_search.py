@@ -27,8 +27,8 @@ STALLED_EACH: Final = 0.125
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 UNSHOWN_SHARE: Final = 0.125
-"""On a list whose order is not known yet, it begins as if half a page had shown this share of the jobs, if that is
-more."""
+"""On a list whose order is not known, it begins as if half a page had shown this share of the jobs, if that is more:
+after one page in vain, a dozen jobs are worth another one."""
 
 
 @attrs.frozen
@@ -67,6 +67,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     by the ages of its items.
     """
     group.found += shown.hits
+    group.is_ahead = False
     pages, count = len(group.visited) + 1, len(group.members)
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
@@ -78,6 +79,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
         ahead = known.ahead(shown.stretch, births, count, pages)
+        group.is_ahead = ahead.rate > 0.0 and known.order is not AgeOrder.UNKNOWN
         if not ahead.rate and known.order is AgeOrder.UNKNOWN:  # all jobs were passed, or the list is in another order
             group.expect(_rate_without_order(group, known, pages, unshown=max(UNSHOWN, count * UNSHOWN_SHARE)))
             return due

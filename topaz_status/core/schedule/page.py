@@ -64,7 +64,19 @@ _BORN_AT: Final = attrgetter("born_at")
 class PageMembers:
     """Jobs of one page, in the order of arrival."""
 
-    __slots__ = ("chance", "found", "known", "listed", "members", "page", "prepaid", "reached", "stalled", "visited")
+    __slots__ = (
+        "chance",
+        "found",
+        "is_ahead",
+        "known",
+        "listed",
+        "members",
+        "page",
+        "pages_paid",
+        "reached",
+        "stalled",
+        "visited",
+    )
 
     def __init__(self, page: PageEntry, *, known: bool, chance: float = 1.0) -> None:
         self.page = page
@@ -76,8 +88,10 @@ class PageMembers:
         self.found = 0
         """How many jobs the sweep for these jobs has found so far."""
         self.members: dict[TrackedJob, None] = {}
-        self.prepaid = 0
-        """So many further pages of the sweep for these jobs are read even if none is likely to show a job."""
+        self.is_ahead = False
+        """True if the ages on the latest page of the sweep show that some of these jobs lie ahead."""
+        self.pages_paid = 0
+        """How many more pages of the sweep are read whatever they show (see :mod:`.distant_jobs`)."""
         self.visited: set[str | None] = set()
         """The cursors at which these jobs were not found: a sweep visits no cursor twice."""
         self.reached = -math.inf
@@ -130,7 +144,8 @@ class PageMembers:
     def merge(self, other: PageMembers) -> None:
         """Take over the jobs of another group: a poll should show as many of them as of both."""
         if other.members:
-            self.prepaid += other.prepaid
+            self.pages_paid += other.pages_paid
+            other.pages_paid = 0
             hits = self.hits_expected + other.hits_expected
             self.listed += (other.listed - self.listed) * len(other.members) / (len(self.members) + len(other.members))
             for job in list(other.members):
@@ -158,6 +173,7 @@ class PageEntry(Entry):
         "last_at",
         "law",
         "lists_oldest_first",
+        "named_cursor",
         "next_page",
         "not_before",
         "planned_for",
@@ -208,6 +224,8 @@ class PageEntry(Entry):
         self.expected = PageMembers(self, known=False, chance=CHANCE)
         self.lists_oldest_first = False
         """True if the list begins with its oldest items: a page then shows those jobs that came first."""
+        self.named_cursor: str | None = None
+        """The next cursor that the page named when it was last read."""
         self.sought = self.expected
         """The expected jobs that the poll in flight may show; jobs that came after it was sent are not among them."""
 

@@ -48,7 +48,8 @@ GUARD: Final = 8
 SAMPLED: Final = 4
 """Where there is no choice, one poll in so many updates the average worth of served polls."""
 MANY_ENDS: Final = 4.0
-"""A page goes before a poll that is sure to find an end if it is worth as much as so many such polls."""
+"""A page goes before a poll that is sure to find an end if it is worth more than so many such polls. With one, mixed
+worlds under load lost up to 4 %; two and four gained the same."""
 UNKNOWN_ALLOWED: Final = 4.0
 """If more seconds of a job's life than this are unknown, its first poll does not show how long it lasted."""
 _ALL: Final = tuple(JobKind)
@@ -330,13 +331,13 @@ class Schedule:
 
         A page of a bare list does not come before the polls of jobs that the list has reported as over.
         """
-        _, entry = min((queue.first_late() for queue in queues), key=itemgetter(0))
+        over = {best.kind for best in (queue.best() for queue in queues) if _is_over(best)}
+        late = [queue.first_late() for queue in queues]
+        _, entry = min((one for one in late if not _is_bare(one[1], over)), key=itemgetter(0), default=(math.inf, None))
         if isinstance(entry, TrackedJob) and entry.group is not None and entry.group.chance >= LIKELY:
             page = entry.group.page
-            if page.level >= 0:
-                entry = page
-        if isinstance(entry, PageEntry) and entry.is_bare and any(queue.best().level == TOP for queue in queues):
-            return None
+            if page.level >= 0 and not _is_bare(page, over):
+                return page
         return entry
 
     def _saw_one(self, tracked: TrackedJob, seen: Observation, now: float) -> None:
@@ -383,16 +384,26 @@ class Schedule:
 
 
 def _best(entries: Collection[Entry], now: float) -> Entry:
-    """Return the entry of greatest worth. Levels stand for different worths in each queue.
+    """Return the entry of greatest worth. A level means a different worth in each queue.
 
     An urgent entry goes first. But a poll of a job that a list reported as over resolves one watch, and a page may
     resolve a hundred. So a page that is worth much more goes before such a poll. A page of a bare list resolves none.
     """
-    urgent = next((entry for entry in entries if entry.level == TOP), None)
-    if urgent is None:
-        return max(entries, key=lambda entry: entry.worth_at(now))
-    if isinstance(urgent, TrackedJob) and urgent.over:
-        least = MANY_ENDS * (now - urgent.seen_at) * MOST_FACTOR
-        pages = (entry for entry in entries if isinstance(entry, PageEntry) and not entry.is_bare)
-        return next((page for page in pages if page.worth_at(now) > least), urgent)
-    return urgent
+    urgent = [entry for entry in entries if entry.level == TOP]
+    best = max(urgent or entries, key=lambda entry: entry.worth_at(now))
+    if not (urgent and isinstance(best, TrackedJob) and all(_is_over(entry) for entry in urgent)):
+        return best
+    pages = [entry for entry in entries if isinstance(entry, PageEntry) and not entry.is_bare]
+    page = max(pages, key=lambda entry: entry.worth_at(now), default=None)
+    least = MANY_ENDS * (now - best.seen_at) * MOST_FACTOR
+    return page if page is not None and page.worth_at(now) > least else best
+
+
+def _is_over(entry: Entry) -> bool:
+    """Return whether a list has reported the end of a job."""
+    return isinstance(entry, TrackedJob) and entry.over
+
+
+def _is_bare(entry: Entry | None, kinds: Collection[JobKind]) -> bool:
+    """Return whether an entry is a page of a bare list of one of these kinds."""
+    return isinstance(entry, PageEntry) and entry.is_bare and entry.kind in kinds

@@ -76,6 +76,7 @@ class Sweep:
         page = self._page(self._map.seek(job.born_at), now)
         group = page.expected
         if not group.members:
+            self._refund(group)
             group.chance = group.listed = self._chance
             if not page:
                 page.begin(now, self._policy.min_interval)
@@ -84,14 +85,18 @@ class Sweep:
         self._touch(page)
 
     def retry(self, now: float) -> None:
-        """Expect jobs on the list again that have no page: those not found some time ago, and distant ones."""
+        """Expect jobs on the list again that have no page: those not found some time ago, and distant ones.
+
+        The lane calls this after each single poll that found its job alive.
+        """
         for job in self._retries.due(now):
             self.presume(job, now)
-        distant = self._distant.due()
+        distant, pages = self._distant.due(self._price)
         for job in distant:
             self.presume(job, now)
-        if distant and distant[0].group is not None:
-            self._prepay(distant[0].group)
+        groups = [job.group for job in distant if job.group is not None]
+        if groups:
+            self._pay(max(groups, key=_count), pages)
 
     def leave(self, job: TrackedJob) -> None:
         """Remove a job that is no longer watched."""
@@ -111,12 +116,12 @@ class Sweep:
         self.polled(job)
         group = job.group
         if job in self._distant:
-            self._distant.polls += 1
-        elif group is not None and group.visited and not group.known and self._has_places:
-            self._distant.polls += 1
-            if self._distant.polls * group.hits_expected >= len(group.members) and not group.prepaid:
-                self._prepay(group)
-                self._changed[group.page] = None
+            self._distant.polled()
+        elif group is not None and group.is_ahead and not group.pages_paid and group.hits_expected and not self._bare:
+            self._distant.polled()
+            pages = len(group.members) / group.hits_expected
+            if self._distant.affords(pages * self._price):
+                self._pay(group, pages)
 
     def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
@@ -185,6 +190,7 @@ class Sweep:
                 if job.group is not None:
                     before, moved = job.group.page, moved + job.group.known
                 known.add(job)
+                self._distant.discard(job)
                 if before is not None:
                     self._touch(before)
         hits = len(alive) + len(ended) - stayed - moved
@@ -193,8 +199,7 @@ class Sweep:
         if poll.cursor is not None:
             self._cursor_trust = min(1.0, self._cursor_trust * 2.0)
         missing = [] if stayed == known_before else [job for job in known.members if job.seen_at != now]
-        stretch = self._map.learn(poll.cursor, ages, now, next_cursor=cursor, is_new=not page.settled)
-        page.settled = True
+        stretch = self._learn_places(page, cursor, ages, now)
         self._learn(page.sought, Shown(hits, expected, stretch), page.cursor if not (alive or ended) else None)
         self._advance(page, missing, cursor, stretch, now)
         self._changed[page] = None
@@ -206,6 +211,7 @@ class Sweep:
         page.failures += 1
         page.not_before = max(retry_at, now + min(2.0 ** min(page.failures, 9), LONGEST_PAUSE))
         unassigned = list(page.known.members)
+        self._refund(page.sought)
         for job in [*page.sought.members, *unassigned]:
             page.expected.add(job)
         self._changed[page] = None
@@ -220,6 +226,8 @@ class Sweep:
         self._map.forget(poll.cursor)
         first = self._page(None, now)
         unassigned = list(page.known.members)
+        for group in (page.sought, page.expected):
+            self._refund(group)
         for job in [*unassigned, *page.sought.members, *page.expected.members]:
             first.expected.add(job)
         self._remove(page)
@@ -229,9 +237,9 @@ class Sweep:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @property
-    def _has_places(self) -> bool:
-        """Return whether the ages of items show where jobs lie, and a page shows all there is to know of them."""
-        return not self._bare and self._map.order is not AgeOrder.NONE
+    def _price(self) -> float:
+        """How many single polls pay for a page: twice as many after each sweep in vain."""
+        return 2.0 ** min(self._given_up, 16)
 
     def _touch(self, page: PageEntry) -> None:
         if page.level == COVERED or page.differs():
@@ -253,6 +261,14 @@ class Sweep:
         if page.level == IN_FLIGHT:
             self.queue.remove(page)
         return page
+
+    def _learn_places(self, page: PageEntry, cursor: str | None, ages: Sequence[float], now: float) -> Stretch | None:
+        """Learn which part of the list a page shows, and where the cursor that it names leads."""
+        if page.named_cursor is not None and page.named_cursor != cursor:
+            self._map.forget(page.named_cursor)
+        stretch = self._map.learn(page.cursor, ages, now, next_cursor=cursor, is_new=not page.settled)
+        page.settled, page.named_cursor = True, cursor
+        return stretch
 
     def _learn(self, group: PageMembers, shown: Shown, vain: str | None) -> None:
         """Learn from a page whether the list shows the jobs of a group; ``vain`` is a cursor that showed no jobs."""
@@ -283,11 +299,12 @@ class Sweep:
             self._dissolve(group, now)
             self._give_up(page, missing, now)
             return
-        self._weigh(group, stretch, now)
+        self._weigh(group, now)
         ahead = None if missing or stretch is None else self._skip(group, stretch)
         next_page = self._next_page(page, cursor, now, wanted=bool(missing or group.members) and ahead is None)
         if ahead is not None:
             next_page = self._page(ahead, now)
+            group.visited.discard(None)  # pages were left out: how many the list has is not learned
         if next_page is None or next_page is page:
             self._dissolve(group, now)
             return
@@ -303,12 +320,15 @@ class Sweep:
         group.page, next_page.expected = next_page, group
         self._changed[next_page] = None
 
-    def _weigh(self, group: PageMembers, stretch: Stretch | None, now: float) -> None:
-        """Release the jobs of a group unless the next page is worth a poll for them."""
-        is_ahead = stretch is not None and group.hits_expected > 0.0 and self._has_places
-        if is_ahead and group.prepaid:
-            group.prepaid -= 1
-            group.chance = group.listed
+    def _weigh(self, group: PageMembers, now: float) -> None:
+        """Release the jobs of a group unless the next page is worth a poll for them, or is paid for.
+
+        If they lie ahead, and only are too few, a sweep for them is put off.
+        """
+        is_ahead = group.is_ahead and group.hits_expected > 0.0 and not self._bare
+        if is_ahead and group.pages_paid:
+            group.pages_paid -= 1
+            group.chance = min(group.listed, self._cursor_trust)
         elif group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
             if is_ahead:
                 pages = len(group.members) / group.hits_expected
@@ -316,10 +336,16 @@ class Sweep:
             else:
                 self._dissolve(group, now)
 
-    def _prepay(self, group: PageMembers) -> None:
-        """Read the pages that lead to the jobs of a group, whatever each of these pages shows."""
-        group.prepaid, self._distant.polls = self._distant.polls, 0
-        group.chance = group.listed
+    def _pay(self, group: PageMembers, pages: float) -> None:
+        """Let the sweep for a group read so many pages whatever they show, if single polls have cost as much."""
+        group.pages_paid += self._distant.pay(pages)
+        group.chance = min(group.listed, self._cursor_trust)
+        self._changed[group.page] = None
+
+    def _refund(self, group: PageMembers) -> None:
+        """Take back what was paid for a group whose sweep does not go on."""
+        self._distant.refund(group.pages_paid)
+        group.pages_paid = 0
 
     def _skip(self, group: PageMembers, stretch: Stretch) -> str | None:
         """Return a cursor that leads a sweep for a group farther than the next one, but past none of its jobs."""
@@ -363,6 +389,7 @@ class Sweep:
         self._retries.later(self._release(group), now)
 
     def _release(self, group: PageMembers) -> list[TrackedJob]:
+        self._refund(group)
         jobs = list(group.members)
         group.members = {}
         for job in jobs:
@@ -370,6 +397,7 @@ class Sweep:
         return jobs
 
     def _remove(self, page: PageEntry) -> None:
+        self._refund(page.expected)
         self.queue.remove(page)
         page.next_page = None
         if page.cursor is not None and self._pages.get(page.cursor) is page:
@@ -387,7 +415,7 @@ class Sweep:
         page.last_at = math.inf
         if not page.is_thin:
             page.last_at = page.first_late_at(now, self._policy.longest_gap)
-        at = earliest if page.expected.prepaid else page.last_at
+        at = earliest if page.expected.pages_paid else page.last_at
         if at > earliest:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
         self.queue.put(page, max(at, earliest))
@@ -405,3 +433,7 @@ class Sweep:
             page = following
             passed.add(page)
         return page
+
+
+def _count(group: PageMembers) -> int:
+    return len(group.members)
