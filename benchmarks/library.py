@@ -20,6 +20,7 @@ from topaz_status.core.schedule.distant_jobs import DistantJobs
 from topaz_status.core.schedule.entry import Poll
 from topaz_status.core.schedule.list_map import ListMap, Stretch
 from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.sweep import Sweep
 from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
 from topaz_status.session.engine import Engine
@@ -235,13 +236,13 @@ class WithoutDistant(DistantJobs):
         return False
 
 
-def _altered(policy: PollPolicy, **parts: type) -> Schedule:
-    """Make a schedule whose sweeps have other parts, by the names of their fields."""
+def _altered(policy: PollPolicy, **parts: Callable[[Sweep], object]) -> Schedule:
+    """Make a schedule whose sweeps have other parts: what makes each, by the name of its field."""
     schedule = Schedule(policy)
     for lane in schedule._lanes.values():  # noqa: SLF001 - no user exchanges these parts
         if lane.sweep is not None:
             for name, part in parts.items():
-                setattr(lane.sweep, name, part(lane.sweep.size) if part is WithoutMarks else part())
+                setattr(lane.sweep, name, part(lane.sweep))
     return schedule
 
 
@@ -255,7 +256,7 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "no-guard": partial(Schedule, guard=math.inf),
     "no-doubt": lambda policy: Schedule(policy, lifetimes=Trusting()),
     "no-price": partial(Schedule, gets=0.0),
-    "no-marks": lambda policy: _altered(policy, _map=WithoutMarks),
-    "no-distant": lambda policy: _altered(policy, _distant=WithoutDistant),
+    "no-marks": lambda policy: _altered(policy, _map=lambda sweep: WithoutMarks(sweep.size)),
+    "no-distant": lambda policy: _altered(policy, _distant=lambda _: WithoutDistant()),
     "no-over": lambda policy: Schedule(policy, lifetimes=Unhurried()),
 }

@@ -10,6 +10,7 @@ MOST_MARKS: Final = 32
 WHOLE_SECOND: Final = 1.0
 """Seconds by which the same place seems to move between two reads: services give times in whole seconds."""
 NO_MARK: Final = (None, -math.inf)
+"""The first page, which has no cursor, lies before all places."""
 
 
 class ListMarks:
@@ -49,7 +50,7 @@ class ListMarks:
     def before(self, place: float) -> tuple[str | None, float]:
         """Return the last mark before a place: cursor and place; ``None`` and minus infinity if there is none.
 
-        Places within a second are alike, and of their cursors the one that was named last is the last.
+        Places within a second of the last one count as one place. Of their cursors, the one named last is returned.
         """
         if place <= self._nearest:
             return NO_MARK

@@ -136,6 +136,17 @@ class PageMembers:
         """Return how many of these jobs a poll of the page should show."""
         return self.chance * self.most_hits
 
+    @property
+    def pages_ahead(self) -> float:
+        """Return about how many pages a sweep reads to show these jobs; infinite unless ages show them ahead.
+
+        It is infinite on a bare list, too, where no sweep saves the single polls.
+        """
+        if not self.is_ahead or self.page.is_bare:
+            return math.inf
+        hits = self.hits_expected
+        return len(self.members) / hits if hits > 0.0 else math.inf
+
     def expect(self, hits: float) -> None:
         """Expect a poll of the page to show so many of these jobs."""
         if self.members:

@@ -32,7 +32,7 @@ from ..observation import Observation
 from ..policy import PollPolicy
 from ..prediction.life_tables import Lifetimes
 from ..prediction.sources import FARTHEST, SOONEST, Source
-from ..prediction.worth import MOST_FACTOR
+from ..prediction.worth import worth
 from ..wire.list_page import PAGE_SIZES
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, JobPoll, PagePoll, Poll
 from .expected_lag import SAMPLE, QueueDelay, forecast, mean_lag, present_gap
@@ -395,7 +395,7 @@ def _best(entries: Collection[Entry], now: float) -> Entry:
         return best
     pages = [entry for entry in entries if isinstance(entry, PageEntry) and not entry.is_bare]
     page = max(pages, key=lambda entry: entry.worth_at(now), default=None)
-    least = MANY_ENDS * (now - best.seen_at) * MOST_FACTOR
+    least = MANY_ENDS * worth(now - best.seen_at, math.inf)
     return page if page is not None and page.worth_at(now) > least else best
 
 

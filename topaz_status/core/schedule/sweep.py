@@ -96,7 +96,7 @@ class Sweep:
             self.presume(job, now)
         groups = [job.group for job in distant if job.group is not None]
         if groups:
-            self._pay(max(groups, key=_count), pages)
+            self._pay(max(groups, key=lambda group: len(group.members)), pages)
 
     def leave(self, job: TrackedJob) -> None:
         """Remove a job that is no longer watched."""
@@ -117,11 +117,10 @@ class Sweep:
         group = job.group
         if job in self._distant:
             self._distant.polled()
-        elif group is not None and group.is_ahead and not group.pages_paid and group.hits_expected and not self._bare:
+        elif group is not None and not group.pages_paid and group.pages_ahead < math.inf:
             self._distant.polled()
-            pages = len(group.members) / group.hits_expected
-            if self._distant.affords(pages * self._price):
-                self._pay(group, pages)
+            if self._distant.affords(group.pages_ahead * self._price):
+                self._pay(group, group.pages_ahead)
 
     def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
@@ -325,13 +324,12 @@ class Sweep:
 
         If they lie ahead, and only are too few, a sweep for them is put off.
         """
-        is_ahead = group.is_ahead and group.hits_expected > 0.0 and not self._bare
-        if is_ahead and group.pages_paid:
+        pages = group.pages_ahead
+        if group.pages_paid and pages < math.inf:
             group.pages_paid -= 1
             group.chance = min(group.listed, self._cursor_trust)
         elif group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
-            if is_ahead:
-                pages = len(group.members) / group.hits_expected
+            if pages < math.inf:
                 self._distant.add(self._release(group), pages)
             else:
                 self._dissolve(group, now)
@@ -433,7 +431,3 @@ class Sweep:
             page = following
             passed.add(page)
         return page
-
-
-def _count(group: PageMembers) -> int:
-    return len(group.members)
