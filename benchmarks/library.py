@@ -258,5 +258,6 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "no-price": partial(Schedule, gets=0.0),
     "no-marks": lambda policy: _altered(policy, _map=lambda sweep: WithoutMarks(sweep.size)),
     "no-distant": lambda policy: _altered(policy, _distant=lambda _: WithoutDistant()),
+    "no-bonus": lambda policy: _altered(policy, _bonus=lambda _: 0.0),
     "no-over": lambda policy: Schedule(policy, lifetimes=Unhurried()),
 }

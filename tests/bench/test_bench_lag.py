@@ -123,15 +123,25 @@ def test_ablations_make_a_difference() -> None:
     """Each leaves out what it says: without pages no page is read, without hints polls fall elsewhere.
 
     The guard is no part of it: it shows only where longest gaps are exceeded. What cursors lead to, and sweeps for
-    distant jobs, show only where jobs lie far ahead on a list.
+    distant jobs, show only where jobs lie far ahead on a list. The bonus has a test of its own.
     """
     distant = {"no-marks", "no-distant"}
-    names = [name for name in library.VARIANTS if name not in {"no-guard", *distant}]
+    names = [name for name in library.VARIANTS if name not in {"no-guard", "no-bonus", *distant}]
     runs = {name: lag.play(lag.Task("hostile", name, 5, 0.05)) for name in names}
     assert runs["library"].pages > 0
     assert runs["no-pages"].pages == 0
     assert len({run.lags for run in runs.values()}) == len(runs)
     assert len({lag.play(lag.Task("oldest-waves", name, 1)).lags for name in ("library", *distant)}) == 3
+
+
+def test_a_heavy_load_is_not_better_served_by_all_pages_in_turn() -> None:
+    """Where a round of all pages takes longer than most jobs, no page waits for its first poll behind pages read twice.
+
+    The ablation is later than all pages in turn.
+    """
+    heavy = burst(1, count=3_000, rate=0.6)
+    in_turn = rival(heavy, "sweep").mean
+    assert library.play(heavy, 1, "library").mean < in_turn < library.play(heavy, 1, "no-bonus").mean
 
 
 def test_a_sweep_and_the_loops_beside_it_take_turns() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
 from world import KINDS, POLICY, World, alive, ended, explain, job
 
+from topaz_status.core.prediction.life_tables import Lifetimes
+from topaz_status.core.prediction.sources import Source
 from topaz_status.core.schedule.entry import JobPoll, PagePoll
+from topaz_status.core.schedule.page import ALL_BUT_SURE, BONUS, GETS, PageEntry
 from topaz_status.core.schedule.schedule import Schedule
+from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
 
 
@@ -318,3 +323,26 @@ def test_a_poll_that_lands_counts_for_the_page_that_was_planned_without_it() -> 
     assert schedule.next_at(30.1, KINDS) > 35.0
     schedule.saw(poll, 30.2, [alive(jobs[0], remaining=2.0)])
     assert schedule.next_at(30.2, KINDS) < 33.0
+
+
+def test_an_unread_page_is_worth_more_than_the_ends_that_it_may_show() -> None:
+    """The first statuses also predict. Once the page was read, or while its jobs may be elsewhere, that is no reason."""
+    now, worths = 30.0, {}
+    for bonus in (0.0, BONUS):
+        page = PageEntry(JobKind.IMAGE, "cursor", 10, 0.0, price=0.1, gets=GETS, bonus=bonus)
+        page.expected.chance = 1.0
+        for number in range(10):
+            tracked = TrackedJob(job(number, JobKind.IMAGE), 0.0, 0.0)
+            tracked.believe(Source.AGE, 1.0, 0.0, Lifetimes())
+            page.expected.add(tracked)
+        before = page.worth_at(now)
+        page.expected.chance = ALL_BUT_SURE / 2.0
+        page.changed()
+        unsure = page.worth_at(now)
+        page.expected.chance, page.settled = 1.0, True
+        page.changed()
+        worths[bonus] = before, unsure, page.worth_at(now)
+    over = -math.expm1(-tracked.spent_by(now))
+    assert 0.1 < over < 0.9
+    assert worths[BONUS][0] == pytest.approx(worths[0.0][0] + BONUS * 10 * now * over**2)
+    assert worths[BONUS][1:] == worths[0.0][1:]

@@ -8,6 +8,10 @@ it: new jobs are expected on the first page, and a job missing from a page is ex
 jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
 list ever shows is simply polled by itself. So does the last known job of a page.
 
+A page that nobody has read yet gets a *bonus*: the first status of a job also predicts its end. The worth of a poll has
+a term for certainty: a job that is surely over and one that surely is not are together worth more than two of which
+each may be. Without the bonus, under a heavy load, pages with predictions are read again before others are read once.
+
 The list of videos is *bare*: it reports states, but neither progress nor results. A video that it reports as over still
 needs a poll of its own. That poll costs the same whenever the page is read, so the worth of a bare page is the same
 sum. The poll goes before all others: it is sure to find an end, while any other may find none. Under load this is what
@@ -41,6 +45,12 @@ CHANCE: Final = 0.8
 """The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
 """From this share of known jobs on, a page has no room for expected ones."""
+ALL_BUT_SURE: Final = 0.9
+"""If the chance to find jobs on an unread page is at least this, it gets the bonus. With less, single polls would have
+to get it, too: they show the same."""
+BONUS: Final = 1.5
+"""What first statuses predict is worth this, times the gap, times the squared chance that the job is over. With a
+hundred thousand images at once, 1 takes half of the gain, and 2 no more than 1.5."""
 LIKELY: Final = 0.5
 """If the chance to find a job on a page is at least this, the page is polled in the job's place."""
 LEAST_EXPECTED: Final = 0.5
@@ -174,6 +184,7 @@ class PageEntry(Entry):
 
     __slots__ = (
         "_kind",
+        "bonus",
         "cursor",
         "expected",
         "failures",
@@ -199,7 +210,16 @@ class PageEntry(Entry):
     )
 
     def __init__(
-        self, kind: JobKind, cursor: str | None, size: int, now: float, *, price: float, gets: float, bare: bool = False
+        self,
+        kind: JobKind,
+        cursor: str | None,
+        size: int,
+        now: float,
+        *,
+        price: float,
+        gets: float,
+        bare: bool = False,
+        bonus: float = 0.0,
     ) -> None:
         self.due_at = now
         self.remind_at = now
@@ -212,6 +232,8 @@ class PageEntry(Entry):
         self.gets = gets
         self.is_bare = bare
         """True for a page of a list that reports neither progress nor results."""
+        self.bonus = bonus
+        """What first statuses predict is worth (see :data:`BONUS`)."""
         self.seen_at = now
         self.not_before = now
         self.last_at = math.inf
@@ -399,14 +421,22 @@ class PageEntry(Entry):
         expected = self.expected.members
         room = self.room
         if expected and room > 0:
-            jobs = expected if self.lists_oldest_first else reversed(expected)
-            value += self.expected.chance * _change_worth(islice(jobs, room), now)
+            jobs = list(islice(expected if self.lists_oldest_first else reversed(expected), room))
+            value += self.expected.chance * _change_worth(jobs, now)
+            if self.bonus and not self.settled and self.expected.chance >= ALL_BUT_SURE:
+                value += self.bonus * _prediction_worth(jobs, now)
         return max(value, LEAST_WORTH)
 
 
 def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
     """Add up what learning of the jobs' changes is worth, without jobs in flight and jobs observed after ``now``."""
     return sum(job.change_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
+
+
+def _prediction_worth(jobs: Iterable[TrackedJob], now: float) -> float:
+    """Add up what the predictions of jobs without a status are worth, before the bonus; the same jobs count."""
+    new = (job for job in jobs if not job.known and job.seen_at < now and job.level != IN_FLIGHT)
+    return sum(job.weight * (now - job.seen_at) * math.expm1(-job.spent_by(now)) ** 2 for job in new)
 
 
 def page_of(tracked: TrackedJob) -> PageEntry | None:

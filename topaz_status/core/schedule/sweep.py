@@ -15,7 +15,7 @@ from .frontier import Frontier
 from .list_map import ListMap, Stretch
 from .list_order import AgeOrder
 from .list_search import Shown, learn_chance, presumed_chance
-from .page import CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMembers
+from .page import BONUS, CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMembers
 from .poll_queue import PollQueue
 from .retries import Retries
 from .tracked_job import TrackedJob
@@ -35,6 +35,7 @@ class Sweep:
 
     __slots__ = (
         "_bare",
+        "_bonus",
         "_chance",
         "_changed",
         "_cursor_trust",
@@ -55,6 +56,7 @@ class Sweep:
         self.kind = kind
         self.size = size
         self._gets = gets
+        self._bonus = 0.0 if bare else BONUS
         self._bare = bare
         self.queue = PollQueue(policy.price, attrgetter("last_at"), exact=True)
         self._policy = policy
@@ -252,7 +254,9 @@ class Sweep:
 
     def _new(self, cursor: str | None, now: float) -> PageEntry:
         price = self._policy.price
-        return PageEntry(self.kind, cursor, self.size, now, price=price, gets=self._gets, bare=self._bare)
+        return PageEntry(
+            self.kind, cursor, self.size, now, price=price, gets=self._gets, bare=self._bare, bonus=self._bonus
+        )
 
     def _landed(self, poll: PagePoll, now: float) -> PageEntry:
         page = self._page(poll.cursor, now)
