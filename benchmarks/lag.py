@@ -53,8 +53,8 @@ from traces import TRACES, Trace, burst
 
 MAIN: Final = ("fixed", "backoff", "eta", "sweep", "history", "library", "bound-single", "bound-pages", "bound-law")
 ABLATIONS: Final = tuple(name for name in library.VARIANTS if name != "library")
-LAWFUL: Final = frozenset({"burst", "burst-50", "try-on", "video-burst", "video-stream"})
-"""Traces of one kind of job with one law of durations, which come at once or as a stream."""
+LAWFUL: Final = frozenset({"burst", "burst-2", "burst-50", "burst-random", "try-on", "video-burst", "video-stream"})
+"""Traces of one kind of job with one law of durations, and with no other items on the lists."""
 VIDEOS: Final = frozenset({"video", "video-burst", "video-stream", "unknown-limit"})
 """Traces of videos alone."""
 QUICK: Final = 0.1
@@ -113,7 +113,7 @@ def _play_law(task: Task, trace: Trace) -> Run:
     others = (TRACES[task.trace](seed, task.scale) for seed in law_bound.SEEDS)
     found, jobs = law_bound.law_bound(trace, others), len(trace.watched)
     requests = round(found.per_job * jobs)
-    return Run(trace.name, task.policy, trace.rate, task.seed, (), requests, 0, jobs, computed=found.mean)
+    return Run(trace.name, task.policy, trace.rate, task.seed, (), requests, 0, jobs, computed=found.cost)
 
 
 def play_all(tasks: Iterable[Task], workers: int) -> dict[Task, Run]:

@@ -1,153 +1,97 @@
 """A bound that knows the law of lifetimes, but neither the ends of single jobs nor what services report of them.
 
 A policy that learns nothing of a job but whether it has ended has at least this mean lag, even if it knows the law of
-durations and each submission, and reads lists. A policy that believes progress and ETAs may be sooner.
+durations and each submission, and reads lists. A policy that believes progress and ETAs may be sooner. Where a request
+has a price, the bound is on the cost of a job: its mean lag plus the price of its requests.
 
 Why it is a bound. Give every token a price, which may change with time. For one job alone there is a best plan: the one
 with the least lag plus price of its requests. No policy does better for all jobs together than the best plan for each.
-So its mean lag is at least that cost, minus the price of all tokens that the bucket gives to a job. This holds whatever
-the prices are (weak duality; for restless bandits Whittle 1988). A search finds prices with a great bound. Tokens of
-a full bucket may be saved for any time, so they count once for each rise of the price.
+So its mean lag is at least the cost of the best plans, minus the price of all tokens that the bucket gives to a job.
+This holds whatever the prices are (weak duality; for restless bandits Whittle 1988). Tokens of a full bucket may be
+saved for any time, so they count once for each rise of the price.
 
-How it is computed. The best plan is a dynamic program over the age of a job (Barlow, Hunter & Proschan 1963). Where all
-jobs come at once, the price may change between windows of time, until long enough after the last end to poll each job
-once more. A stream has one price and counts as endless: each job's share of the tokens is the rate of tokens divided by
-that of submissions. (In a trace the first and the last jobs have more tokens, so its mean lag may be slightly less.)
+How it is computed. The best plan is a dynamic program over the age of a job (Barlow, Hunter & Proschan 1963). Each
+group of jobs that are submitted at about the same time has a plan of its own, for the prices that it meets. Prices
+change linearly between some moments, until long enough after the last end to poll each job once more. Later tokens are
+free. So jobs may come at once, in waves, now and then, or as a stream. A stream does not count as endless: while it
+begins and while it ends, there are more tokens for each job, and they all count.
 
-It is a near-bound in three ways. Polls fall on a grid of ages, whose step hardly changes the cost.
-The law is the empirical one of the same trace, drawn with other seeds. A page costs each of its jobs an equal part of a
-token, ended ones too, and has no other items; a policy might find pages on which more jobs than usual are left. The
-video history shows an end but has no result URL, so a GET follows.
+Where the prices come from. A linear program finds the cheapest mix of polls at those moments; its dual prices are tried
+first. They are bad for a stream, whose jobs come in a few large groups there, so constant prices are tried, too. Then
+another linear program finds the cheapest mix of all plans so far (Dantzig & Wolfe 1960). The prices halfway from the
+best ones so far to those of this mix give further plans. The mix costs about as much as any prices at these moments
+could show, so the search ends when the bound is close to it. Where it ends sooner, the bound is less than it could be.
+
+It is a near-bound in four ways. Polls fall on a grid of ages, which makes a difference of one or two percent.
+Jobs of a group count as submitted together. The law is the empirical one of the same trace, drawn with other seeds.
+A page costs each of its jobs an equal part of a token, ended ones too, and has no other items; a policy might find
+pages on which more jobs than usual are left. The video history shows an end but has no result URL, so a GET follows.
+
+Stuck jobs are left out. There is no such bound for jobs of several kinds, nor for jobs that were submitted before they
+are watched.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Self
 
 import attrs
 import numpy as np
-from model import RTT
-from numpy.typing import NDArray
+from best_plans import Ages, BestPlans, Floats
+from scipy.sparse import block_diag, csr_array
+from token_supply import Mix, Supply, Ways
 from traces import Trace
 
 from topaz_status import JobKind
 from topaz_status.core.wire.list_page import PAGE_SIZES
 from topaz_status.testing import JobPlan
 
-STEPS: Final = 600
-"""Ages on the grid."""
-WINDOWS: Final = 96
-"""Windows of time with a price each, where all jobs come at once."""
-AT_ONCE: Final = 1.0
-"""Seconds within which all jobs are submitted, if they come at once."""
 SEEDS: Final = range(1_001, 1_011)
 """The seeds whose traces give the law of lifetimes."""
-FIRST_PRICES: Final = tuple(1e-4 * 2.0**step for step in range(30))
-"""Prices of a token, in seconds of waiting, with which the search begins."""
-ROUNDS: Final = 40, 2
-"""Rounds of the search: so many, and so many more for each window."""
-GAIN: Final = 0.3
-"""How far a round of the search moves a price, as the exponent of relative excess demand."""
-
-Floats = NDArray[np.float64]
+AT_ONCE: Final = 0.5
+"""Seconds within which jobs count as submitted at once."""
+COARSE: Final = 12
+"""Groups of jobs in the first linear program, at most."""
+FINE: Final = 48
+"""Groups of jobs that have a best plan each, at most."""
+STEPS_IN_ALL: Final = 20_000
+"""Steps from one poll to the next one in the first linear program, about."""
+FIRST_PRICES: Final = (0.0, 0.01, 0.08, 0.64, 5.0, 40.0, 320.0)
+"""Constant prices of a token, in seconds of waiting, that are tried first."""
+ROUNDS: Final = 15
+"""Rounds of the search, at most."""
+CLOSE: Final = 0.01
+"""The search ends when no prices raise the bound by more than this share."""
 
 
 @attrs.frozen
 class LawBound:
-    """The bound, and the plan behind it."""
-
-    mean: float
-    """The least mean lag in seconds."""
-    per_job: float
-    """Requests for each job."""
-
-
-@attrs.frozen
-class Law:
-    """The law of one kind's lifetimes: the share of jobs alive at each age of a grid, and the integral of that."""
-
-    ages: Floats
-    alive: Floats
-    lived: Floats
-
-    @classmethod
-    def of(cls, lifetimes: Sequence[float], until: float = 0.0) -> Law:
-        """Take the empirical law of some lifetimes in seconds; the grid reaches to the last one, or to ``until``."""
-        ordered = np.sort(np.asarray(lifetimes))
-        ages = np.linspace(0.0, max(ordered[-1], until), STEPS)
-        alive = 1.0 - np.searchsorted(ordered, ages, side="right") / len(ordered)
-        step = ages[1] - ages[0]
-        lived = np.concatenate(([0.0], np.cumsum((alive[1:] + alive[:-1]) * step / 2.0)))
-        return cls(ages, alive, lived)
-
-
-@attrs.frozen
-class Plan:
-    """The best plan for one job: its lag, and where it spends tokens."""
+    """The bound, and a mix of plans that is not far from it."""
 
     cost: float
-    polls_on: NDArray[np.int_]
-    """Places of the polls on the grid of ages."""
-    tokens: Floats
-    """Tokens that each poll spends on average: less than one where the job may have ended before."""
+    """The least cost of a job: its mean lag in seconds, plus the price of its requests."""
+    lag: float
+    """The mean lag of the mix. It keeps to the supply on average, so its cost is not below the bound."""
+    per_job: float
+    """Requests of the mix for each job."""
 
 
-def best_plan(law: Law, prices: Floats, kind: JobKind) -> Plan:
-    """Return the plan with the least lag plus price of requests; a token at age ``law.ages[k]`` costs ``prices[k]``."""
-    ages, alive, lived = law.ages, law.alive, law.lived
-    last = len(ages) - 1
-    to_go, choice = np.zeros(last + 1), np.zeros(last + 1, dtype=int)
-    for start in range(last - 1, -1, -1):
-        later = slice(start + 1, last + 1)
-        ended = alive[start] - alive[later]
-        lag = (ages[later] - ages[start]) * alive[start] - (lived[later] - lived[start]) + RTT / 2.0 * ended
-        spent, extra = _spends(kind, alive[start], ended)
-        costs = lag + extra + spent * prices[later] + to_go[later]
-        best = int(np.argmin(costs))
-        to_go[start], choice[start] = costs[best], start + 1 + best
-    return Plan(float(to_go[0]), *_spending(law, choice, kind))
+def law_bound(trace: Trace, others: Iterable[Trace], price: float = 0.0) -> LawBound:
+    """Return the bound of a trace with one kind of job, at a price of a request in seconds of waiting.
 
+    ``others`` are the same trace, drawn with other seeds.
 
-def _spends(kind: JobKind, alive: float, ended: Floats) -> tuple[Floats, Floats]:
-    """Return the tokens that the cheaper of a GET and a page spends on a job, and the lag that a page adds."""
-    single = np.full_like(ended, alive)
-    if kind not in PAGE_SIZES:
-        return single, np.zeros_like(ended)
-    confirmed = 1.0 / PAGE_SIZES[kind] + (ended if kind is JobKind.VIDEO else np.zeros_like(ended))
-    if kind is JobKind.IMAGE:
-        return np.minimum(single, confirmed), np.zeros_like(ended)
-    return np.minimum(single, confirmed), np.where(confirmed < single, RTT * ended, 0.0)
-
-
-def _spending(law: Law, choice: NDArray[np.int_], kind: JobKind) -> tuple[NDArray[np.int_], Floats]:
-    at = 0
-    polls: list[int] = []
-    tokens: list[float] = []
-    while at < len(choice) - 1 and law.alive[at] > 0.0:
-        start, at = at, int(choice[at])
-        spent, _ = _spends(kind, float(law.alive[start]), np.asarray([law.alive[start] - law.alive[at]]))
-        polls.append(at)
-        tokens.append(float(spent[0]))
-    return np.asarray(polls), np.asarray(tokens)
-
-
-def law_bound(trace: Trace, others: Iterable[Trace]) -> LawBound:
-    """Return the bound of a trace with one kind of job; ``others`` are the same trace, drawn with other seeds."""
+    Raises:
+        ValueError: there are jobs of several kinds, or jobs that were submitted before they are watched.
+    """
     plans = [plan for plan in trace.watched if not plan.stuck]
-    kind, jobs = plans[0].kind, len(plans)
-    lifetimes = [_lifetime(plan) for other in others for plan in other.watched if not plan.stuck]
-    span = plans[-1].after - plans[0].after
-    if span > AT_ONCE:
-        return Search(
-            Law.of(lifetimes), kind, np.asarray([0.0, math.inf]), np.asarray([trace.rate * span / jobs])
-        ).bound()
-    last_end = max(plan.after + _lifetime(plan) for plan in plans)
-    until = last_end + jobs * (1.0 / PAGE_SIZES[kind] if kind is JobKind.IMAGE else 1.0) / trace.rate
-    edges = np.linspace(0.0, until, WINDOWS + 1)
-    supply = trace.rate * np.diff(edges) / jobs
-    return Search(Law.of(lifetimes, until), kind, edges, supply, max(trace.rate, 1.0) / jobs).bound()
+    first, kind = plans[0].after, plans[0].kind
+    if first < 0.0 or any(plan.kind is not kind for plan in plans):
+        raise ValueError("the bound is for jobs of one kind that are watched from their submission on")
+    times = np.asarray([plan.after - first for plan in plans])
+    lifetimes = np.sort([_lifetime(plan) for other in others for plan in other.watched if not plan.stuck])
+    return Market.of(times, lifetimes, kind, trace.rate, price).bound()
 
 
 def _lifetime(plan: JobPlan) -> float:
@@ -155,36 +99,103 @@ def _lifetime(plan: JobPlan) -> float:
 
 
 @attrs.frozen
-class Search:
-    """The search for the prices that give the greatest bound."""
+class Groups:
+    """Jobs by the time of their submission."""
 
-    law: Law
+    starts: Floats
+    """When the jobs of each group are submitted, on average."""
+    shares: Floats
+    """The share of all jobs that is in each group."""
+
+    @classmethod
+    def of(cls, times: Floats, most: int) -> Self:
+        """Group jobs by the times of their submission, which are in order and begin with 0."""
+        _, places = np.unique(np.floor(times / max(times[-1] / most, AT_ONCE)), return_inverse=True)
+        sizes = np.bincount(places)
+        return cls(np.bincount(places, weights=times) / sizes, sizes / len(times))
+
+
+@attrs.frozen
+class Market:
+    """Jobs that compete for tokens, and the search for prices of them."""
+
+    lifetimes: Floats
+    """Those of the law, in order."""
     kind: JobKind
-    edges: Floats
-    """The windows of time; each has a price."""
-    supply: Floats
-    """Tokens of each window, for one job."""
-    burst: float = 0.0
-    """Tokens of a full bucket, for one job."""
+    price: float
+    """The price of a request, beside that of its token."""
+    coarse: Groups
+    fine: Groups
+    supply: Supply
+    grid: Ages
+    weights: Floats
+    """For each fine group and age, how much each moment's price counts."""
+
+    @classmethod
+    def of(cls, times: Floats, lifetimes: Floats, kind: JobKind, rate: float, price: float) -> Self:
+        """Choose the groups of jobs, the moments whose prices are sought, and the ages at which jobs may be polled."""
+        until = float(lifetimes[-1]) + len(times) / rate * (1.0 / PAGE_SIZES[kind] if kind is JobKind.IMAGE else 1.0)
+        coarse, fine = Groups.of(times, COARSE), Groups.of(times, FINE)
+        moments = _moments(coarse, lifetimes, times[-1] + until)
+        grid = Ages.fine(lifetimes, until, kind)
+        at = fine.starts[:, None] + grid.ages
+        weights = np.stack([np.interp(at, moments, unit) for unit in np.eye(len(moments))], axis=-1)
+        weights[:, -1] = 0.0  # later than that, all tokens are free
+        return cls(lifetimes, kind, price, coarse, fine, Supply.of(moments, rate, len(times)), grid, weights)
 
     def bound(self) -> LawBound:
-        """Return the greatest bound found: at first for one price, then for one in each window."""
-        windows = len(self.supply)
-        places = np.clip(np.searchsorted(self.edges, self.law.ages, side="right") - 1, 0, windows - 1)
-        found_first = [(self._try(np.full(windows, price), places)[0], price) for price in FIRST_PRICES]
-        best, price = max(found_first, key=lambda found: found[0].mean)
-        prices = np.full(windows, price)
-        for turn in range(ROUNDS[0] + ROUNDS[1] * windows):
-            found, plan = self._try(prices, places)
-            best = max(best, found, key=lambda one: one.mean)
-            demand = np.bincount(places[plan.polls_on], weights=plan.tokens, minlength=windows)
-            excess = np.clip((demand - self.supply) / self.supply, -1.0, 2.0)
-            prices = np.maximum(prices, FIRST_PRICES[0]) * np.exp(GAIN / math.sqrt(1.0 + turn / 10.0) * excess)
-        return best
+        """Return the greatest bound found."""
+        shares = self.fine.shares
+        mix = self.first_mix()
+        ways = [mix.as_one_way(shares)]
+        tries = [mix.prices, *(np.full_like(mix.prices, price) for price in FIRST_PRICES)]
+        best, best_prices = -np.inf, mix.prices
+        for _ in range(ROUNDS):
+            for prices in tries:
+                cost, found = self.answer(prices)
+                ways.append(found)
+                if cost > best:
+                    best, best_prices = cost, prices
+            mix = self.supply.cheapest(Ways.joined(ways), shares, self.price)
+            if mix.cost - best <= CLOSE * best:
+                break
+            tries = [(best_prices + mix.prices) / 2.0]
+        return LawBound(best, mix.lag, mix.tokens)
 
-    def _try(self, prices: Floats, places: NDArray[np.int_]) -> tuple[LawBound, Plan]:
-        """Return the bound of some prices, and the best plan at them; ``places`` has the window of each age."""
-        plan = best_plan(self.law, prices[places], self.kind)
-        rises = np.maximum(np.diff(prices, prepend=0.0), 0.0)
-        mean = plan.cost - float(prices @ self.supply) - self.burst * float(np.sum(rises))
-        return LawBound(mean, float(np.sum(plan.tokens))), plan
+    def answer(self, prices: Floats) -> tuple[float, Ways]:
+        """Return the bound that some prices give, and the best plan of each fine group at these prices."""
+        plans = BestPlans.at(self.grid, self.weights @ prices + self.price)
+        uses = np.einsum("ga,gam->mg", plans.tokens, self.weights)
+        ways = Ways(plans.lags, np.sum(plans.tokens, axis=1), csr_array(uses), csr_array(np.eye(len(plans.lags))))
+        return float(self.fine.shares @ plans.costs) - self.supply.worth(prices), ways
+
+    def first_mix(self) -> Mix:
+        """Return the cheapest mix of all plans with polls at the supply's moments alone."""
+        steps = list(self._steps())
+        given = [share * np.eye(1, one.sums.shape[0])[0] for share, one in zip(self.coarse.shares, steps, strict=True)]
+        return self.supply.cheapest(Ways.joined(steps, block_diag), np.concatenate(given), self.price)
+
+    def _steps(self) -> Iterator[Ways]:
+        """Yield the steps from one poll to the next one that the jobs of each coarse group can make.
+
+        As many jobs go on from a poll as have come to it, and those of the group begin at age 0.
+        """
+        moments = self.supply.moments
+        for start in self.coarse.starts:
+            first = int(np.searchsorted(moments, start, side="right"))
+            grid = Ages.of(self.lifetimes, np.append(0.0, moments[first:] - start), self.kind)
+            alive = int(np.count_nonzero(grid.alive > 0.0))
+            begin, end = np.triu_indices(alive, 1, len(grid.ages))
+            places, tokens = np.arange(len(begin)), grid.tokens[begin, end]
+            ones, shape = np.ones(len(begin)), (len(grid.ages), len(begin))
+            sums = csr_array((ones, (begin, places)), shape) - csr_array((ones, (end, places)), shape)
+            uses = csr_array((tokens, (first - 1 + end, places)), (len(moments), len(begin)))
+            yield Ways(grid.lags[begin, end], tokens, uses, sums[:alive])
+
+
+def _moments(groups: Groups, lifetimes: Floats, until: float) -> Floats:
+    """Choose moments for prices: half of them evenly, and half with as many ends between any two."""
+    half = int(np.sqrt(2.0 * STEPS_IN_ALL / len(groups.starts))) // 2
+    ends = np.add.outer(groups.starts, np.quantile(lifetimes, np.linspace(0.0, 1.0, 60)))
+    often = np.quantile(ends, np.linspace(0.0, 1.0, half))
+    return np.unique(np.concatenate((np.linspace(0.0, until, half), often)))

@@ -63,6 +63,8 @@ class Verdict:
     library: Figures
     bound: Figures
     simple: Mapping[str, Figures]
+    law: float | None = None
+    """The least cost of a policy that knows the law of durations; ``None`` where it is not computed."""
 
     @property
     def usual(self) -> tuple[str, Figures]:
@@ -82,7 +84,22 @@ class Verdict:
     @property
     def cost_ratio(self) -> float:
         """The library's cost, divided by the least cost of all simple policies, eager ones too."""
-        return self.library.cost(self.price) / min(of.cost(self.price) for of in self.simple.values())
+        return self.library.cost(self.price) / self.cheapest
+
+    @property
+    def cheapest(self) -> float:
+        """The least cost of all simple policies."""
+        return min(of.cost(self.price) for of in self.simple.values())
+
+    @property
+    def law_ratio(self) -> float | None:
+        """The library's cost, divided by the least one of a policy that knows the law."""
+        return None if self.law is None else self.library.cost(self.price) / self.law
+
+    @property
+    def cheapest_law_ratio(self) -> float | None:
+        """The least cost of all simple policies, divided by the least one of a policy that knows the law."""
+        return None if self.law is None else self.cheapest / self.law
 
     @property
     def winners(self) -> list[str]:
@@ -136,6 +153,7 @@ def _by_kinds(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[Verdict]]
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Format the figures of many worlds as a table in Markdown."""
     saturated = sum(one.bound_ratio is not None for one in verdicts)
+    lawful = sum(one.law is not None for one in verdicts)
     rows = [
         ["later than a usual policy by more than 5 %", f"{_share(verdicts, lambda one: one.later):.1%}"],
         ["the same, eager policies too", f"{_share(verdicts, lambda one: bool(one.winners)):.1%}"],
@@ -150,6 +168,14 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         [
             f"mean lag to the clairvoyant policy, median of {saturated} saturated worlds",
             f"{_median(one.bound_ratio for one in verdicts):.2f}",
+        ],
+        [
+            f"cost to the least one of who knows the law, median of {lawful} worlds of try-ons",
+            f"{_median(one.law_ratio for one in verdicts):.2f}",
+        ],
+        [
+            "the same of the cheapest simple policy, for comparison",
+            f"{_median(one.cheapest_law_ratio for one in verdicts):.2f}",
         ],
     ]
     return markdown([f"{len(verdicts)} worlds", "topaz_status"], rows)

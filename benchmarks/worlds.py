@@ -11,6 +11,10 @@ Where tokens are plentiful, the policy that sends more requests is sooner. The w
 worth. So each policy has a cost: its mean lag plus the price of its requests, both for one job. The library is *later*
 in a world where a simple policy is sooner by more than 5 % and not dearer.
 
+Where all jobs are try-ons, services report nothing. So no policy is expected to cost less than law_bound.py computes
+from five other playings of the world. The summary has the library's cost and that of the cheapest simple policy,
+divided by this bound: it says how much any policy could gain. Worlds with a lead or with stuck jobs have no such bound.
+
 A policy may win one playing of a world by luck. With ``--playings N`` each world is played N times, with other jobs of
 the same features, and the means count. The best simple policy is chosen by its means, too. Most worlds in which the
 library is later remain so: of ten such worlds of seeds 1 to 100, eight did in five playings.
@@ -34,6 +38,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Final
 
 import attrs
@@ -42,10 +47,15 @@ import model
 import plots
 from common import be_quiet, progress, table
 from draws import World, world
+from law_bound import law_bound
 from rivals import EAGER, RIVALS, USUAL
 from verdicts import Figures, Verdict, claims, summary
 
+from topaz_status import JobKind
+
 BOUND: Final = "bound-pages"
+LAW_PLAYINGS: Final = range(1, 6)
+"""The playings of a world that give its law of durations."""
 NOTE_EVERY: Final = 10
 """Worlds between two lines of progress where there is no terminal."""
 
@@ -57,7 +67,16 @@ def play(seed: int, playings: int = 1) -> Verdict:
     simple = {name: Figures.averaged([_rival(one, name) for one in drawn]) for name in (*USUAL, *EAGER)}
     bound = Figures.averaged([_rival(one, BOUND) for one in drawn])
     ours = Figures.averaged([Figures.of(library.play(one.trace, one.seed, "library")) for one in drawn])
-    return Verdict(seed, str(first), first.features["kinds"], first.trace.price, ours, bound, simple)
+    return Verdict(seed, str(first), first.features["kinds"], first.trace.price, ours, bound, simple, law_cost(drawn))
+
+
+def law_cost(drawn: Sequence[World]) -> float | None:
+    """Return the least cost of a policy that knows the law, on average over some playings of a world of try-ons."""
+    first = drawn[0]
+    if first.features["kinds"] != JobKind.TRY_ON or first.features.keys() & {"lead", "stuck"}:
+        return None
+    others = [world(first.seed, playing).trace for playing in LAW_PLAYINGS]
+    return mean(law_bound(one.trace, others, one.trace.price).cost for one in drawn)
 
 
 def _rival(drawn: World, name: str) -> Figures:
@@ -110,7 +129,8 @@ def one_world(verdict: Verdict) -> str:
         for cost in [of.cost(verdict.price)]
     ]
     heads = ["policy", "mean lag, s", "p95, s", "worst, s", "requests a job", "pages", "cost, s"]
-    return f"{verdict.world}\n\n{table([*heads], rows)}"
+    law = f"\n\nno policy that knows the law costs less than {verdict.law:.2f} s" if verdict.law is not None else ""
+    return f"{verdict.world}\n\n{table([*heads], rows)}{law}"
 
 
 # -- the command line -------------------------------------------------------------------------------------------------

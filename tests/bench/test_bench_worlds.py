@@ -17,6 +17,8 @@ from topaz_status import JobKind
 
 CHEAP = 31
 """The seed of a world that is played within a second."""
+FITTINGS = 156
+"""The same of try-ons."""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,24 @@ def test_every_policy_plays_a_world_the_same_way_each_time() -> None:
     assert all(of.mean >= 0.05 for of in (verdict.library, *verdict.simple.values()))
 
 
+def test_worlds_of_try_ons_have_a_bound_that_knows_the_law(drawn: list[World]) -> None:
+    """No policy costs less. Other kinds have none, nor have jobs that were watched late or that never end."""
+    verdict = worlds.play(FITTINGS)
+    assert verdict.law is not None
+    assert verdict.law <= min(verdict.library.cost(verdict.price), verdict.cheapest)
+    assert verdict.law > verdict.price
+    assert worlds.play(CHEAP).law is None
+    others = {"lead": False, "stuck": False, "kinds": False}
+    for one in drawn:
+        lacks = [name for name in ("lead", "stuck") if name in one.features]
+        if one.features["kinds"] != JobKind.TRY_ON:
+            lacks.append("kinds")
+        if len(lacks) == 1:
+            others[lacks[0]] = True
+            assert worlds.law_cost([one]) is None
+    assert all(others.values())
+
+
 def test_figures_of_some_playings_are_means() -> None:
     """So is each figure of a verdict, the library's and the simple policies'."""
     assert Figures.averaged([figures(1.0, 2.0), figures(3.0, 4.0)]) == figures(2.0, 3.0)
@@ -101,9 +121,11 @@ def figures(mean: float, per_job: float = 1.0) -> Figures:
     return Figures(mean, mean, mean, per_job, 0)
 
 
-def verdict(ours: Figures, rivals: Mapping[str, Figures], price: float = 0.1, bound: float = 0.05) -> Verdict:
+def verdict(
+    ours: Figures, rivals: Mapping[str, Figures], price: float = 0.1, bound: float = 0.05, law: float | None = None
+) -> Verdict:
     others = dict.fromkeys([*USUAL, *EAGER], figures(100.0, 100.0))
-    return Verdict(1, "a world", "image", price, ours, figures(bound), {**others, **rivals})
+    return Verdict(1, "a world", "image", price, ours, figures(bound), {**others, **rivals}, law)
 
 
 def test_later_means_sooner_for_others_at_no_higher_cost() -> None:
@@ -131,6 +153,21 @@ def test_only_saturated_worlds_are_compared_with_the_bound() -> None:
     assert verdict(figures(3.0), {}, bound=1.5).bound_ratio == 2.0
 
 
+def test_costs_are_compared_with_that_of_who_knows_the_law() -> None:
+    """The library's, and that of the cheapest simple policy, an eager one too."""
+    one = verdict(figures(2.0, 10.0), {"fixed-2": figures(4.0, 5.0), "eta": figures(4.0, 6.0)}, law=1.5)
+    assert (one.law_ratio, one.cheapest_law_ratio) == pytest.approx((3.0 / 1.5, 4.5 / 1.5))
+    assert (verdict(figures(2.0), {}).law_ratio, verdict(figures(2.0), {}).cheapest_law_ratio) == (None, None)
+
+
+def test_the_summary_says_how_much_any_policy_could_gain() -> None:
+    """Medians of the worlds that have such a bound, and their number."""
+    worlds_of_try_ons = [verdict(figures(1.9), {"eta": figures(3.9)}, law=law) for law in (1.0, 1.25, 1.6)]
+    rows = summary([*worlds_of_try_ons, verdict(figures(9.0), {})]).splitlines()[-2:]
+    assert "3 worlds of try-ons" in rows[0]
+    assert ["1.60 |" in rows[0], "3.20 |" in rows[1]] == [True, True]
+
+
 def test_the_summary_and_the_claims() -> None:
     """Shares and medians over the worlds; a claim fails by itself."""
     good = verdict(figures(0.1), {"eta": figures(1.0)})
@@ -152,6 +189,12 @@ def test_one_world_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert str(world(CHEAP)) in printed
     assert all(f"\n{name} " in printed for name in ("library", "bound-pages", *USUAL, *EAGER))
+
+
+def test_one_world_of_try_ons_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """It shows the bound, too."""
+    assert worlds.main(["--world", str(FITTINGS)]) == 0
+    assert f"costs less than {worlds.law_cost([world(FITTINGS)]):.2f} s" in capsys.readouterr().out
 
 
 def test_many_worlds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
