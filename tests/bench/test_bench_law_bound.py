@@ -111,6 +111,14 @@ def test_saved_tokens_count_once_for_each_rise() -> None:
     assert supply.worth(np.asarray([1.0, 0.0, 0.0, 1.0])) == pytest.approx(4.0 + 2 * 4.0)
 
 
+def test_after_the_last_moment_tokens_are_free() -> None:
+    """So a plan that waits for that pays nothing, however dear tokens are before."""
+    case = market(fittings("waves", 5.0))
+    _, ways = case.answer(np.full(len(case.supply.moments), 1e9))
+    assert np.sum(ways.uses) == 0.0
+    assert np.all(ways.tokens > 0.0)
+
+
 # -- nobody is sooner -------------------------------------------------------------------------------------------------
 
 
@@ -146,14 +154,15 @@ def test_the_law_is_no_help_to_the_library_but_a_bound_for_it() -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_pages_of_a_list_are_cheaper_than_polls() -> None:
-    """The bound for as many images is lower than for try-ons, and that for videos, which need a GET each, between."""
+    """Where requests are dear, as many images cost less than try-ons; videos, which need a GET each, are between."""
     plans = try_ons(1, 0.2).plans
     traces = [
         Trace("few", 5.0, tuple(attrs.evolve(plan, kind=kind) for plan in plans))
         for kind in (JobKind.IMAGE, JobKind.VIDEO, JobKind.TRY_ON)
     ]
-    images, clips, singles = (law_bound(trace, [trace]).cost for trace in traces)
-    assert images < clips < singles
+    images, clips, singles = (law_bound(trace, [trace], 1.0) for trace in traces)
+    assert images.cost < clips.cost < singles.cost
+    assert images.per_job < 1.0 < clips.per_job
 
 
 # -- the search for prices --------------------------------------------------------------------------------------------
