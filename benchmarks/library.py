@@ -208,6 +208,14 @@ class Unhurried(Lifetimes):
         return 1e-9
 
 
+class Spendthrift(Schedule):
+    """A schedule whose polls get any token, however few are left."""
+
+    def most_worth(self, now: float, kinds: Collection[JobKind]) -> float:  # noqa: ARG002
+        """Return that no poll should wait."""
+        return math.inf
+
+
 class WithoutMarks(ListMap):
     """Remembers no cursors: each sweep begins with the first page, and reads every page."""
 
@@ -256,6 +264,7 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "no-guard": partial(Schedule, guard=math.inf),
     "no-doubt": lambda policy: Schedule(policy, lifetimes=Trusting()),
     "no-price": partial(Schedule, gets=0.0),
+    "no-saving": Spendthrift,
     "no-marks": lambda policy: _altered(policy, _map=lambda sweep: WithoutMarks(sweep.size)),
     "no-distant": lambda policy: _altered(policy, _distant=lambda _: WithoutDistant()),
     "no-bonus": lambda policy: _altered(policy, _bonus=lambda _: 0.0),

@@ -123,15 +123,18 @@ def test_ablations_make_a_difference() -> None:
     """Each leaves out what it says: without pages no page is read, without hints polls fall elsewhere.
 
     The guard is no part of it: it shows only where longest gaps are exceeded. What cursors lead to, and sweeps for
-    distant jobs, show only where jobs lie far ahead on a list. The bonus has a test of its own.
+    distant jobs, show only where jobs lie far ahead on a list. The bonus has a test of its own, and
+    tokens are saved where many videos end at once.
     """
     distant = {"no-marks", "no-distant"}
-    names = [name for name in library.VARIANTS if name not in {"no-guard", "no-bonus", *distant}]
+    names = [name for name in library.VARIANTS if name not in {"no-guard", "no-bonus", "no-saving", *distant}]
     runs = {name: lag.play(lag.Task("hostile", name, 5, 0.05)) for name in names}
     assert runs["library"].pages > 0
     assert runs["no-pages"].pages == 0
     assert len({run.lags for run in runs.values()}) == len(runs)
     assert len({lag.play(lag.Task("oldest-waves", name, 1)).lags for name in ("library", *distant)}) == 3
+    saved, spent = (lag.play(lag.Task("video-burst", name, 1)).mean for name in ("library", "no-saving"))
+    assert saved < spent
 
 
 def test_a_heavy_load_is_not_better_served_by_all_pages_in_turn() -> None:

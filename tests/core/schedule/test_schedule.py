@@ -465,3 +465,22 @@ def test_how_long_something_is_overdue_is_reported_of_the_longest() -> None:
     schedule.missed(poll, 600.0, 1_500.0)
     assert 0.0 < schedule.overdue(1_400.0) < 900.0
     assert schedule.overdue(1_510.0) > 1_200.0
+
+
+def test_what_the_best_due_poll_is_worth_is_known_before_it_is_sent() -> None:
+    """In prices of a request; what is urgent, or has passed its longest gap, is worth any token."""
+    schedule = Schedule(POLICY)
+    for number in range(3):
+        schedule.add(job(number), 0.0)
+    assert schedule.most_worth(0.0, KINDS) == math.inf  # nothing is due
+    due_at = schedule.next_at(0.0, KINDS)
+    assert schedule.most_worth(due_at, KINDS) == pytest.approx(1.0, abs=0.01)
+    later = schedule.most_worth(due_at + 2.0, KINDS)
+    assert 1.0 < later < math.inf
+    assert schedule.most_worth(due_at + 2.0, [JobKind.IMAGE]) == math.inf
+    schedule.nudge(job(0), due_at + 2.0)
+    assert schedule.most_worth(due_at + 2.0, KINDS) == math.inf
+    schedule.drop(job(0))
+    assert schedule.most_worth(due_at + 2.0, KINDS) == later
+    assert schedule.most_worth(POLICY.longest_gap(0.0) - 0.1, KINDS) < math.inf
+    assert schedule.most_worth(POLICY.longest_gap(0.0) + 0.1, KINDS) == math.inf

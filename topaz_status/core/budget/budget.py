@@ -14,6 +14,7 @@ import attrs
 
 from ...models.job import JobKind
 from .adaptive_limit import AdaptiveLimit
+from .last_tokens import SECONDS, tokens_for
 from .load import Load
 from .token_bucket import TokenBucket
 
@@ -33,6 +34,15 @@ class Budget(Protocol):
 
     def idle_at(self, kind: JobKind, now: float) -> float:
         """Return the time from which tokens of a kind are idle; infinite while 429s hold its rate down."""
+
+    def is_short(self, due: int, now: float) -> bool:
+        """Return whether so many polls are more than can be sent within a second."""
+
+    def spares_at(self, worth: float, now: float) -> float:
+        """Return the time from which a token may go to a poll, while tokens are short (see :mod:`.last_tokens`).
+
+        ``worth`` is that of the poll, divided by the price of a request.
+        """
 
     def slack(self, kind: JobKind) -> float:
         """Return how many seconds late a request may be sent without lowering the rate: the burst makes up for it."""
@@ -102,6 +112,16 @@ class LocalBudget:
             return math.inf
         own = self._loads.get(kind)
         return max(self.ready_at(kind), self._load.idle_at, -math.inf if own is None else own.idle_at)
+
+    def is_short(self, due: int, now: float) -> bool:
+        """See :class:`Budget`."""
+        bucket = self._shared
+        return due > bucket.level(now) + bucket.rate * SECONDS
+
+    def spares_at(self, worth: float, now: float) -> float:
+        """See :class:`Budget`."""
+        bucket = self._shared
+        return max(bucket.holds_at(tokens_for(worth, bucket.rate, bucket.burst)), now)
 
     def slack(self, kind: JobKind) -> float:
         """See :class:`Budget`."""

@@ -266,6 +266,14 @@ class GrantedBudget:
         own = self._loads.get(kind)
         return max(self._free_at(kind), self._loads[None].idle_at, -math.inf if own is None else own.idle_at)
 
+    def is_short(self, due: int, now: float) -> bool:  # noqa: ARG002  # a token that is not used now is lost
+        """See :class:`.budget.Budget`."""
+        return False
+
+    def spares_at(self, worth: float, now: float) -> float:  # noqa: ARG002
+        """See :class:`.budget.Budget`."""
+        return now
+
     def slack(self, kind: JobKind) -> float:  # noqa: ARG002  # every token is good for a while
         """See :class:`.budget.Budget`."""
         return _SLACK

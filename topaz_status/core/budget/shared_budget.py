@@ -114,6 +114,14 @@ class SharedBudget:
         """See :class:`.budget.Budget`."""
         return self._spent.idle_at(kind, now)
 
+    def is_short(self, due: int, now: float) -> bool:
+        """See :class:`.budget.Budget`."""
+        return self._spent.is_short(due, now)
+
+    def spares_at(self, worth: float, now: float) -> float:
+        """See :class:`.budget.Budget`."""
+        return self._spent.spares_at(worth, now)
+
     def slack(self, kind: JobKind) -> float:
         """See :class:`.budget.Budget`."""
         return self._spent.slack(kind)

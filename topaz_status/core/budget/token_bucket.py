@@ -49,6 +49,10 @@ class TokenBucket:
         full_at = self._full_at = (now if now > full_at else full_at) + self._interval
         self.ready_at = full_at - self._saved
 
+    def holds_at(self, tokens: float) -> float:
+        """Return the time from which the bucket holds so many tokens, if none is taken; it may be past."""
+        return max(self._full_at - (self.burst - tokens) / self.rate, self.held_until)
+
     def give_back(self) -> None:
         """Put back a token that was taken and not used."""
         self._set_full_at(self._full_at - self._interval)

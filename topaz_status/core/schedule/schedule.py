@@ -158,6 +158,20 @@ class Schedule:
             queue.settle(now)
         return poll
 
+    def most_worth(self, now: float, kinds: Collection[JobKind]) -> float:
+        """Return the worth of the due poll of ``kinds`` that is worth the most, divided by the price of a request.
+
+        It is infinite where a poll should not wait: it is urgent, or has passed its longest gap. So it is where nothing
+        is due.
+        """
+        queues = [queue for kind in kinds for queue in self._lanes[kind].due(now)]
+        for queue in queues:
+            queue.settle(now)
+        best = [queue.best() for queue in queues]
+        if any(entry.level == TOP for entry in best) or any(queue.is_late for queue in queues):
+            return math.inf
+        return max((entry.worth_at(now) for entry in best), default=math.inf) / self._policy.price
+
     def first_at(self, kind: JobKind, now: float) -> float:
         """Return the time, ``now`` at the earliest, at which :meth:`pick_first` finds a poll; infinite for never."""
         lane = self._lanes[kind]

@@ -123,16 +123,29 @@ class Feed:
         if kind not in self._registry.kinds or not self._with_room((kind,)):
             return math.inf
         at = self._schedule.next_at(now, (kind,))
-        if at > now and (first_at := self._schedule.first_at(kind, now)) < at:
+        if at <= now:
+            at = self._spared_at(now, (kind,))
+        elif (first_at := self._schedule.first_at(kind, now)) < at:
             at = min(at, max(first_at, self._gate.budget.idle_at(kind, now)))
         return max(at, self._circuits.pollable_at(kind)) if self._circuits.down else at
+
+    def _spared_at(self, now: float, kinds: Collection[JobKind]) -> float:
+        """Return the time from which the budget spares a token for the best due poll of some kinds."""
+        budget = self._gate.budget
+        if not budget.is_short(self._schedule.due_now(now), now):
+            return now
+        return budget.spares_at(self._schedule.most_worth(now, kinds), now)
 
     def pick(self, now: float, kinds: Collection[JobKind]) -> JobKind | None:
         """See :class:`~.gate.Polls`."""
         if self._circuits.down:
             kinds = self._circuits.pollable(kinds, now)
         kinds = self._with_room(kinds)
-        poll = self._schedule.pick(now, kinds)
+        poll = None
+        if self._spared_at(now, kinds) <= now:
+            poll = self._schedule.pick(now, kinds)
+        else:
+            kinds = [kind for kind in kinds if self._schedule.next_at(now, (kind,)) > now]
         if poll is None:
             poll = self._schedule.pick_first(
                 now, [kind for kind in kinds if self._gate.budget.idle_at(kind, now) <= now]
