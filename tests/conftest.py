@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 from aioresponses import aioresponses
 from databases import PostgresServer, serving
 from harness import MendedResponse
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")  # no test has a limit of time
 
 
 class _Answers(aioresponses):
@@ -32,6 +37,13 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; a test that stops it starts it again."""
     with serving() as server:
         yield server
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _children_heed_interrupts() -> None:
+    """Shells have what runs in the background ignore Ctrl-C, and children inherit that; those of the tests do not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

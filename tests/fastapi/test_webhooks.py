@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from harness import client_of, now, options, polls_of, until, virtual
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topaz_status import ConfigurationError, JobRef, JobState, PollPolicy, StatusClient
@@ -136,7 +136,7 @@ async def test_a_wrong_secret(path: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode) | st.dictionaries(st.text(), st.text()).map(json.dumps))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_rubbish_with_the_right_secret(body: bytes | str) -> None:
     """Any bytes at all are answered 204: a 4xx would have the vendor drop its notices for good."""
 

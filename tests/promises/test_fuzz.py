@@ -107,7 +107,7 @@ def raw_answers(draw: st.DrawFn) -> bytes:
 
 
 @given(st.sampled_from(JobKind), st.lists(raw_answers(), min_size=1, max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_no_answer_touches_another_job(
     caplog: pytest.LogCaptureFixture, kind: JobKind, answers: list[bytes], sweeping: bool
 ) -> None:

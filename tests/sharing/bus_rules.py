@@ -11,9 +11,11 @@ from topaz_status.coordination import PRIORITIES, Beat, BusError, Lead, Member, 
 from topaz_status.models.job import JobKind
 
 TERMS = Terms(rate=50.0, burst=10.0)
+AGES = 600.0
+"""Seconds: on a real server, no test takes as long, however busy the machine is."""
 
 
-def beat(member: str, wants: Wants = "stand", *, ttl: float = 3.0, lead: Lead = "auto", epoch: int = 0) -> Beat:
+def beat(member: str, wants: Wants = "stand", *, ttl: float = AGES, lead: Lead = "auto", epoch: int = 0) -> Beat:
     return Beat(member=Member(id=member, priority=PRIORITIES[lead]), ttl=ttl, wants=wants, epoch=epoch)
 
 
@@ -32,7 +34,7 @@ class BusRules:
         assert who(first) == ("a1", ["a1"])
         other = await two.beat(beat("b2"))
         assert who(other) == ("a1", ["a1", "b2"])
-        assert 0.0 < other.lease_left <= 3.0
+        assert 0.0 < other.lease_left <= AGES
         again = await one.beat(beat("a1"))
         assert (again.epoch, again.deposed) == (first.epoch, False)
         assert first.epoch == other.epoch > 1_000_000_000_000
@@ -44,7 +46,7 @@ class BusRules:
             id="a1", priority=2, stands=False, kinds=frozenset({JobKind.TRY_ON, JobKind.IMAGE}), settings="5e77",
             version="0.1.0", mail=2, loop_lag=0.125, latency=0.0005,
         )  # fmt: skip
-        await one.beat(Beat(member=member, ttl=3.0, wants="follow"))
+        await one.beat(Beat(member=member, ttl=AGES, wants="follow"))
         assert (await two.beat(beat("b2"))).members[0] == member
 
     async def test_a_leader_that_follows_gives_the_lease_up(self, server: Server) -> None:
@@ -95,7 +97,7 @@ class BusRules:
         await server.until_heard(one, beat("a1"))
         assert (await two.beat(beat("b2"))).holder == "a1"
         await server.kill(one)
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(AGES / 2):
             while (pulse := await two.beat(beat("b2"))).holder == "a1":
                 await server.pass_time(0.01)
         assert (pulse.holder, pulse.deposed) == ("b2", True)
@@ -126,21 +128,21 @@ class BusRules:
         """Slots of several members are those of one bucket, and 429s, holds and limits are reported to all."""
         one, two = await server.join("a1"), await server.join("b2")
         epoch = (await one.beat(beat("a1"))).epoch
-        terms = Terms(rate=2.0, burst=1.0, kinds={JobKind.TRY_ON: 0.5})
-        want = Want(terms=terms, shared=2, kinds={JobKind.TRY_ON: 2}, horizon=0.6, epoch=epoch)
+        terms = Terms(rate=0.5, burst=1.0, kinds={JobKind.TRY_ON: 0.125})
+        want = Want(terms=terms, shared=2, kinds={JobKind.TRY_ON: 2}, horizon=2.4, epoch=epoch)
         mine = await one.reserve(want)
         assert mine.shared[0] == 0.0
-        assert 0.49 < mine.shared[1] <= 0.5
+        assert 1.99 < mine.shared[1] <= 2.0
         assert len(mine.kinds[JobKind.TRY_ON]) == 1
         theirs = await two.reserve(Want(terms=TERMS, shared=1))
         assert theirs.shared == ()
-        assert 0.5 < theirs.next_in <= 1.0
-        assert 1.0 < theirs.kinds_next_in[JobKind.TRY_ON] <= 2.0
-        assert theirs.rates == {JobKind.TRY_ON: 0.5}
+        assert 2.0 < theirs.next_in <= 4.0
+        assert 4.0 < theirs.kinds_next_in[JobKind.TRY_ON] <= 8.0
+        assert theirs.rates == {JobKind.TRY_ON: 0.125}
         await two.slow_down(JobKind.VIDEO, limited=True, hold=40.0)
         granted = await one.reserve(Want(terms=terms, shared=0, epoch=epoch))
         assert granted.limited == {JobKind.VIDEO: 1}
-        assert 39.0 < granted.held[JobKind.VIDEO] <= 40.0
+        assert 20.0 < granted.held[JobKind.VIDEO] <= 40.0
 
     async def test_mail_comes_in_order_to_its_box(self, server: Server) -> None:
         """From any sender, read from any point on, and any bytes."""
@@ -158,7 +160,7 @@ class BusRules:
     async def test_a_reader_waits_for_mail(self, server: Server) -> None:
         """It gets the message when it comes, and nothing when its wait is over; other calls go on meanwhile."""
         one, two = await server.join("a1"), await server.join("b2")
-        reader = asyncio.ensure_future(two.read(box_of("b2"), None, most=9, wait=0.5))
+        reader = asyncio.ensure_future(two.read(box_of("b2"), None, most=9, wait=AGES))
         await server.pass_time(0.05)
         await two.beat(beat("b2"))
         assert not reader.done()
@@ -241,7 +243,7 @@ class BusRules:
     async def test_a_closed_bus_fails_every_call(self, server: Server) -> None:
         """Also those under way; closing twice is fine."""
         one = await server.join("a1")
-        reader = asyncio.ensure_future(one.read("to:a1", None, most=9, wait=0.5))
+        reader = asyncio.ensure_future(one.read("to:a1", None, most=9, wait=AGES))
         await server.pass_time(0.02)
         await one.close()
         with pytest.raises(BusError):

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import attrs
 import pytest
 import redis
 from accounts import sharing_of
 from bus_rules import beat
-from harness import PIXELCUT_KEY, TOPAZ_KEY
+from harness import PIXELCUT_KEY, TOPAZ_KEY, until
 from invariants import beyond_budget
 from real_servers import NEEDS_ONE, RealServer, executables, running
 
@@ -29,8 +30,6 @@ LEASE = 1.0
 RATE, BURST = 40.0, 10.0
 LATE_TOGETHER = 0.1
 """Seconds: requests that a busy machine delays arrive together."""
-LIFE = 4.5
-"""Seconds that the jobs live where the server fails: longer than each failure."""
 
 
 @pytest.fixture
@@ -110,21 +109,35 @@ def roles(clients: list[StatusClient]) -> list[str]:
     return sorted(shared(client).role for client in clients)
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what must come."""
-    async with asyncio.timeout(20.0):
-        while not holds():
-            await pause(0.02)
+def some_jobs(simulator: Simulator, **fields: Any) -> list[JobRef]:
+    return simulator.add_jobs([JobPlan(kind=kind, count=6, duration=1.5, **fields) for kind in JobKind])
 
 
-def some_jobs(simulator: Simulator, life: float) -> list[JobRef]:
-    return simulator.add_jobs([JobPlan(kind=kind, count=6, duration=life) for kind in JobKind])
+async def all_end(clients: list[StatusClient], jobs: list[JobRef], state: JobState = JobState.COMPLETED) -> None:
+    """Every client hears the end of every job."""
+    found = await asyncio.gather(*(client.outcomes(jobs) for client in clients))
+    assert [{outcome.state for outcome in outcomes} for outcomes in found] == [{state}] * len(clients)
 
 
-async def all_end(clients: list[StatusClient], jobs: list[JobRef]) -> None:
-    """Every client hears the end of every third job, or of all of them."""
-    found = await asyncio.gather(*(client.outcomes(jobs, timeout=60.0) for client in clients))
-    assert [{outcome.state for outcome in outcomes} for outcomes in found] == [{JobState.COMPLETED}] * len(clients)
+@attrs.define(eq=False)
+class Watching:
+    """Every client watches the same jobs, which run for as long as a failure takes, and until the test ends them."""
+
+    simulator: Simulator
+    jobs: list[JobRef]
+    work: asyncio.Future[None]
+
+    @classmethod
+    def begin(cls, simulator: Simulator, clients: list[StatusClient]) -> Watching:
+        jobs = some_jobs(simulator, stuck=True)
+        return cls(simulator, jobs, asyncio.ensure_future(all_end(clients, jobs, JobState.CANCELED)))
+
+    async def end(self) -> None:
+        """End the jobs, and wait until every client has heard of it."""
+        assert not self.work.done()
+        for job in self.jobs:
+            assert self.simulator.cancel(job)
+        await self.work
 
 
 @pytest.mark.parametrize("fault", ["hang", "restart", "flush", "script flush"])
@@ -133,7 +146,7 @@ async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault:
     simulator = Simulator(seed=3)
     async with account(simulator, server.url) as clients:
         assert roles(clients) == ["follower", "follower", "leader"]
-        work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
+        watching = Watching.begin(simulator, clients)
         await pause(0.5)
         if fault == "hang":
             server.signal(signal.SIGSTOP)
@@ -146,8 +159,7 @@ async def test_no_failure_of_the_server_loses_a_watch(server: RealServer, fault:
         else:
             server.command(*(("FLUSHALL",) if fault == "flush" else ("SCRIPT", "FLUSH")))
         await until(lambda: roles(clients) == ["follower", "follower", "leader"])
-        assert not work.done()
-        await work
+        await watching.end()
         assert len({shared(client).epoch for client in clients}) == 1
         assert {shared(client).outages for client in clients} == {int(fault in {"hang", "restart"})}
 
@@ -164,9 +176,8 @@ async def test_a_failover_that_loses_writes_loses_no_watch(old: str, caplog: pyt
     ):
         await until(lambda: replica.command("INFO", "replication")["master_link_status"] == "up")
         async with Proxy(main.port).open() as proxy, account(simulator, proxy.url) as clients:
-            loop, jobs = asyncio.get_running_loop(), some_jobs(simulator, LIFE)
-            images = [job for job in jobs if job.kind is JobKind.IMAGE]
-            work = asyncio.ensure_future(all_end(clients, jobs))
+            loop, watching = asyncio.get_running_loop(), Watching.begin(simulator, clients)
+            images = [job for job in watching.jobs if job.kind is JobKind.IMAGE]
             calls = asyncio.gather(*(client.get(job) for client in clients for job in images * 6))
             await pause(0.5)
             replica.command("REPLICAOF", "NO", "ONE")
@@ -181,8 +192,7 @@ async def test_a_failover_that_loses_writes_loses_no_watch(old: str, caplog: pyt
                 lost = loop.time() - promoted_at
             proxy.port = replica.port
             await until(lambda: _leads_at(replica, clients))
-            assert not work.done()
-            await asyncio.gather(work, calls)
+            await asyncio.gather(watching.end(), calls)
             outages = sum(shared(client).outages for client in clients)
             assert outages == MEMBERS or old == "becomes a replica"
             assert sum("polling alone" in record.getMessage() for record in caplog.records) == outages
@@ -219,7 +229,7 @@ async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: Rea
     simulator = Simulator(seed=6)
     async with Proxy(server.port).open() as proxy, account(simulator, server.url, proxy.url) as clients:
         assert shared(clients[0]).role == "leader"
-        work = asyncio.ensure_future(all_end(clients, some_jobs(simulator, LIFE)))
+        watching = Watching.begin(simulator, clients)
         await pause(0.5)
         proxy.passes.clear()
         await until(lambda: roles(clients) == ["alone", "follower", "leader"])
@@ -227,7 +237,7 @@ async def test_a_leader_that_is_cut_off_is_replaced_within_its_lease(server: Rea
         assert [shared(client).outages for client in clients] == [1, 0, 0]
         proxy.passes.set()
         await until(lambda: roles(clients) == ["follower", "follower", "leader"])
-        await work
+        await watching.end()
 
 
 async def test_a_leader_that_closes_calls_the_next_one(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,13 +245,12 @@ async def test_a_leader_that_closes_calls_the_next_one(server: RealServer, monke
     monkeypatch.setattr("topaz_status.core.sharing.membership.QUICK_BEAT", 60.0)
     simulator, lease = Simulator(seed=4), 30.0
     async with account(simulator, server.url, lease=lease) as clients:
-        jobs = some_jobs(simulator, 1.5)
-        work = asyncio.ensure_future(all_end(clients[1:], jobs))
-        await until(lambda: shared(clients[0]).jobs == len(jobs))
+        watching = Watching.begin(simulator, clients[1:])
+        await until(lambda: shared(clients[0]).jobs == len(watching.jobs))
         due_at = min(sharing_of(client).heartbeat._membership.beats_at for client in clients[1:])
         await clients[0].aclose()
         await until(lambda: roles(clients[1:]) == ["follower", "leader"])
-        await work
+        await watching.end()
         assert asyncio.get_running_loop().time() < due_at
         assert [shared(client).outages for client in clients[1:]] == [0, 0]
 
@@ -253,7 +262,7 @@ async def test_the_server_never_sees_a_key_nor_keeps_a_job(server: RealServer, l
     said: list[bytes] = []
     with _monitored(server, said):
         async with account(simulator, server.url, links=links) as clients:
-            await all_end(clients, some_jobs(simulator, 1.5))
+            await all_end(clients, some_jobs(simulator))
     text = b"".join(said)
     assert b"EVALSHA" in text
     assert b"completed" in text

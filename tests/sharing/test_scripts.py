@@ -154,7 +154,7 @@ def _want(call: ReserveCall, epoch: int) -> Want:
     return Want(terms=call.terms, shared=call.shared, kinds=call.kinds, horizon=call.horizon, epoch=named)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(sequences)
 def test_scripts_answer_as_their_references_do(
     server: redis.Redis, calls: list[tuple[int, BeatCall | ReserveCall | SlowDownCall]]

@@ -366,7 +366,7 @@ class Fencing(RuleBasedStateMachine):
 def test_whatever_happens_a_row_has_one_owner(postgres: PostgresServer) -> None:
     """Former owners hear of it, nobody takes a living client's row, and no row is lost or brought back."""
     Fencing.server = postgres
-    run_state_machine_as_test(Fencing, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Fencing, settings=settings(max_examples=15, stateful_step_count=25))
 
 
 # -- the schema -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from databases import PostgresServer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stores import A_DAY, ended, row
 
@@ -199,7 +199,6 @@ def in_a_file() -> Iterator[Path]:
         yield Path(folder) / "watches.db"
 
 
-@settings(deadline=None)  # it waits for a disk
 @given(steps=st.lists(WRITES | TIMES, max_size=8))
 def test_a_file_holds_what_memory_would(steps: list[tuple[list[Row], list[int], bool] | float]) -> None:
     """Whatever is written, taken out, closed and opened at whatever time: both stores give the same rows."""
@@ -221,7 +220,6 @@ def test_a_file_holds_what_memory_would(steps: list[tuple[list[Row], list[int], 
             store.close()
 
 
-@settings(deadline=None)  # it waits for a server
 @given(writes=st.lists(WRITES, max_size=8))
 def test_a_table_holds_what_memory_would(
     postgres: PostgresServer, writes: list[tuple[list[Row], list[int], bool]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness import A_HAIR, SINGLY, client_of, now, polls_of, settle, virtual
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topaz_status import JobKind, JobRef, JobState, PollPolicy, StatusClient
@@ -38,7 +38,7 @@ ANYTHING = (
 
 
 @given(ANYTHING)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_anything_may_come(notice: object) -> None:
     """Whatever is passed in, nothing is raised, and what comes out names a job or nothing."""
     assert all(isinstance(read.job, JobRef) for read in parse_notice(notice))
@@ -47,7 +47,7 @@ def test_anything_may_come(notice: object) -> None:
 
 
 @given(st.lists(ANYTHING, max_size=20))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 def test_anything_may_come_to_an_open_client(notices: list[object]) -> None:
     """An open client takes anything as well, and goes on with its work."""
 

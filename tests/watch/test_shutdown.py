@@ -188,11 +188,9 @@ async def test_a_poll_on_the_wire_while_the_computer_slept() -> None:
 
 
 CHILD = """
-    import asyncio, signal, sys
+    import asyncio
     from topaz_status import StatusClient
     from topaz_status.testing import Simulator
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 
     async def main():
         simulator = Simulator(delay=0.05)

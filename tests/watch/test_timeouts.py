@@ -31,7 +31,7 @@ RTT = 0.1
 BUDGET: dict[str, Any] = {"rate": 10.0, "burst": 10.0}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0.01, 400.0), st.floats(0.05, 400.0), st.sampled_from(JobKind))
 def test_what_ended_before_the_timeout_is_reported_as_ended(lasts: float, timeout: float, kind: JobKind) -> None:
     """And what had not is reported as timed out, a shortest interval and a round trip after the time at the latest."""

@@ -26,7 +26,7 @@ def replay(times: list[float], rate: float, burst: float) -> None:
         bucket.take(max(at, bucket.ready_at) if bucket.ready_at - at < RESIDUE else at)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 6),
     st.tuples(st.sampled_from([1.0, 10.0, 50.0]), st.sampled_from([1.0, 2.0, 10.0, 50.0])),

@@ -7,7 +7,7 @@ from itertools import accumulate
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status.core.prediction.law_family import LawFamily, lognormal, mixed
@@ -28,7 +28,6 @@ def alive_at(table: LifeTable, age: float) -> float:
     return math.exp(-table.curve.hazard_before(age))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, BINS - 1), st.floats(0.0, 1e6), st.floats(0.0, 1e9)), max_size=30))
 def test_whatever_was_counted_gives_a_law(counts: list[tuple[int, float, float]]) -> None:
     """No hazard is negative or infinite, even if what was counted is possible by no law."""

@@ -20,7 +20,7 @@ from topaz_status.models.job import JobKind, JobRef
 
 LISTED: Final = st.sampled_from([JobKind.IMAGE, JobKind.VIDEO])
 FOREVER: Final = 1e9
-SOME: Final = settings(max_examples=40, deadline=None)
+SOME: Final = settings(max_examples=40)
 """Each example is a minute or more of virtual time."""
 
 

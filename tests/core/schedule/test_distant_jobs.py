@@ -145,7 +145,7 @@ def test_what_was_paid_for_a_page_that_fails_is_paid_back() -> None:
 
 
 @given(world=hostile_lists())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_job_that_a_page_answers_for_is_distant(world: HostileList) -> None:
     """It was found by another sweep, or is expected on a page again."""
     world.run(60.0)

@@ -52,7 +52,7 @@ def served(queue: PollQueue, now: float) -> list[Entry]:
     return order
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=40), st.booleans())
 def test_nobody_is_due_before_its_time_or_missed_after_it(items: list[tuple[float, bool]], exact: bool) -> None:
     """``next_at`` names the first due time, nothing is due before it, and at the end all have been."""

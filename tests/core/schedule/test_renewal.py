@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from world import alive, ended, job
 
@@ -102,7 +102,6 @@ def test_a_new_job_that_a_list_should_show_is_planned_as_before() -> None:
     assert tracked.curve is curve
 
 
-@settings(deadline=None)
 @given(st.integers(0, 20_000))
 def test_renewals_are_few(observations: int) -> None:
     """A table is outgrown each time that it has learned a quarter more: some dozens of times in all, fading or not."""

@@ -23,7 +23,7 @@ PAGES = {JobKind.IMAGE: 10, JobKind.VIDEO: 5}
 lives = st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0.1, 400.0), st.booleans()), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lives, st.floats(1.0, 20.0), st.booleans())
 def test_polls_are_apart_by_no_more_than_the_bound(
     jobs: list[tuple[JobKind, float, bool]], rate: float, paged: bool
@@ -39,7 +39,7 @@ def test_polls_are_apart_by_no_more_than_the_bound(
             assert after - before <= POLICY.longest_gap(after) + slack
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lives, st.floats(1.0, 20.0))
 def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
     """Listed or not, early or late: each end is met, and polling stops with it."""
@@ -52,7 +52,7 @@ def test_every_job_that_ends_is_found(jobs: list[tuple[JobKind, float, bool]], r
     assert world.schedule.next_at(world.now, KINDS) == math.inf or not world.schedule.pick(1e9, KINDS)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lives)
 def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind, float, bool]]) -> None:
     """Two schedules that are given the same ask for the same."""
@@ -66,7 +66,7 @@ def test_the_same_observations_give_the_same_decisions(jobs: list[tuple[JobKind,
     assert logs[0] == logs[1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lives, st.floats(0.5, 3.0))
 def test_nothing_waits_while_there_is_a_token(jobs: list[tuple[JobKind, float, bool]], rate: float) -> None:
     """A poll is picked at the very time it is due, or as soon after as there is a token: none is saved up for later."""
@@ -102,7 +102,7 @@ def test_nobody_starves(pages: dict[JobKind, int]) -> None:
         assert max(later - earlier for earlier, later in pairwise(times)) <= 30.0 + GUARD * 150 / 2.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_only_an_end_that_was_seen_is_an_end(data: st.DataObject) -> None:
     """Whatever lists fail to show, a job stays until an answer says that it is over, or its watch is dropped."""
@@ -120,7 +120,7 @@ def test_only_an_end_that_was_seen_is_an_end(data: st.DataObject) -> None:
         assert explain(world.schedule, ref, world.now) is not None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lives, st.floats(0.3, 5.0))
 def test_no_two_polls_of_one_job_are_close(jobs: list[tuple[JobKind, float, bool]], shortest: float) -> None:
     """``min_interval`` lies between any two polls of a job by itself, notices and failures notwithstanding."""
@@ -149,7 +149,7 @@ def test_a_notice_after_a_failed_poll_waits_for_min_interval() -> None:
     assert schedule.next_at(5.5, KINDS) == 7.0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_next_at_never_lies(data: st.DataObject) -> None:
     """At the time that was named something is picked, and nothing before it."""

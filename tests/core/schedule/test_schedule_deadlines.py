@@ -17,7 +17,7 @@ from topaz_status.models.job import JobKind
 IMAGE = JobKind.IMAGE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.1, 5_000.0), st.floats(0.5, 500.0), st.sampled_from(KINDS))
 def test_the_last_poll_goes_just_before_the_deadline(lasts: float, timeout: float, kind: JobKind) -> None:
     """Whatever is expected of a job: it is polled within its shortest interval of the time that was asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from world import alive, job
 
@@ -66,7 +66,6 @@ def _page(gaps_until: float) -> PageEntry:
     return page
 
 
-@settings(deadline=None)
 @given(st.floats(1.0, 1e4), st.floats(1.0, 1e4))
 def test_where_a_page_was_worth_its_price_before_hardly_changes_where_it_is(before: float, after: float) -> None:
     """A page whose worth was computed elsewhere, its jobs having been others, is due when a new one is."""

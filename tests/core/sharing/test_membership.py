@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from topaz_status.coordination import PRIORITIES, Lead, Member, Pulse
@@ -261,7 +261,6 @@ def test_two_never_lead_at_once(count: int, found: list[str]) -> None:
     assert world.epochs == sorted(world.epochs)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), fates, st.lists(st.tuples(st.integers(0, 150), st.floats(-7_200.0, 7_200.0)), max_size=3))
 def test_one_leads_soon_after_all_troubles(count: int, found: list[str], losses: list[tuple[int, float]]) -> None:
     """Beats lost, data lost, the server's clock set: a second after a lease one leads, and all others follow it."""
