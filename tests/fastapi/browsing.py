@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
+from harness import free_port
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -152,7 +153,7 @@ class Stage:
     """A server with the live page whose events are the test's own; it may be stopped and come back on its port."""
 
     token: str | None = None
-    port: int = 0
+    port: int = attrs.field(factory=free_port)
     html: str | None = None
     """Another page in place of this version's."""
     greeting: str = ""
@@ -168,9 +169,8 @@ class Stage:
         return f"http://127.0.0.1:{self.port}/status/"
 
     def start(self) -> None:
-        """Serve, on the port of the last time if there was one."""
+        """Serve, each time on the same port."""
         listening = socket.create_server(("127.0.0.1", self.port))
-        self.port = listening.getsockname()[1]
         server = uvicorn.Server(uvicorn.Config(self._app(), log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
