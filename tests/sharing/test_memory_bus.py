@@ -66,7 +66,7 @@ class TestMemoryHub:
         """Back: a lease lasts longer by the time since the last call at most. Forward: leases end."""
         hub = MemoryHub()
         one, two = [await MemoryCoordinator(hub).connect("account", name) for name in ("a1", "b2")]
-        await one.beat(beat("a1"))
+        await one.beat(beat("a1", ttl=3.0))
         hub.jump(-3_600.0)
         assert (await two.beat(beat("b2"))).lease_left == pytest.approx(3.0)
         await asyncio.sleep(3.0)
