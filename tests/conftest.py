@@ -14,6 +14,7 @@ from harness import MendedResponse
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("brief", settings.get_profile("patient"), max_examples=25)
 settings.load_profile("patient")  # no test has a limit of time
 
 
