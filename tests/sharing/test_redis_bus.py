@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from bus_rules import BusRules
-from real_servers import NEEDS_ONE, OnServer, RealServer, executables, running
+from harness import PATIENCE
+from real_servers import LIMIT, NEEDS_ONE, OnServer, RealServer, executables, running
 
 
 @pytest.fixture(scope="module", params=sorted(executables()))
@@ -14,6 +15,11 @@ def real(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     """A server of each sort that is here."""
     with running(executables()[request.param]) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _calls_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LIMIT, PATIENCE)
 
 
 @NEEDS_ONE

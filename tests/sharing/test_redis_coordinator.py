@@ -12,8 +12,8 @@ import pytest
 import redis.asyncio
 import trustme
 from bus_rules import TERMS, beat
-from harness import free_port
-from real_servers import NEEDS_ONE, RealServer, executables, running
+from harness import PATIENCE, free_port
+from real_servers import LIMIT, NEEDS_ONE, RealServer, executables, running
 
 from topaz_status import ConfigurationError, CoordinatorError
 from topaz_status.coordination import BusError, Want
@@ -184,6 +184,10 @@ def executable(request: pytest.FixtureRequest) -> str:
 @NEEDS_ONE
 class TestServers:
     """Servers of many settings."""
+
+    @pytest.fixture(autouse=True)
+    def _calls_may_take_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(LIMIT, PATIENCE)
 
     async def test_the_rights_that_the_documentation_names_are_enough(self, executable: str) -> None:
         """A user of an access control list needs these commands, keys and channels, and no others."""
