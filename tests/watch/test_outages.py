@@ -41,28 +41,32 @@ async def test_a_service_that_is_down_is_probed(fault: str) -> None:
     assert max(outcome.waited for outcome in outcomes) < 350 + 45 + 300 / 10 + 5
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@virtual
-async def test_other_services_go_on_undisturbed(fault: str) -> None:
-    """While one service is down, jobs of the others are seen to end as soon as ever."""
+async def mean_lag_beside(fault: str | None) -> float:
+    """Return how late the ends of images and try-ons are known, on average, beside 200 videos whose service may fail."""
     simulator = Simulator(delay=0.1)
-    down = simulator.add_jobs(JobPlan(kind="video", count=200, duration=300))
-    jobs = simulator.add_jobs(
-        [
-            JobPlan(kind="image", count=20, duration={"lognormal": [40, 0.3]}),
-            JobPlan(kind="try-on", count=5, duration=40),
-        ]
-    )
-    simulator.add_fault(fault, service="video", until=300)
+    videos = simulator.add_jobs(JobPlan(kind="video", count=200, duration=300))
+    lasting = {"lognormal": [40, 0.3]}
+    jobs = simulator.add_jobs([JobPlan(kind=kind, count=20, duration=lasting) for kind in ("image", "try-on")])
+    if fault is not None:
+        simulator.add_fault(fault, service="video", until=300)
     async with client_of(simulator, **BUDGET) as client:
-        watches = [client.watch(job) for job in down]
+        watches = [client.watch(job) for job in videos]
+        lags = []
         for outcome in await client.outcomes(jobs):
             assert outcome.state is JobState.COMPLETED
             assert outcome.job
-            assert outcome.detected_at - simulator.truth(outcome.job).ends_unix < 5.0
-        assert (client.stats().down[JobKind.VIDEO] > 0, client.stats().down[JobKind.IMAGE]) == (True, 0)
+            lags.append(outcome.detected_at - simulator.truth(outcome.job).ends_unix)
+        assert (client.stats().down[JobKind.VIDEO] > 0, client.stats().down[JobKind.IMAGE]) == (fault is not None, 0)
         for watch in watches:
             watch.cancel()
+    return sum(lags) / len(lags)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@virtual
+async def test_other_services_go_on_undisturbed(fault: str) -> None:
+    """While one service is down, jobs of the others are seen to end about as soon as ever."""
+    assert await mean_lag_beside(fault) < 1.5 * await mean_lag_beside(None)
 
 
 @virtual

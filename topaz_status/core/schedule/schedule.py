@@ -3,7 +3,7 @@
 Each job has a life table and each poll a worth (see :mod:`..prediction.life_tables` and :mod:`..prediction.worth`). A
 poll is *due* when its worth reaches ``policy.price``, no sooner than ``min_interval`` and no later than the longest gap
 after the last. If nothing is due, nothing is sent, and the request is saved. If more is due than there are tokens, each
-token goes to the greatest worth.
+token goes to the greatest worth; the last ones are saved for polls that are worth them (:mod:`..budget.last_tokens`).
 
 Serving by due time alone performs badly under load, because most due polls find no change. Serving by worth alone
 starves jobs of which little is expected (Kolobov et al., NeurIPS 2019, require of a crawler that no page starves). So

@@ -130,9 +130,13 @@ class Feed:
         return max(at, self._circuits.pollable_at(kind)) if self._circuits.down else at
 
     def _spared_at(self, now: float, kinds: Collection[JobKind]) -> float:
-        """Return the time from which the budget spares a token for the best due poll of some kinds."""
-        budget = self._gate.budget
-        if not budget.is_short(self._schedule.due_now(now), now):
+        """Return the time from which the budget spares a token for the best due poll of some kinds.
+
+        Due polls of a service that is down do not count: they want no token.
+        """
+        budget, watched = self._gate.budget, self._registry.kinds
+        wanted = self._circuits.pollable(watched, now) if self._circuits.down else watched
+        if not budget.is_short(self._schedule.due_now(now, wanted), now):
             return now
         return budget.spares_at(self._schedule.most_worth(now, kinds), now)
 
