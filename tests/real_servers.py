@@ -12,9 +12,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,30 +108,6 @@ def running(executable: str, *options: str) -> Iterator[RealServer]:
         yield server
     finally:
         server.close()
-
-
-@contextlib.contextmanager
-def delays() -> Iterator[Callable[[], float]]:
-    """Notice how long a busy machine holds up what would go on. Requests that it delays arrive together.
-
-    Gives a function that returns seconds: twice the longest delay so far, since it holds up both ends; at least 0.1.
-    """
-    longest, is_over = 0.05, threading.Event()
-
-    def notice() -> None:
-        nonlocal longest
-        began = time.monotonic()
-        while not is_over.wait(0.01):
-            began, before = time.monotonic(), began
-            longest = max(longest, began - before - 0.01)
-
-    thread = threading.Thread(target=notice)
-    thread.start()
-    try:
-        yield lambda: 2.0 * longest
-    finally:
-        is_over.set()
-        thread.join()
 
 
 @attrs.define(eq=False)

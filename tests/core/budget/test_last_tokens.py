@@ -10,19 +10,11 @@ from hypothesis import strategies as st
 
 from topaz_status import JobKind
 from topaz_status.core.budget.budget import LocalBudget
-from topaz_status.core.budget.last_tokens import SECONDS, VERY_LAST, tokens_for
+from topaz_status.core.budget.last_tokens import SAVED_SECONDS, VERY_LAST, tokens_for
 
 RATES = st.floats(0.05, 500.0)
 BURSTS = st.floats(1.0, 2_000.0)
 WORTHS = st.floats(0.0, 1e6) | st.just(math.inf)
-
-
-def emptied(rate: float, burst: float) -> LocalBudget:
-    """A budget whose tokens were all spent at 100 s."""
-    budget = LocalBudget(rate, burst, {})
-    while budget.ready_at(JobKind.IMAGE) <= 100.0:
-        budget.take(JobKind.IMAGE, 100.0)
-    return budget
 
 
 def test_a_poll_at_the_price_waits_for_a_full_bucket_and_the_best_takes_the_last_token() -> None:
@@ -36,7 +28,7 @@ def test_a_poll_at_the_price_waits_for_a_full_bucket_and_the_best_takes_the_last
 @given(RATES, BURSTS, WORTHS)
 def test_what_is_saved_comes_within_a_second(rate: float, burst: float, worth: float) -> None:
     """However large the bucket is: no more than the tokens of a second are saved, and no more than it can hold."""
-    assert 1.0 <= tokens_for(worth, rate, burst) <= max(1.0, min(burst, rate * SECONDS))
+    assert 1.0 <= tokens_for(worth, rate, burst) <= max(1.0, min(burst, rate * SAVED_SECONDS))
 
 
 @given(RATES, st.floats(1.0, 50.0), WORTHS, WORTHS)
@@ -44,9 +36,10 @@ def test_the_budget_spares_a_token_at_the_time_that_it_says(
     rate: float, burst: float, worth: float, other: float
 ) -> None:
     """At most a second after the first token is there, at that very time, and no later for a poll that is worth more."""
-    budget = emptied(rate, burst)
+    budget = LocalBudget(rate, burst, {})
+    budget.drain(100.0)
     at = budget.spares_at(worth, 100.0)
-    assert at <= max(budget.ready_at(JobKind.IMAGE), 100.0) + SECONDS + 1e-6
+    assert at <= max(budget.ready_at(JobKind.IMAGE), 100.0) + SAVED_SECONDS + 1e-6
     assert budget.spares_at(worth, at) == at
     assert budget.tokens(at) >= tokens_for(worth, rate, burst) - 1e-6
     assert (budget.spares_at(other, 100.0) <= at) or other < worth

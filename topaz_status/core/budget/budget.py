@@ -14,7 +14,7 @@ import attrs
 
 from ...models.job import JobKind
 from .adaptive_limit import AdaptiveLimit
-from .last_tokens import SECONDS, tokens_for
+from .last_tokens import SAVED_SECONDS, tokens_for
 from .load import Load
 from .token_bucket import TokenBucket
 
@@ -116,7 +116,7 @@ class LocalBudget:
     def is_short(self, due: int, now: float) -> bool:
         """See :class:`Budget`."""
         bucket = self._shared
-        return due > bucket.level(now) + bucket.rate * SECONDS
+        return due > bucket.level(now) + bucket.rate * SAVED_SECONDS
 
     def spares_at(self, worth: float, now: float) -> float:
         """See :class:`Budget`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-SECONDS: Final = 1.0
+SAVED_SECONDS: Final = 1.0
 """The tokens that come in so many seconds are the last ones of a bucket, and tokens are short while more polls are due
 than can be sent in so many. With 0.3 s, these worlds are 11 % sooner, but other traces up to 4 % later."""
 VERY_LAST: Final = 64.0
@@ -27,7 +27,7 @@ def tokens_for(worth: float, rate: float, burst: float) -> float:
     ``worth`` is that of the poll, divided by the price of a request. For each time that it doubles, the same number of
     tokens less is enough.
     """
-    last = min(burst, rate * SECONDS)
+    last = min(burst, rate * SAVED_SECONDS)
     if last <= 1.0 or worth >= VERY_LAST:
         return 1.0
     share = math.log(worth) / math.log(VERY_LAST) if worth > 1.0 else 0.0

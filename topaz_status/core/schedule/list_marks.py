@@ -48,7 +48,7 @@ class ListMarks:
         self._bound()
 
     def before(self, place: float) -> tuple[str | None, float]:
-        """Return the last mark before a place: cursor and place; ``None`` and minus infinity if there is none.
+        """Return the cursor and the place of the last mark before a place, or :data:`NO_MARK`.
 
         Places within a second of the last one count as one place. Of their cursors, the one named last is returned.
         """

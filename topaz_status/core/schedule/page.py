@@ -8,9 +8,9 @@ it: new jobs are expected on the first page, and a job missing from a page is ex
 jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
 list ever shows is simply polled by itself. So does the last known job of a page.
 
-A page that nobody has read yet gets a *bonus*: the first status of a job also predicts its end. The worth of a poll has
-a term for certainty: a job that is surely over and one that surely is not are together worth more than two of which
-each may be. Without the bonus, under a heavy load, pages with predictions are read again before others are read once.
+A page that nobody has read yet gets a *bonus*, because the first status of a job also predicts its end. Without it, the
+worth favours pages that have predictions: one job that is surely over is worth more than two that are over by half a
+chance each. Under a heavy load such pages would be read again before others are read once.
 
 The list of videos is *bare*: it reports states, but neither progress nor results. A video that it reports as over still
 needs a poll of its own. That poll costs the same whenever the page is read, so the worth of a bare page is the same
@@ -418,14 +418,17 @@ class PageEntry(Entry):
         now = self.seen_at + gap
         known = self.known.members
         value = self.stay_share * _change_worth(islice(known, self.size), now)
-        expected = self.expected.members
         room = self.room
-        if expected and room > 0:
-            jobs = list(islice(expected if self.lists_oldest_first else reversed(expected), room))
-            value += self.expected.chance * _change_worth(jobs, now)
+        if self.expected.members and room > 0:
+            value += self.expected.chance * _change_worth(self._expected_first(room), now)
             if self.bonus and not self.settled and self.expected.chance >= ALL_BUT_SURE:
-                value += self.bonus * _prediction_worth(jobs, now)
+                value += self.bonus * _prediction_worth(self._expected_first(room), now)
         return max(value, LEAST_WORTH)
+
+    def _expected_first(self, count: int) -> Iterable[TrackedJob]:
+        """Return those of the expected jobs that the page shows first."""
+        jobs = self.expected.members
+        return islice(jobs if self.lists_oldest_first else reversed(jobs), count)
 
 
 def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:

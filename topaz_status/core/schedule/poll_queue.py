@@ -177,11 +177,6 @@ class PollQueue:
             return last_at, entry
         return math.inf, None
 
-    @property
-    def is_late(self) -> bool:
-        """Return whether a due entry should have been polled by now."""
-        return bool(self._late)
-
     def late_since(self) -> float:
         """Return the earliest time by which a due entry should have been polled; infinite if nothing is late."""
         return min(self._late.values(), default=math.inf)

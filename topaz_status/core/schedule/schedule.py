@@ -168,7 +168,7 @@ class Schedule:
         for queue in queues:
             queue.settle(now)
         best = [queue.best() for queue in queues]
-        if any(entry.level == TOP for entry in best) or any(queue.is_late for queue in queues):
+        if any(entry.level == TOP for entry in best) or any(queue.first_late()[1] is not None for queue in queues):
             return math.inf
         return max((entry.worth_at(now) for entry in best), default=math.inf) / self._policy.price
 

@@ -134,8 +134,10 @@ class Feed:
 
         Due polls of a service that is down do not count: they want no token.
         """
-        budget, watched = self._gate.budget, self._registry.kinds
-        wanted = self._circuits.pollable(watched, now) if self._circuits.down else watched
+        budget = self._gate.budget
+        if not budget.is_short(2 * len(self._schedule), now):  # a job may be due by itself and by its page, but no more
+            return now
+        wanted = [kind for kind in self._registry.kinds if kind not in self._circuits.down]
         if not budget.is_short(self._schedule.due_now(now, wanted), now):
             return now
         return budget.spares_at(self._schedule.most_worth(now, kinds), now)
