@@ -211,3 +211,34 @@ def test_a_list_whose_order_is_not_known_is_swept_though_its_first_pages_show_no
     assert poll == PagePoll(JobKind.IMAGE, cursor, 100)
     schedule.saw(poll, now, [alive(ref) for ref in refs], ages=[39.0] * 12)
     assert isinstance(schedule.pick(now + 60.0, [JobKind.IMAGE]), PagePoll)
+
+
+class Shuffled(ListWorld):
+    """A list in no order, with older items of others; new jobs come three in four seconds, for two minutes."""
+
+    def __init__(self, older: int) -> None:
+        super().__init__()
+        dice = random.Random(1)
+        self.rate = 1.1
+        self.items = [(-300.0 * dice.random(), None) for _ in range(older)]
+        for number in range(90):
+            self.run(max(number / 0.75, self.now))
+            ref = job(number, JobKind.IMAGE)
+            self.add(ref, 20.0 * dice.lognormvariate(0.0, 0.9))
+            self.items.insert(dice.randrange(len(self.items)), (self.now, ref))
+
+    def pages_read(self) -> int:
+        """Count the pages of the list that were read, each once."""
+        return len({poll.cursor for _, poll in self.log if isinstance(poll, PagePoll)})
+
+
+def test_a_list_in_no_order_is_swept_though_its_first_page_shows_no_job() -> None:
+    """Each of its eleven pages shows one or two of the twenty jobs that run: they answer sooner than twenty polls."""
+    assert Shuffled(1_000).pages_read() > 5
+
+
+def test_a_list_in_no_order_that_is_far_too_long_is_not_swept() -> None:
+    """It has two hundred pages, and hardly one shows a job."""
+    world = Shuffled(20_000)
+    assert world.pages_read() < 11
+    assert sum(isinstance(poll, PagePoll) for _, poll in world.log) < len(world.log) / 4

@@ -3,6 +3,8 @@
 They are polled singly until that has cost as much as the sweep; then the sweep is made. Its cursors lead all later
 sweeps to the same place, so its cost is paid once. This is the rule of renting or buying skis: nobody knows how many
 jobs are still to come, and it costs at most twice as much as if somebody knew (Karlin et al., Algorithmica 1988).
+
+Jobs count as ahead, too, where the list is in no order and no sweep has come to its end: nobody knows how long it is.
 """
 
 from __future__ import annotations

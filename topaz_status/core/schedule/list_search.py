@@ -26,6 +26,9 @@ STALLED_EACH: Final = 0.125
 """Within one second of the list, so many pages for each job may do so at first, if that is more."""
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
+FRUITLESS: Final = 4
+"""Until the length of a list in no order is known, a sweep that single polls have paid for goes on while it has shown
+no fewer jobs than pages, but for so many pages. Then the list is too long to be worth a sweep for these jobs."""
 UNSHOWN_SHARE: Final = 0.125
 """On a list whose order is not known, it begins as if half a page had shown this share of the jobs, if that is more:
 after one page in vain, a dozen jobs are worth another one."""
@@ -72,6 +75,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
         group.expect(_rate_without_order(group, known, pages))
+        group.is_ahead = known.length is None and pages < group.found + FRUITLESS
     elif shown.stretch is None or not group.leads_on(
         shown.stretch, shown.hits, patience(count, shown.stretch, given_up)
     ):

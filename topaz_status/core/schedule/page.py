@@ -99,7 +99,8 @@ class PageMembers:
         """How many jobs the sweep for these jobs has found so far."""
         self.members: dict[TrackedJob, None] = {}
         self.is_ahead = False
-        """True if the ages on the latest page of the sweep show that some of these jobs lie ahead."""
+        """True if some of these jobs lie ahead of the sweep: the ages on its latest page show it or, on a list in no
+        order, the rest of the list has not been seen."""
         self.pages_paid = 0
         """How many more pages of the sweep are read whatever they show (see :mod:`.distant_jobs`)."""
         self.visited: set[str | None] = set()
@@ -148,7 +149,7 @@ class PageMembers:
 
     @property
     def pages_ahead(self) -> float:
-        """Return about how many pages a sweep reads to show these jobs; infinite unless ages show them ahead.
+        """Return about how many pages a sweep reads to show these jobs; infinite unless they lie ahead.
 
         It is infinite on a bare list, too, where no sweep saves the single polls.
         """
