@@ -71,8 +71,8 @@ def _many(simulator: SimulatorProcess) -> list[str]:
 
 
 def _is_whole(lines: list[str]) -> bool:
-    """Whether the picture of :func:`_many` is there as it is once all ends are known."""
-    return "20 of 320 ended  6 %" in lines[-1]
+    """Whether the picture of :func:`_many` is there as it is once all ends are known, and every job was polled."""
+    return "20 of 320 ended  6 %" in lines[-1] and not any(line.split()[:1] == ["new"] for line in lines)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 24), (200, 50), (80, 10), (30, 6)])
