@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from bus_rules import BusRules
 from harness import PATIENCE
-from real_servers import CALL_LIMIT, CONNECT_LIMIT, NEEDS_ONE, OnServer, RealServer, executables, running
+from real_servers import NEEDS_ONE, OnServer, RealServer, executables, limit_calls, running
 
 
 @pytest.fixture(scope="module", params=sorted(executables()))
@@ -19,8 +19,7 @@ def real(request: pytest.FixtureRequest) -> Iterator[RealServer]:
 
 @pytest.fixture(autouse=True)
 def _calls_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CALL_LIMIT, PATIENCE)
-    monkeypatch.setattr(CONNECT_LIMIT, PATIENCE)
+    limit_calls(monkeypatch, PATIENCE)
 
 
 @NEEDS_ONE

@@ -13,7 +13,7 @@ import redis.asyncio
 import trustme
 from bus_rules import TERMS, beat
 from harness import PATIENCE, free_port
-from real_servers import CALL_LIMIT, CONNECT_LIMIT, NEEDS_ONE, RealServer, executables, running
+from real_servers import NEEDS_ONE, RealServer, executables, limit_calls, running
 
 from topaz_status import ConfigurationError, CoordinatorError
 from topaz_status.coordination import BusError, Want
@@ -187,8 +187,7 @@ class TestServers:
 
     @pytest.fixture(autouse=True)
     def _calls_may_take_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(CALL_LIMIT, PATIENCE)
-        monkeypatch.setattr(CONNECT_LIMIT, PATIENCE)
+        limit_calls(monkeypatch, PATIENCE)
 
     async def test_the_rights_that_the_documentation_names_are_enough(self, executable: str) -> None:
         """A user of an access control list needs these commands, keys and channels, and no others."""

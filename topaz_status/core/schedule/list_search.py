@@ -27,8 +27,8 @@ STALLED_EACH: Final = 0.125
 UNSHOWN: Final = 0.5
 """On a list in no order, the sweep begins as if half a page had shown this many jobs."""
 FRUITLESS: Final = 4
-"""Until the length of a list in no order is known, a sweep that single polls have paid for goes on while it has shown
-no fewer jobs than pages, but for so many pages. Then the list is too long to be worth a sweep for these jobs."""
+"""Where the length of a list in no order is not known, a sweep that single polls have paid for ends once it has shown
+so many jobs fewer than pages. The list is then too long to be worth a sweep for these jobs."""
 UNSHOWN_SHARE: Final = 0.125
 """On a list whose order is not known, it begins as if half a page had shown this share of the jobs, if that is more:
 after one page in vain, a dozen jobs are worth another one."""
