@@ -422,7 +422,7 @@ async def test_handles_on_one_job_share_a_row() -> None:
         client.watch(job, timeout=10.0)
         client.watch(job, timeout=30.0, tag="a")
         client.watch(job, timeout=20.0, tag="b")
-        await until(lambda: str(job) in store.jobs())
+        await until(lambda: str(job) in store.jobs() and store.jobs()[str(job)].tag)  # the first handle had none
         row = store.jobs()[str(job)]
         assert (row.tag, row.timeout, row.deadline) == ('"a"', 30.0, EPOCH + 30.0)
         await asyncio.sleep(40.0)

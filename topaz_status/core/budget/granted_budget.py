@@ -5,7 +5,9 @@ token may be used for a short time after its slot, and the burst that members na
 lateness can add. If the server answers more slowly, its delay adds ``rate × delay`` at most.
 
 Tokens are untyped, so each goes to the best poll of any kind. A kind with a limit of its own, set or learned, needs one
-of its own tokens as well. The leader learns the limits for all members, and names the rates to the server.
+of its own tokens as well. An own token waits for a shared one, and no burst makes up for that. So all members send at
+most ``1 + own_rate × (t + max(0.25, delay + 1 / rate + 0.02))`` requests of such a kind in ``t`` seconds. The leader
+learns the limits for all members, and names the rates to the server.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from .adaptive_limit import AdaptiveLimit
 from .budget import LONGEST_HOLD, limit_of
 from .demand import Demand
 from .load import Load
-from .stock import LEAST_LATENESS, Stock, lateness_of, own_lateness_of
+from .stock import LATENESS, LEAST_LATENESS, Stock, lateness_of, own_least_lateness_of
 
 _SLACK: Final = LEAST_LATENESS / 2.0
 
@@ -72,7 +74,7 @@ class GrantedBudget:
     def __init__(self, rate: float, burst: float, service_rates: Mapping[JobKind, float | None]) -> None:
         self._rate, self._burst, self._service_rates = rate, burst, dict(service_rates)
         self._stock = Stock(lateness_of(rate, burst))
-        self._own = {kind: Stock(own_lateness_of(rate), 1.0 / rate + LEAST_LATENESS) for kind in JobKind}
+        self._own = {kind: Stock(LATENESS, own_least_lateness_of(rate)) for kind in JobKind}
         self._limits = {kind: self._new_limit(kind) for kind in JobKind}
         self._rates = {kind: limit.ceiling for kind, limit in self._limits.items() if limit.ceiling < rate}
         self._loads = {None: Load(rate, burst)} | {kind: Load(own, 1.0) for kind, own in self._rates.items()}

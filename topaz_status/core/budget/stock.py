@@ -2,7 +2,8 @@
 
 A slot is a span from the moment at which the server answered. That moment lies between the departure of the question
 and the arrival of the answer. So "not before" counts from the arrival, and "not after" from the departure. A member
-that is late uses a part of the burst, which is reserved for that.
+that is late uses a part of the burst, which is reserved for that. If the answer took ``delay`` seconds, a token is used
+at most ``max(lateness, delay + least)`` seconds after its slot.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def lateness_of(rate: float, burst: float) -> float:
     return min(LATENESS, max(LEAST_LATENESS, (burst - 1.0) / (2.0 * rate)))
 
 
-def own_lateness_of(rate: float) -> float:
-    """Return the same for the own tokens of a kind: one must outlast the wait for a shared token of ``rate``."""
-    return max(LATENESS, 1.0 / rate)
+def own_least_lateness_of(rate: float) -> float:
+    """Return the least lateness of a kind's own tokens: one must outlast the wait for a shared token of ``rate``."""
+    return 1.0 / rate + LEAST_LATENESS
 
 
 @attrs.frozen(order=True)
