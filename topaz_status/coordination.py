@@ -5,7 +5,8 @@ A *member* is one client. A :class:`Coordinator` is the setting that a client ta
 made above it, so they run over any bus, also over :class:`topaz_status.testing.MemoryCoordinator` in virtual time.
 
 Times that go over the bus are spans in seconds, because members do not share a clock. An *epoch* numbers the reign of
-one leader. Epochs only grow, even after the server has lost all its data. 0 means that nobody has led yet.
+one leader. A later leader has a greater epoch, even if the server has lost all its data. 0 means that nobody has
+led yet.
 """
 
 from __future__ import annotations

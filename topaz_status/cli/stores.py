@@ -51,10 +51,10 @@ def store_of(arguments: argparse.Namespace) -> SQLiteStore | PostgresStore | Non
 
 
 def require_store(arguments: argparse.Namespace) -> None:
-    """Check that a store to be resumed is there.
+    """Check that the file of a store exists before a resume; whether a database exists is found out on connecting.
 
     Raises:
-        CommandError: it is a file, and there is none.
+        CommandError: there is no such file.
     """
     if not _is_database(arguments) and not Path(arguments.store).exists():
         raise CommandError(f"there is no store {arguments.store}: 'topaz-status watch --store FILE' makes one", USAGE)

@@ -15,11 +15,11 @@ import attrs
 DEPTH: Final = 0.15
 """The share of a refused rate by which it is cut."""
 SHORTEST_SPAN: Final = 25.0
-"""Good answers until the rate is back on its plateau, when nothing is known of the limit."""
+"""The span is the number of good answers that bring the rate back to its plateau. It begins with this many."""
 LONGEST_SPAN: Final = 100.0
-"""The span doubles each time the service refuses nearly the same rate, up to so many good answers."""
+"""The span doubles each time the service refuses nearly the same rate, up to this many good answers."""
 LONGEST_TIME: Final = 15.0
-"""If the good answers of so many seconds on the plateau are more, they are the limit of the span."""
+"""At a high rate the span may be longer: up to the good answers of so many seconds on the plateau."""
 NEAR: Final = 2.0
 """Two rates are nearly the same if they differ by less than this factor."""
 LOWEST_RATE: Final = 0.05

@@ -69,17 +69,17 @@ class Stock:
             self._tokens = left
 
     def ready_at(self, at: float) -> float:
-        """Return the first time from ``at`` on at which a token may be used; infinite if there is none."""
+        """Return when the first token may be used, not before ``at``; infinite if there is none."""
         for token in self._tokens:
             if at <= token.not_after:
                 return max(at, token.not_before)
         return math.inf
 
     def take(self, now: float) -> None:
-        """Take the oldest token that may be used now.
+        """Take the token with the earliest slot of those that may be used now.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no token may be used now.
         """
         for index, token in enumerate(self._tokens):
             if token.not_before <= now <= token.not_after:

@@ -6,7 +6,7 @@ rule has to choose between list and single polls: one job is polled singly, two 
 Two groups of jobs belong to a page. The *known* jobs were on it when it was last read. The *expected* jobs should be on
 it: new jobs are expected on the first page, and a job missing from a page is expected on the page after it. Expected
 jobs count by the learned chance that such jobs are found. They also stay in the jobs' own poll queue, so a job that no
-list ever shows is simply polled by itself. So does the last known job of a page.
+list ever shows is simply polled by itself. The last known job of a page stays in that queue, too.
 
 A page that nobody has read yet gets a *bonus*, because the first status of a job also predicts its end. Without it, the
 worth favours pages that have predictions: one job that is surely over is worth more than two that are over by half a

@@ -134,8 +134,8 @@ class TrackedJob(Entry):
     def is_outdated(self) -> bool:
         """Return whether it is planned by its age alone, and by an earlier curve than its table has now.
 
-        Two jobs do not count: one whose last poll failed waits for its retry, and one that nobody has polled and that a
-        list should show is about to get a better prediction than its age.
+        It is false for two sorts of jobs. A job whose last poll failed waits for its retry. A job that nobody has
+        polled, and that a list should show, is about to get a better prediction than its age.
         """
         is_by_age = self.source >= _QUEUE and self.curve is not self.table.curve
         is_open = self.level > IN_FLIGHT and self.not_before <= self.seen_at
