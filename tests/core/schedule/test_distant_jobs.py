@@ -213,6 +213,68 @@ def test_a_list_whose_order_is_not_known_is_swept_though_its_first_pages_show_no
     assert isinstance(schedule.pick(now + 60.0, [JobKind.IMAGE]), PagePoll)
 
 
+def test_single_polls_pay_for_as_many_pages_as_a_sweep_has_read() -> None:
+    """Where ages show neither the order of a list nor how far its jobs are, that is the best guess."""
+    sweep = Schedule(POLICY, pages={JobKind.IMAGE: 100})._lanes[JobKind.IMAGE].sweep
+    assert sweep is not None
+    jobs = distant(200)
+    for tracked in jobs:
+        sweep.presume(tracked, 0.0)
+    cursor: str | None = None
+    for number in range(1, 6):
+        page = sweep._pages[cursor]
+        poll, cursor = page.send(), f"page {number}"
+        sweep.queue.remove(page, IN_FLIGHT)
+        sweep.read(poll, [], [], cursor, 1.0, ages=[1.0] * 12)
+    group = sweep._pages[cursor].expected
+    assert len(group.members) == 200
+    for tracked in jobs[:4]:
+        sweep.polls_singly(tracked)
+        assert group.pages_paid == 0
+    sweep.polls_singly(jobs[4])
+    assert group.pages_paid == 5
+
+
+class Buried(ListWorld):
+    """A list in whole seconds. Half a second after 1,500 jobs, 9,000 items of others come before them."""
+
+    def __init__(self, *, own_are_listed: bool) -> None:
+        super().__init__()
+        dice = random.Random(1)
+        for number in range(1_500):
+            ref = job(number, JobKind.IMAGE)
+            self.add(ref, 100.0 * dice.lognormvariate(0.0, 0.45))
+            self.reported[ref] = {"remaining": 20.0 * dice.lognormvariate(0.0, 1.0)}
+            if own_are_listed:
+                self.items.append((0.0, ref))
+        self.run(0.5)
+        self.rate = 3.5
+        for _ in range(20):
+            self.items[:0] = [(0.5, None)] * 450
+            self.run(self.now + 0.01)
+
+    def age(self, born_at: float) -> float:
+        return float(int(self.now - born_at))
+
+    def pages_read(self) -> int:
+        """Count the polls of pages."""
+        return sum(isinstance(poll, PagePoll) for _, poll in self.log)
+
+
+def test_jobs_behind_many_items_of_the_same_second_are_found() -> None:
+    """Sweeps for jobs of several pages are under way. That one for a few jobs is given up does not end the others."""
+    world = Buried(own_are_listed=True)
+    world.run(400.0)
+    assert sum(at - world.ends[ref] for ref, at in world.found.items()) / len(world.found) < 10.0
+
+
+def test_jobs_that_are_on_no_list_are_not_swept_for_again_and_again() -> None:
+    """Each sweep that finds no job doubles what single polls have to cost before the next one."""
+    world = Buried(own_are_listed=False)
+    world.run(800.0)
+    assert world.pages_read() < len(world.log) / 6
+
+
 class Shuffled(ListWorld):
     """A list in no order, with older items of others; new jobs come three in four seconds, for two minutes."""
 

@@ -6,6 +6,7 @@ that shows two hundred jobs after ten more polls is worth as much now as a page 
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import Final
 
@@ -70,12 +71,13 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     by the ages of its items.
     """
     group.found += shown.hits
-    group.is_ahead = False
+    group.pages_ahead = math.inf
     pages, count = len(group.visited) + 1, len(group.members)
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
         group.expect(_rate_without_order(group, known, pages))
-        group.is_ahead = known.length is None and pages < group.found + FRUITLESS
+        if known.length is None and pages < group.found + FRUITLESS:
+            group.pages_ahead = _pages_at(group.hits_expected, count)
     elif shown.stretch is None or not group.leads_on(
         shown.stretch, shown.hits, patience(count, shown.stretch, given_up)
     ):
@@ -83,7 +85,6 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     elif count:
         births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
         ahead = known.ahead(shown.stretch, births, count, pages)
-        group.is_ahead = ahead.rate > 0.0 and known.order is not AgeOrder.UNKNOWN
         if not ahead.rate and known.order is AgeOrder.UNKNOWN:  # all jobs were passed, or the list is in another order
             group.expect(_rate_without_order(group, known, pages, unshown=max(UNSHOWN, count * UNSHOWN_SHARE)))
             return due
@@ -92,6 +93,10 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
         if due:
             group.listed += SURPRISE * passed * (shown.share_of(due) - group.listed)
         group.expect(group.listed * max(ahead.rate, shown.hits))
+        if known.order is AgeOrder.UNKNOWN:
+            group.pages_ahead = pages
+        elif ahead.rate:
+            group.pages_ahead = _pages_at(group.hits_expected, count)
     return due
 
 
@@ -100,6 +105,11 @@ def presumed_chance(group: PageMembers, known: ListMap) -> float | None:
     if known.order is not AgeOrder.NONE or known.length is None or group.visited or not group.members:
         return None
     return min(len(group.members) / known.length / group.most_hits, 1.0)
+
+
+def _pages_at(hits: float, jobs: int) -> float:
+    """Return about how many pages show so many jobs, if each shows so many of them."""
+    return jobs / hits if hits > 0.0 else math.inf
 
 
 def _rate_without_order(group: PageMembers, known: ListMap, pages: int, *, unshown: float = UNSHOWN) -> float:

@@ -77,11 +77,11 @@ class PageMembers:
     __slots__ = (
         "chance",
         "found",
-        "is_ahead",
         "known",
         "listed",
         "members",
         "page",
+        "pages_ahead",
         "pages_paid",
         "reached",
         "stalled",
@@ -98,9 +98,8 @@ class PageMembers:
         self.found = 0
         """How many jobs the sweep for these jobs has found so far."""
         self.members: dict[TrackedJob, None] = {}
-        self.is_ahead = False
-        """True if some of these jobs lie ahead of the sweep: the ages on its latest page show it or, on a list in no
-        order, the rest of the list has not been seen."""
+        self.pages_ahead = math.inf
+        """About how many pages the sweep has yet to read to show these jobs; infinite unless they may lie ahead."""
         self.pages_paid = 0
         """How many more pages of the sweep are read whatever they show (see :mod:`.distant_jobs`)."""
         self.visited: set[str | None] = set()
@@ -146,17 +145,6 @@ class PageMembers:
     def hits_expected(self) -> float:
         """Return how many of these jobs a poll of the page should show."""
         return self.chance * self.most_hits
-
-    @property
-    def pages_ahead(self) -> float:
-        """Return about how many pages a sweep reads to show these jobs; infinite unless they lie ahead.
-
-        It is infinite on a bare list, too, where no sweep saves the single polls.
-        """
-        if not self.is_ahead or self.page.is_bare:
-            return math.inf
-        hits = self.hits_expected
-        return len(self.members) / hits if hits > 0.0 else math.inf
 
     def expect(self, hits: float) -> None:
         """Expect a poll of the page to show so many of these jobs."""

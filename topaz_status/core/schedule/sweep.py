@@ -119,10 +119,10 @@ class Sweep:
         group = job.group
         if job in self._distant:
             self._distant.polled()
-        elif group is not None and not group.pages_paid and group.pages_ahead < math.inf:
+        elif group is not None and not group.pages_paid and (pages := self._pages_ahead(group)) < math.inf:
             self._distant.polled()
-            if self._distant.affords(group.pages_ahead * self._price):
-                self._pay(group, group.pages_ahead)
+            if self._distant.affords(pages * self._price):
+                self._pay(group, pages)
 
     def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
@@ -326,17 +326,22 @@ class Sweep:
     def _weigh(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group unless the next page is worth a poll for them, or is paid for.
 
-        If they lie ahead, and only are too few, a sweep for them is put off.
+        If they lie ahead, and only are too few, a sweep for them is put off. Until the order of the list is known, it
+        is not: the next sweep would read the same pages again.
         """
-        pages = group.pages_ahead
+        pages = self._pages_ahead(group)
         if group.pages_paid and pages < math.inf:
             group.pages_paid -= 1
             group.chance = min(group.listed, self._cursor_trust)
         elif group.hits_expected < min(1.0, LEAST_EXPECTED * len(group.members)):
-            if pages < math.inf:
+            if pages < math.inf and self._map.order is not AgeOrder.UNKNOWN:
                 self._distant.add(self._release(group), pages)
             else:
                 self._dissolve(group, now)
+
+    def _pages_ahead(self, group: PageMembers) -> float:
+        """Return how many pages single polls may pay for; infinite on a bare list, where no sweep saves such polls."""
+        return math.inf if self._bare else group.pages_ahead
 
     def _pay(self, group: PageMembers, pages: float) -> None:
         """Let the sweep for a group read so many pages whatever they show, if single polls have cost as much."""
@@ -386,8 +391,13 @@ class Sweep:
         self._retries.later(missing, now)
 
     def _dissolve(self, group: PageMembers, now: float) -> None:
-        """Release the jobs of a group that were not found."""
-        self._given_up += bool(group.members)
+        """Release the jobs of a group that were not found.
+
+        That says little of the list while a sweep for more jobs goes on: it may still find them.
+        """
+        groups = (page.expected for page in self._pages.values())
+        if group.members and not any(one.visited and len(one.members) > len(group.members) for one in groups):
+            self._given_up += 1
         self._retries.later(self._release(group), now)
 
     def _release(self, group: PageMembers) -> list[TrackedJob]:
