@@ -19,7 +19,7 @@ A policy may win one playing of a world by luck. With ``--playings N`` each worl
 the same features, and the means count. The best simple policy is chosen by its means, too. Most worlds in which the
 library is later remain so: of ten such worlds of seeds 1 to 100, eight did in five playings.
 
-Seeds 1 to 500 are for tuning; report figures of 1001 to 1500.
+Seeds 1 to 1000 are for tuning; report figures of 1001 to 1500.
 
 Examples::
 
