@@ -19,14 +19,17 @@ BAD_ETAS: Final[tuple[dict[str, Any], ...]] = (
 )
 BAD_PROGRESS: Final[tuple[dict[str, Any], ...]] = ({"progress": "stall"}, {"progress": "jump"})
 """Progress that rises fast to 99 and stays there; progress that is 0, then 100 long before the end."""
+MOST_DRAWS: Final = 1_000
+"""Draws outside their bounds before the nearest bound is taken."""
 
 
 def lognormal(dice: random.Random, median: float, sigma: float, low: float = 0.0, high: float = math.inf) -> float:
-    """Draw seconds; draw again if the value is outside the bounds."""
-    while True:
+    """Draw seconds; draw again if the value is outside the bounds, but return the nearest one if nearly all are."""
+    for _ in range(MOST_DRAWS):
         seconds = median * math.exp(dice.gauss(0.0, sigma))
         if low <= seconds <= high:
             return seconds
+    return min(max(median, low), high)
 
 
 def image(dice: random.Random, at: float, median: float = 20.0, sigma: float = 0.6, **fields: Any) -> JobPlan:

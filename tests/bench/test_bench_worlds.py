@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import worlds
-from draws import HINTS, MIXES, ORDERS, PRICES, SHAPES, World, world
+from draws import HINTS, MIXES, ORDERS, PRICES, SHAPES, Law, World, world
 from law_bound import law_bound
 from rivals import EAGER, USUAL
 from verdicts import Figures, Verdict, claims, summary
@@ -32,6 +33,14 @@ def test_a_seed_draws_one_world_and_another_seed_another_one() -> None:
     """The same seed gives an equal world."""
     assert world(7) == world(7)
     assert world(7).trace != world(8).trace
+
+
+def test_a_law_far_outside_its_bounds_gives_the_nearest_bound() -> None:
+    """One of the two medians of a world may be half a day. Drawing again until a job lasts an hour took for ever."""
+    assert Law(52_087.0, 0.32).draw(random.Random(1)) == 3_600.0
+    assert Law(1e-9, 0.32).draw(random.Random(1)) == 0.2
+    assert 0.2 < Law(3_600.0, 0.32).draw(random.Random(1)) < 3_600.0
+    assert world(975).trace.plans
 
 
 def test_playings_of_a_world_have_its_features_and_jobs_of_their_own() -> None:

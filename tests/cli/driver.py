@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -147,6 +149,8 @@ class Terminal:
     process: subprocess.Popen[bytes]
     descriptor: int
     shown: str = ""
+    _decoder: codecs.IncrementalDecoder = attrs.field(factory=codecs.getincrementaldecoder("utf-8"), init=False)
+    """What is read may end within a character."""
 
     def until(self, text: str) -> str:
         """Read until the text has been shown; gives all that was shown so far."""
@@ -160,11 +164,17 @@ class Terminal:
             assert self._read(), f"it never came: {lines}"
         return lines
 
-    def pause(self) -> None:
-        """Stop the child, and read all that it has written."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
-        while select.select([self.descriptor], [], [], 0.0)[0]:
+    def pause(self, display: Display, condition: Callable[[list[str]], bool]) -> None:
+        """Stop the child when all that it has written fulfils a condition; else it may be in the midst of a picture."""
+        while True:
+            self.until_screen(display, condition)
+            self.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+            while select.select([self.descriptor], [], [], 0.0)[0]:
+                self._read()
+            if condition(display.lines(self.shown)) and not re.search(r"\x1b[^A-Za-z]*$", self.shown):
+                return
+            self.process.send_signal(signal.SIGCONT)
             self._read()
 
     def resume(self, columns: int, rows: int) -> None:
@@ -191,7 +201,7 @@ class Terminal:
             piece = os.read(self.descriptor, 65_536)
         except OSError:  # Linux's way to say that the other end is closed
             return False
-        self.shown += piece.decode(errors="replace")
+        self.shown += self._decoder.decode(piece)
         return bool(piece)
 
 

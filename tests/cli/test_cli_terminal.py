@@ -128,8 +128,7 @@ def test_a_terminal_that_becomes_narrower_shows_one_picture_only(
     """Most terminals wrap the lines that no longer fit: all rows of the old picture go, and no result with them."""
     with terminal(["watch", *_many(simulator), *EAGER], environment, rich=rich, columns=110, rows=90) as screen:
         wide = Display(110, 90)
-        screen.until_screen(wide, _is_whole)
-        screen.pause()
+        screen.pause(wide, _is_whole)
         narrow = wide.narrowed(screen.shown, 45)
         before = narrow.lines(screen.shown)
         screen.resume(45, 90)
