@@ -6,8 +6,8 @@ lateness can add. If the server answers more slowly, its delay adds ``rate × de
 
 Tokens are untyped, so each goes to the best poll of any kind. A kind with a limit of its own, set or learned, needs one
 of its own tokens as well. An own token waits for a shared one, and no burst makes up for that. So all members send at
-most ``1 + own_rate × (t + max(0.25, delay + 1 / rate + 0.02))`` requests of such a kind in ``t`` seconds. The leader
-learns the limits for all members, and names the rates to the server.
+most ``1 + own_rate × (t + max(LATENESS, delay + 1 / rate + LEAST_LATENESS))`` requests of such a kind in ``t`` seconds
+(see :mod:`.stock`). The leader learns the limits for all members, and names the rates to the server.
 """
 
 from __future__ import annotations

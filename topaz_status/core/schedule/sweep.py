@@ -119,10 +119,10 @@ class Sweep:
         group = job.group
         if job in self._distant:
             self._distant.polled()
-        elif group is not None and not group.pages_paid and (pages := self._pages_ahead(group)) < math.inf:
+        elif group is not None and not group.pages_paid and group.pages_ahead < math.inf:
             self._distant.polled()
-            if self._distant.affords(pages * self._price):
-                self._pay(group, pages)
+            if self._distant.affords(group.pages_ahead * self._price):
+                self._pay(group, group.pages_ahead)
 
     def sent(self, page: PageEntry, now: float) -> None:
         """Note that a page is sent now. It is the last poll of its jobs whose watches time out by now."""
@@ -280,6 +280,8 @@ class Sweep:
         if shown.hits:
             self._given_up = 0
         due = learn_chance(group, shown, self._map, self._given_up)
+        if self._bare:  # where no sweep saves single polls, they pay for none
+            group.pages_ahead = math.inf
         group.chance = min(group.chance, self._cursor_trust)
         if not group.visited and due:
             self._chance += min(due, 10.0) / 10.0 * LEARNING * (shown.share_of(due) - self._chance)
@@ -329,7 +331,7 @@ class Sweep:
         If they lie ahead, and only are too few, a sweep for them is put off. Until the order of the list is known, it
         is not: the next sweep would read the same pages again.
         """
-        pages = self._pages_ahead(group)
+        pages = group.pages_ahead
         if group.pages_paid and pages < math.inf:
             group.pages_paid -= 1
             group.chance = min(group.listed, self._cursor_trust)
@@ -338,10 +340,6 @@ class Sweep:
                 self._distant.add(self._release(group), pages)
             else:
                 self._dissolve(group, now)
-
-    def _pages_ahead(self, group: PageMembers) -> float:
-        """Return how many pages single polls may pay for; infinite on a bare list, where no sweep saves such polls."""
-        return math.inf if self._bare else group.pages_ahead
 
     def _pay(self, group: PageMembers, pages: float) -> None:
         """Let the sweep for a group read so many pages whatever they show, if single polls have cost as much."""
