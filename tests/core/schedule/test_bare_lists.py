@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -13,7 +14,7 @@ from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import Source
 from topaz_status.core.schedule.entry import IN_FLIGHT, JobPoll, PagePoll
 from topaz_status.core.schedule.lane import RENEWED
-from topaz_status.core.schedule.page import GETS, PageEntry
+from topaz_status.core.schedule.page import GETS, SURE, PageEntry
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.core.schedule.tracked_job import TrackedJob
 from topaz_status.models.job import JobKind
@@ -43,16 +44,33 @@ def test_under_load_a_page_of_the_history_makes_polls_sure() -> None:
     assert vain < 0.6 * vain_without
 
 
-def test_a_bare_page_saves_no_polls() -> None:
-    """Its worth is that of a poll of each of its jobs, less its cost beyond one poll: each job is still polled by itself."""
-    lifetimes = Lifetimes()
-    page = PageEntry(VIDEO, None, 50, 0.0, price=0.1, gets=GETS, bare=True)
-    for number in range(20):
+def bare_page(jobs: int, source: Source, unit: float, price: float = 0.1) -> PageEntry:
+    """Make a page of the history that showed so many jobs at 0 s, all with the same prediction."""
+    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=price, gets=GETS, bare=True), Lifetimes()
+    for number in range(jobs):
         tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
-        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+        tracked.believe(source, unit, 0.0, lifetimes)
         page.known.add(tracked)
+    return page
+
+
+@pytest.mark.parametrize(("jobs", "cost"), [(1, GETS - 1.0), (int(GETS), GETS - 1.0), (int(GETS) + 1, 0.0), (20, 0.0)])
+def test_a_bare_page_costs_more_than_a_poll_unless_it_saves_some(jobs: int, cost: float) -> None:
+    """Its worth is that of a poll of each of its jobs, less its cost beyond one poll while they are few."""
+    page = bare_page(jobs, Source.AGE, 1.0)
     alone = sum(tracked.change_worth_at(10.0) for tracked in page.known.members)
-    assert page.worth_at(10.0) == pytest.approx(alone - (GETS - 1.0) * 0.1)
+    assert page.worth_at(10.0) == pytest.approx(alone - cost * 0.1)
+
+
+@pytest.mark.parametrize("gap", [10.0, 30.0, 60.0, 300.0])
+def test_a_bare_page_is_worth_less_for_jobs_that_are_almost_surely_over(gap: float) -> None:
+    """Their own polls would find the ends as well, and show the results."""
+    page = bare_page(20, Source.ETA, 20.0)
+    first = next(iter(page.known.members))
+    alone = 20 * first.change_worth_at(gap)
+    surely = math.exp(min(SURE - first.spent_by(gap), 0.0))
+    assert page.worth_at(gap) == pytest.approx(surely * alone)
+    assert (surely < 0.5) == (gap >= 60.0)
 
 
 @given(st.lists(st.floats(0.3, 20.0), max_size=20), st.floats(0.01, 0.9))
@@ -112,11 +130,7 @@ def test_what_the_last_poll_did_not_show_is_not_asked_for_again(reported: dict[s
 @pytest.mark.parametrize("price", [0.02, 0.1, 0.5])
 def test_a_bare_page_is_due_once_it_shows_as_much_as_it_costs(price: float) -> None:
     """Its cost is subtracted from the worth that was interpolated: near the cost the rest is no smooth function."""
-    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=price, gets=GETS, bare=True), Lifetimes()
-    for number in range(10):
-        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
-        tracked.believe(Source.ETA, 20.0, 0.0, lifetimes)
-        page.known.add(tracked)
+    page = bare_page(2, Source.ETA, 20.0, price)
     at = page.reaches_at(price, 0.25)
     assert sum(tracked.change_worth_at(at) for tracked in page.known.members) == pytest.approx(GETS * price, rel=0.35)
     assert page.worth_at(at) == pytest.approx(price, rel=0.1)
@@ -232,15 +246,22 @@ def test_explain_says_what_the_list_does_for_a_video() -> None:
     assert listed.expected_lag < 0.7 * alone.expected_lag
 
 
-def test_a_page_that_is_worth_less_than_its_cost_stays_finite() -> None:
+@pytest.mark.parametrize("jobs", [2, 5])
+def test_a_page_that_is_worth_less_than_its_cost_stays_finite(jobs: int) -> None:
     """However often it is planned anew while its jobs are in flight, the time of its poll does not run away."""
-    page, lifetimes = PageEntry(VIDEO, None, 50, 0.0, price=1e-5, gets=GETS, bare=True), Lifetimes()
-    for number in range(5):
-        tracked = TrackedJob(job(number, VIDEO), 0.0, 0.0)
-        tracked.believe(Source.AGE, 1.0, 0.0, lifetimes)
+    page = bare_page(jobs, Source.AGE, 1.0, 1e-5)
+    for tracked in page.known.members:
         tracked.level = IN_FLIGHT
-        page.known.add(tracked)
     first = page.reaches_at(1e-5, 1.0)
     for _ in range(100):
         page.changed()
         assert page.reaches_at(1e-5, 1.0) == first
+
+
+def test_a_page_of_jobs_that_are_surely_over_stays_finite() -> None:
+    """Its worth grows no more, so it may never reach the price. Planned anew, its time does not run away either."""
+    page = bare_page(5, Source.ETA, 20.0, 500.0)
+    first = page.reaches_at(500.0, 1.0)
+    for _ in range(100):
+        page.changed()
+        assert page.reaches_at(500.0, 1.0) == first

@@ -72,6 +72,19 @@ def test_behind_a_burst_a_job_is_as_far_as_pages_of_the_whole_list_would_need() 
     assert 100 / 12 < ahead.rate < 100 / 6
 
 
+def test_after_the_last_burst_nothing_is_dense() -> None:
+    """Ten pages were made within two seconds, a hundred seconds ago, and the list ends there: new jobs are a few pages on."""
+    known = ListMap(100)
+    visited = [None, *map(str, range(1, 10))]
+    for page, cursor in enumerate(visited):
+        stretch = known.learn(cursor, falling(101.8 - 0.2 * page, 0.018)[::-1], 1_000.0)
+    assert stretch is not None
+    assert known.order is AgeOrder.OLDEST
+    assert known.ahead(stretch, [999.0], 100, 10).rate < 1.0
+    known.ends(visited)
+    assert known.ahead(stretch, [999.0], 100, 10).rate > 5.0
+
+
 def test_pages_that_are_read_again_change_nothing_of_what_lies_ahead() -> None:
     """A crowded page that is read a hundred times for its jobs does not make the list seem crowded everywhere."""
     known = ListMap(100)
@@ -153,6 +166,7 @@ def test_no_list_makes_an_estimate_absurd(
     known = ListMap(100)
     for number, (cursor, ages, now) in enumerate(pages, 1):
         stretch = known.learn(cursor, ages, now)
+        known.ends([cursor, *"abc"[: number % 4]])
         if stretch is not None:
             ahead = known.ahead(stretch, births, count, number)
             assert 0.0 <= ahead.rate <= 100.0 * (1 + 1e-9)

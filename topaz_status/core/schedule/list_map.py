@@ -9,7 +9,8 @@ the map estimates how many jobs of a group each further poll is going to show, o
   second ahead is expected about ten pages ahead. So a sweep in vain ends once its next pages would cost more than the
   jobs are worth.
 - Items come in bursts. Behind a burst the list may be empty for minutes, so the distance to a job far ahead is divided
-  by the time that an average page of the whole list spans.
+  by the time that an average page of the whole list spans. If the list begins with its oldest items, that is at least
+  the time from its first item to the job, divided by the number of pages: it counts the time after the last burst, too.
 - If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
   before have shown on average. While its length is not known, single polls pay for a sweep, as they do for jobs far
   ahead (see :mod:`.distant_jobs`).
@@ -61,7 +62,7 @@ class Ahead:
 class ListMap:
     """The places of one list."""
 
-    __slots__ = ("_list_order", "_marks", "_mean_span", "_span", "_spans", "length", "order", "size")
+    __slots__ = ("_begin", "_list_order", "_marks", "_mean_span", "_span", "_spans", "length", "order", "size")
 
     def __init__(self, size: int) -> None:
         """Begin without knowing anything of a list with ``size`` items a page."""
@@ -77,6 +78,8 @@ class ListMap:
         self._spans = 0.0
         """How many pages that mean counts."""
         self._marks = ListMarks()
+        self._begin = math.inf
+        """The place where the first page begins; infinite while unknown."""
 
     def learn(
         self,
@@ -97,6 +100,7 @@ class ListMap:
         if order is not self.order:
             self.order = order
             self._marks.clear()
+            self._begin = math.inf
         if not ages and cursor is not None:
             self.forget(cursor)
         if not ages or order is AgeOrder.NONE:
@@ -105,7 +109,9 @@ class ListMap:
         end = max(self._place(now - _middle(ages[-ENDS:])), begin)
         self._learn_span(end - begin, is_new=is_new)
         if order is not AgeOrder.UNKNOWN:
-            if cursor is not None:
+            if cursor is None:
+                self._begin = begin
+            else:
                 self._marks.set(cursor, begin)
             if next_cursor is not None and next_cursor not in self._marks:
                 self._marks.set(next_cursor, end)
@@ -151,7 +157,7 @@ class ListMap:
             if distance <= SLACK:
                 passed += share / (pages + 1.0)
             jobs += share
-            rate = max(rate, jobs / max(self._pages_to(distance, pages), jobs / self.size))
+            rate = max(rate, jobs / max(self._pages_to(place, distance, pages), jobs / self.size))
         return Ahead(passed / count, rate)
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -159,13 +165,15 @@ class ListMap:
     def _place(self, born_at: float) -> float:
         return born_at if self.order is AgeOrder.OLDEST else -born_at
 
-    def _pages_to(self, distance: float, pages: int) -> float:
-        """Return about how many polls it takes to show a job that lies ``distance`` seconds ahead.
+    def _pages_to(self, place: float, distance: float, pages: int) -> float:
+        """Return about how many polls it takes to show a job at a place that lies ``distance`` seconds ahead.
 
         All pages of the sweep so far may be within the error of the ages, so that they seem to show no time at all.
         """
         so_far = max(pages, 1)
         span = max(self._span, self._mean_span)
+        if self.length is not None and self.order is AgeOrder.OLDEST:
+            span = max(span, (place - self._begin) / self.length)
         return max(distance / max(span, SLACK / so_far), 1.0) if span else so_far
 
     def _learn_span(self, span: float, *, is_new: bool) -> None:

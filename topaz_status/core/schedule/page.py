@@ -15,8 +15,9 @@ chance each. Under a heavy load such pages would be read again before others are
 The list of videos is *bare*: it reports states, but neither progress nor results. A video that it reports as over still
 needs a poll of its own. That poll costs the same whenever the page is read, so the worth of a bare page is the same
 sum. The poll goes before all others: it is sure to find an end, while any other may find none. Under load this is what
-a bare page is for: one token turns many doubtful polls into sure ones. A bare page predicts little, so its jobs also
-stay in the jobs' own poll queue (see :mod:`.lane`). It saves no polls, and its whole cost is subtracted.
+a bare page is for: one token turns many doubtful polls into sure ones. For a job that is almost surely over there is
+nothing to turn, so it counts less the surer it is (:data:`SURE`). A bare page predicts little, so its jobs also stay in
+the jobs' own poll queue (see :mod:`.lane`).
 
 No service documents the order of a list, a snapshot, or how long a cursor lasts. Nothing here relies on any of these. A
 page is a position in the sweep, and its cursor is the one that its predecessor named last. Absence from a list says
@@ -40,11 +41,16 @@ from .tracked_job import TrackedJob
 
 GETS: Final = 2.0
 """How many polls of one job a page costs: one request, and dozens of statuses to transfer. A page saves as many polls
-as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth. A bare page saves none."""
+as it has pending jobs; the rest of its cost, times the price, is subtracted from its worth."""
 CHANCE: Final = 0.8
 """The first belief about the chance that an expected job is found."""
 FULL: Final = 0.9
 """From this share of known jobs on, a page has no room for expected ones."""
+SURE: Final = 1.5
+"""If more hazard than this is spent, a bare page is worth less for a job: it is over with a chance of 78 %, and its own
+poll would show that as well. Each further unit of hazard divides the worth by e, as it divides the chance that the own
+poll would be in vain. With 1 or 2, worlds of videos cost the same within half a per cent; with no such bound, jobs that
+ended long before a busy client came to them waited for page after page."""
 ALL_BUT_SURE: Final = 0.9
 """If the chance to find jobs on an unread page is at least this, it gets the bonus. With less, single polls would have
 to get it, too: they show the same."""
@@ -280,7 +286,13 @@ class PageEntry(Entry):
 
     @property
     def extra(self) -> float:
-        """Return its cost beyond the polls that it saves, in seconds of waiting; 0 unless it has very few jobs."""
+        """Return its cost beyond the polls that it saves, in seconds of waiting; 0 unless it has very few jobs.
+
+        This is what is subtracted from the worth of its members. A page of a bare list saves polls only of the jobs
+        that it is known to show, and more than it costs once it shows more jobs than that.
+        """
+        if self.is_bare:
+            return max(self.gets - 1.0, 0.0) * self.price if len(self.known.members) <= self.gets else 0.0
         return max(self.gets - len(self), 0.0) * self.price
 
     @property
@@ -290,11 +302,6 @@ class PageEntry(Entry):
         A job that is only expected does not count: the page may not show it.
         """
         return len(self.known.members) < self.gets
-
-    @property
-    def cost(self) -> float:
-        """Return what is subtracted from the worth of its members, in seconds of waiting."""
-        return max(self.gets - 1.0, 0.0) * self.price if self.is_bare else self.extra
 
     def members(self) -> Iterable[TrackedJob]:
         """Return all its jobs."""
@@ -352,7 +359,7 @@ class PageEntry(Entry):
     def worth_at(self, now: float) -> float:
         """See :meth:`Entry.worth_at`. The worth is interpolated between two gaps at which it was computed."""
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
-        return max(self._law_for(gap).worth_at(gap) - self.cost, LEAST_WORTH)
+        return max(self._law_for(gap).worth_at(gap) - self.extra, LEAST_WORTH)
 
     def reaches_at(self, worth: float, now: float) -> float:
         """See :meth:`Entry.reaches_at`; the worth is no less than the price.
@@ -362,7 +369,7 @@ class PageEntry(Entry):
         """
         gap = max(now - self.seen_at, SHORTEST_PAGE_GAP)
         law = self._law_for(gap)
-        worth += self.cost
+        worth += self.extra
         if law.worth_at(gap) >= worth:
             return self.seen_at + gap if self.cursor is None else now
         for _ in range(STRIDES):
@@ -378,7 +385,7 @@ class PageEntry(Entry):
     def gap_worth(self, worth: float, most: float) -> float:
         """Return about the gap after which a poll is worth ``worth``, ``most`` at most, by the law computed so far."""
         law = self.law
-        worth += self.cost
+        worth += self.extra
         return min(law.gap_of(worth) if worth > 0.0 and law.near_worth > 0.0 else law.near_gap, most)
 
     # -- computing the worth ------------------------------------------------------------------------------------------
@@ -397,7 +404,7 @@ class PageEntry(Entry):
         while gap > law.far_gap:
             is_next = gap <= law.far_gap * STRIDE
             law = law.farther(self._worth_after) if is_next else PowerLaw.begin(gap, self._worth_after)
-        while gap < law.near_gap and law.near_worth > (self.price + self.cost) * NEARLY:
+        while gap < law.near_gap and law.near_worth > (self.price + self.extra) * NEARLY:
             law = law.nearer(self._worth_after)
         self.law, self.is_stale = law, False
         return law
@@ -406,10 +413,11 @@ class PageEntry(Entry):
         """Add up the worth of polls of the members, weighted by the chance that they are found, whatever they cost."""
         now = self.seen_at + gap
         known = self.known.members
-        value = self.stay_share * _change_worth(islice(known, self.size), now)
+        worth_of = _bare_worth if self.is_bare else _change_worth
+        value = self.stay_share * worth_of(islice(known, self.size), now)
         room = self.room
         if self.expected.members and room > 0:
-            value += self.expected.chance * _change_worth(self._expected_first(room), now)
+            value += self.expected.chance * worth_of(self._expected_first(room), now)
             if self.bonus and not self.settled and self.expected.chance >= ALL_BUT_SURE:
                 value += self.bonus * _prediction_worth(self._expected_first(room), now)
         return max(value, LEAST_WORTH)
@@ -423,6 +431,12 @@ class PageEntry(Entry):
 def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
     """Add up what learning of the jobs' changes is worth, without jobs in flight and jobs observed after ``now``."""
     return sum(job.change_worth_at(now) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
+
+
+def _bare_worth(jobs: Iterable[TrackedJob], now: float) -> float:
+    """Add up what learning from a bare list of the jobs' changes is worth; the same jobs count."""
+    doubted = (job for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
+    return sum(job.change_worth_at(now) * math.exp(min(SURE - job.spent_by(now), 0.0)) for job in doubted)
 
 
 def _prediction_worth(jobs: Iterable[TrackedJob], now: float) -> float:
