@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import POLICY, World, alive, job
 
+from topaz_status.core.observation import Observation
 from topaz_status.core.prediction.life_tables import Lifetimes
 from topaz_status.core.prediction.sources import Source
 from topaz_status.core.schedule.entry import JobPoll, PagePoll
@@ -72,6 +73,37 @@ def test_jobs_are_found_anywhere_on_a_list(order: str, own_are_newest: bool) -> 
     world.run(90.0)
     assert len(world.found) == OWN
     assert sum(at - 60.0 for at in world.found.values()) / OWN < 5.0
+
+
+class LateWorld(ListWorld):
+    """Watches of jobs that were submitted ten minutes ago, without a word of it. The newest item is a minute old."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        self.births = {job(number, JobKind.IMAGE): -600.0 - number / 10.0 for number in range(OWN)}
+        others: list[tuple[float, JobRef | None]] = [(-60.0 - number, None) for number in range(OTHERS)]
+        self.items = sorted(
+            [*others, *((born_at, ref) for ref, born_at in self.births.items())],
+            key=lambda item: item[0],
+            reverse=order == "newest",
+        )
+        for ref in self.births:
+            self.ends[ref], self.polled[ref] = 60.0, [0.0]
+            self.schedule.add(ref, 0.0)
+
+    def observation(self, ref: JobRef) -> Observation:
+        seen = super().observation(ref)
+        seen.age = self.age(self.births[ref])
+        return seen
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_jobs_of_unknown_age_are_found(order: str) -> None:
+    """The first answers show how old such jobs are, so the others are sought at that depth."""
+    world = LateWorld(order)
+    world.run(5.0)
+    assert all(len(polled) > 1 for polled in world.polled.values())
+    assert len(world.log) < OWN / 5
 
 
 def test_the_last_page_of_an_oldest_first_list_is_read_while_jobs_come() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...models.job import JobKind
+from ..observation import Observation
 from ..policy import PollPolicy
 from ..prediction.sources import Source
 from .entry import COVERED, IN_FLIGHT, REMOVED, Entry, PagePoll, Poll
@@ -75,6 +76,11 @@ class Lane:
         self.replan(tracked, now)
         if self.sweep is not None:
             self.sweep.retry(now)
+
+    def learn_age(self, tracked: TrackedJob, seen: Observation, now: float) -> None:
+        """Learn from the first answer for a job how old it is, if the answer reports that."""
+        if self.sweep is not None and seen.age is not None and not tracked.over:
+            self.sweep.learn_age(tracked, seen.age, now)
 
     def nudge(self, tracked: TrackedJob, now: float) -> None:
         """Poll a job before all others, no sooner than ``min_interval`` after its last poll."""

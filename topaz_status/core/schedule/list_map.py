@@ -29,6 +29,8 @@ import attrs
 
 from .list_marks import ListMarks
 from .list_order import AgeOrder, ListOrder
+from .prior_ages import PriorAges
+from .tracked_job import TrackedJob
 
 SLACK: Final = 1.5
 """Seconds by which two times of creation may be wrong: services give whole seconds, and clocks differ a little."""
@@ -62,7 +64,18 @@ class Ahead:
 class ListMap:
     """The places of one list."""
 
-    __slots__ = ("_begin", "_list_order", "_marks", "_mean_span", "_span", "_spans", "length", "order", "size")
+    __slots__ = (
+        "_begin",
+        "_list_order",
+        "_marks",
+        "_mean_span",
+        "_span",
+        "_spans",
+        "length",
+        "order",
+        "prior_ages",
+        "size",
+    )
 
     def __init__(self, size: int) -> None:
         """Begin without knowing anything of a list with ``size`` items a page."""
@@ -80,6 +93,7 @@ class ListMap:
         self._marks = ListMarks()
         self._begin = math.inf
         """The place where the first page begins; infinite while unknown."""
+        self.prior_ages = PriorAges()
 
     def learn(
         self,
@@ -116,6 +130,20 @@ class ListMap:
             if next_cursor is not None and next_cursor not in self._marks:
                 self._marks.set(next_cursor, end)
         return Stretch(begin, end)
+
+    def nearest_birth(self, job: TrackedJob) -> float:
+        """Return the birth of a job or, if nobody has seen it yet, that of the first place where it may be."""
+        if job.known:
+            return job.born_at
+        ages = self.prior_ages
+        return job.born_at - (ages.longest if self.order is AgeOrder.OLDEST else ages.shortest)
+
+    def farthest_birth(self, job: TrackedJob) -> float:
+        """Return the birth of a job or, if nobody has seen it yet, that of the last place where it may be."""
+        if job.known:
+            return job.born_at
+        ages = self.prior_ages
+        return job.born_at - (ages.shortest if self.order is AgeOrder.OLDEST else ages.longest)
 
     def forget(self, cursor: str) -> None:
         """Forget a cursor that the service refuses, or that leads nowhere."""

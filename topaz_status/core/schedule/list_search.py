@@ -83,7 +83,7 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     ):
         group.chance = group.listed = (group.chance + shown.share_of(due)) / 2.0
     elif count:
-        births = [job.born_at for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
+        births = [known.farthest_birth(job) for job in islice(group.members, 0, None, count // JOBS_SAMPLED + 1)]
         ahead = known.ahead(shown.stretch, births, count, pages)
         if not ahead.rate and known.order is AgeOrder.UNKNOWN:  # all jobs were passed, or the list is in another order
             group.expect(_rate_without_order(group, known, pages, unshown=max(UNSHOWN, count * UNSHOWN_SHARE)))

@@ -355,6 +355,8 @@ class Schedule:
         return entry
 
     def _saw_one(self, tracked: TrackedJob, seen: Observation, now: float) -> None:
+        if not tracked.known:
+            self._lanes[tracked.kind].learn_age(tracked, seen, now)
         if seen.terminal:
             tracked.saw_end(seen, now, self._lifetimes)
             self.drop(tracked.job)
@@ -388,6 +390,8 @@ class Schedule:
             tracked = jobs.get(seen.job)
             if tracked is None:
                 continue
+            if not tracked.known:
+                self._lanes[tracked.kind].learn_age(tracked, seen, now)
             if seen.terminal:
                 tracked.saw_end(seen, now, lifetimes)
                 ended.append(tracked)

@@ -75,7 +75,7 @@ class Sweep:
 
     def presume(self, job: TrackedJob, now: float) -> None:
         """Expect a new job where the list shows jobs of its age, by default on the first page."""
-        page = self._page(self._map.seek(job.born_at), now)
+        page = self._page(self._map.seek(self._map.nearest_birth(job)), now)
         group = page.expected
         if not group.members:
             self._refund(group)
@@ -85,6 +85,12 @@ class Sweep:
         group.add(job)
         self._distant.discard(job)
         self._touch(page)
+
+    def learn_age(self, job: TrackedJob, age: float, now: float) -> None:
+        """Learn the age of a job that nobody has seen before. Jobs not found so far may be as old, and lie deeper."""
+        if self._map.prior_ages.learn(age - (now - job.born_at)):
+            for missing in self._retries.due(math.inf):
+                self.presume(missing, now)
 
     def retry(self, now: float) -> None:
         """Expect jobs on the list again that have no page: those not found some time ago, and distant ones.
@@ -356,7 +362,7 @@ class Sweep:
         """Return a cursor that leads a sweep for a group farther than the next one, but past none of its jobs."""
         if not group.members:
             return None
-        cursor = self._map.skip(stretch, (job.born_at for job in group.members))
+        cursor = self._map.skip(stretch, map(self._map.nearest_birth, group.members))
         return None if cursor in group.visited else cursor
 
     def _next_page(self, page: PageEntry, cursor: str | None, now: float, *, wanted: bool) -> PageEntry | None:
