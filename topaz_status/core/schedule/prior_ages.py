@@ -22,9 +22,10 @@ between a second and a week."""
 class PriorAges:
     """The prior ages of the jobs of one list, in seconds."""
 
-    __slots__ = ("_latest", "_record")
+    __slots__ = ("_latest", "_record", "longest", "shortest")
 
     def __init__(self) -> None:
+        self.shortest = self.longest = 0.0
         self._latest: deque[float] = deque([0.0], LATEST_AGES)
         self._record = 0.0
 
@@ -35,17 +36,8 @@ class PriorAges:
         """
         age = age if age > WHOLE_SECOND else 0.0
         self._latest.append(age)
+        self.shortest, self.longest = min(self._latest), max(self._latest)
         if age <= MUCH_LONGER * self._record:
             return False
         self._record = age
         return True
-
-    @property
-    def shortest(self) -> float:
-        """Return the shortest of the latest."""
-        return min(self._latest)
-
-    @property
-    def longest(self) -> float:
-        """Return the longest of the latest."""
-        return max(self._latest)
