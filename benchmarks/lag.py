@@ -2,8 +2,8 @@
 
 Everything runs in virtual time and is exactly repeatable, apart from ``unknown-limit``: the library spreads retries
 after a 429 at random. Every request takes 100 ms; its answer shows the state in the middle of them. One bucket of R
-tokens, refilled at R per second, pays for all requests. Lag is the time from a job's true end to its
-detection, also for a job that ends before its first poll.
+tokens, refilled at R per second, pays for all requests. Lag is the time from a job's true end to its detection, also
+for a job that ends before its first poll.
 The library is the real one, client and session layer, against the simulator over aiohttp in memory.
 Its rivals run in a light model of the same simulator; tests compare the two.
 

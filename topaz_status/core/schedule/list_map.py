@@ -133,17 +133,11 @@ class ListMap:
 
     def nearest_birth(self, job: TrackedJob) -> float:
         """Return the birth of a job or, if nobody has seen it yet, that of the first place where it may be."""
-        if job.known:
-            return job.born_at
-        ages = self.prior_ages
-        return job.born_at - (ages.longest if self.order is AgeOrder.OLDEST else ages.shortest)
+        return self._birth(job, oldest=self.order is AgeOrder.OLDEST)
 
     def farthest_birth(self, job: TrackedJob) -> float:
         """Return the birth of a job or, if nobody has seen it yet, that of the last place where it may be."""
-        if job.known:
-            return job.born_at
-        ages = self.prior_ages
-        return job.born_at - (ages.shortest if self.order is AgeOrder.OLDEST else ages.longest)
+        return self._birth(job, oldest=self.order is not AgeOrder.OLDEST)
 
     def forget(self, cursor: str) -> None:
         """Forget a cursor that the service refuses, or that leads nowhere."""
@@ -189,6 +183,12 @@ class ListMap:
         return Ahead(passed / count, rate)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _birth(self, job: TrackedJob, *, oldest: bool) -> float:
+        """Return the birth of a job or, if nobody has seen it yet, its earliest or its latest possible one."""
+        if job.known:
+            return job.born_at
+        return job.born_at - (self.prior_ages.longest if oldest else self.prior_ages.shortest)
 
     def _place(self, born_at: float) -> float:
         return born_at if self.order is AgeOrder.OLDEST else -born_at

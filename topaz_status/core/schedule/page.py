@@ -33,6 +33,7 @@ from operator import attrgetter
 from typing import Final
 
 from ...models.job import JobKind
+from ..prediction.worth import worth as worth_of
 from .entry import COVERED, IN_FLIGHT, Entry, PagePoll
 from .list_map import Stretch
 from .list_marks import WHOLE_SECOND
@@ -288,8 +289,8 @@ class PageEntry(Entry):
     def extra(self) -> float:
         """Return its cost beyond the polls that it saves, in seconds of waiting; 0 unless it has very few jobs.
 
-        This is what is subtracted from the worth of its members. A page of a bare list saves polls only of the jobs
-        that it is known to show, and more than it costs once it shows more jobs than that.
+        This is what is subtracted from the worth of its members. A page of a bare list saves polls of known jobs only.
+        It saves enough of them once it has more known jobs than it costs polls.
         """
         if self.is_bare:
             return max(self.gets - 1.0, 0.0) * self.price if len(self.known.members) <= self.gets else 0.0
@@ -413,11 +414,11 @@ class PageEntry(Entry):
         """Add up the worth of polls of the members, weighted by the chance that they are found, whatever they cost."""
         now = self.seen_at + gap
         known = self.known.members
-        worth_of = _bare_worth if self.is_bare else _change_worth
-        value = self.stay_share * worth_of(islice(known, self.size), now)
+        add_up = _bare_worth if self.is_bare else _change_worth
+        value = self.stay_share * add_up(islice(known, self.size), now)
         room = self.room
         if self.expected.members and room > 0:
-            value += self.expected.chance * worth_of(self._expected_first(room), now)
+            value += self.expected.chance * add_up(self._expected_first(room), now)
             if self.bonus and not self.settled and self.expected.chance >= ALL_BUT_SURE:
                 value += self.bonus * _prediction_worth(self._expected_first(room), now)
         return max(value, LEAST_WORTH)
@@ -435,8 +436,10 @@ def _change_worth(jobs: Iterable[TrackedJob], now: float) -> float:
 
 def _bare_worth(jobs: Iterable[TrackedJob], now: float) -> float:
     """Add up what learning from a bare list of the jobs' changes is worth; the same jobs count."""
-    doubted = (job for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
-    return sum(job.change_worth_at(now) * math.exp(min(SURE - job.spent_by(now), 0.0)) for job in doubted)
+    pending = ((job, job.spent_by(now)) for job in jobs if job.seen_at < now and job.level != IN_FLIGHT)
+    return sum(
+        worth_of(now - job.seen_at, spent) * job.weight * math.exp(min(SURE - spent, 0.0)) for job, spent in pending
+    )
 
 
 def _prediction_worth(jobs: Iterable[TrackedJob], now: float) -> float:

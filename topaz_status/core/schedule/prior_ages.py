@@ -1,8 +1,8 @@
 """How old jobs were when their watches began, where nobody said so.
 
-A watch may begin long after its job was submitted, without a word of it: a program was restarted, or the ids came from
-a file. The first answer that gives the job's age shows how much older it is. Other jobs that nobody has seen may be
-older by as much, so a list is searched as deep as that for them.
+A watch may begin long after its job was submitted, as after a restart or for ids from a file. Without ``submitted_at``
+its job is taken for a new one. The first answer that gives the job's age shows how much older it is. Other jobs without
+an answer may be older by as much, so they are sought that deep in the list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from .list_marks import WHOLE_SECOND
 
 LATEST_AGES: Final = 16
-"""The latest jobs that count."""
+"""The latest jobs that count. Until there are so many, one that was new counts, too."""
 MUCH_LONGER: Final = 2.0
 """So many times the longest before. The jobs that were not found so far are then sought again; twenty times at most
 between a second and a week."""

@@ -87,7 +87,7 @@ class Sweep:
         self._touch(page)
 
     def learn_age(self, job: TrackedJob, age: float, now: float) -> None:
-        """Learn the age of a job that nobody has seen before. Jobs not found so far may be as old, and lie deeper."""
+        """Learn a job's age from its first answer. If it is older than any before, missing jobs may lie deeper, too."""
         if self._map.prior_ages.learn(age - (now - job.born_at)):
             for missing in self._retries.due(math.inf):
                 self.presume(missing, now)
