@@ -4,9 +4,8 @@ They are polled singly until that has cost as much as the sweep; then the sweep 
 sweeps to the same place, so its cost is paid once. This is the rule of renting or buying skis: nobody knows how many
 jobs are still to come, and it costs at most twice as much as if somebody knew (Karlin et al., Algorithmica 1988).
 
-Jobs count as ahead, too, where the list is in no order and no sweep has come to its end: nobody knows how long it is.
-Where pages do not even show the order, as when all their items were made in the same second, single polls pay for the
-sweep that is under way. Once they have cost as much as the pages it has read, it reads as many more.
+Where pages do not show the order of the list, as when all their items were made in the same second, single polls pay
+for the sweep that is under way. Once they have cost as much as the pages it has read, it reads as many more.
 """
 
 from __future__ import annotations

@@ -192,6 +192,13 @@ class Lane:
                 self.sweep.polls_singly(entry)
         return entry.send()
 
+    def instead_of(self, entry: Entry, now: float) -> Entry:
+        """Return the page to be polled in place of a job, if there is one (see :mod:`.unordered_list`)."""
+        if self.sweep is None or not isinstance(entry, TrackedJob) or entry.urgent:
+            return entry
+        page = self.sweep.read_instead(entry, now)
+        return entry if page is None else page
+
     def expected_due(self) -> float:
         """Count the polls that are due; a page counts once for all the jobs that it should show."""
         due = float(len(self.queue))

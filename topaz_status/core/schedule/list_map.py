@@ -11,9 +11,8 @@ the map estimates how many jobs of a group each further poll is going to show, o
 - Items come in bursts. Behind a burst the list may be empty for minutes, so the distance to a job far ahead is divided
   by the time that an average page of the whole list spans. If the list begins with its oldest items, that is at least
   the time from its first item to the job, divided by the number of pages: it counts the time after the last burst, too.
-- If the list is in no order of age, the jobs are anywhere on it. The next page should show as many of them as the pages
-  before have shown on average. While its length is not known, single polls pay for a sweep, as they do for jobs far
-  ahead (see :mod:`.distant_jobs`).
+- If the list is in no order of age, the jobs are anywhere on it. Its pages are read in turn (:mod:`.unordered_list`).
+  The next page of a bare list should show as many of them as the pages before have shown on average.
 
 Cursors lead back to places on the list. The map assumes that a cursor still leads to what its page showed last, and
 that the cursor named by a page leads to where that page ends.

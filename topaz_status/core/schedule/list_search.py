@@ -26,10 +26,7 @@ MOST_STALLED: Final = 16.0
 STALLED_EACH: Final = 0.125
 """Within one second of the list, so many pages for each job may do so at first, if that is more."""
 UNSHOWN: Final = 0.5
-"""On a list in no order, the sweep begins as if half a page had shown this many jobs."""
-FRUITLESS: Final = 4
-"""Where the length of a list in no order is not known, a sweep that single polls have paid for ends once it has shown
-so many jobs fewer than pages. The list is then too long to be worth a sweep for these jobs."""
+"""On a bare list in no order, the sweep begins as if half a page had shown this many jobs."""
 UNSHOWN_SHARE: Final = 0.125
 """On a list whose order is not known, it begins as if half a page had shown this share of the jobs, if that is more:
 after one page in vain, a dozen jobs are worth another one."""
@@ -43,6 +40,8 @@ class Shown:
     """Jobs that were not known to be on any page."""
     expected: int
     """How many such jobs it had room for."""
+    likely: float
+    """How many of them it should have shown."""
     stretch: Stretch | None
     """The part of the list that it shows, if ages show it."""
 
@@ -76,8 +75,6 @@ def learn_chance(group: PageMembers, shown: Shown, known: ListMap, given_up: int
     due = float(shown.expected)
     if known.order is AgeOrder.NONE:
         group.expect(_rate_without_order(group, known, pages))
-        if known.length is None and pages < group.found + FRUITLESS:
-            group.pages_ahead = _pages_at(group.hits_expected, count)
     elif shown.stretch is None or not group.leads_on(
         shown.stretch, shown.hits, patience(count, shown.stretch, given_up)
     ):

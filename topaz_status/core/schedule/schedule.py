@@ -8,8 +8,8 @@ token goes to the greatest worth; the last ones are saved for polls that are wor
 Serving by due time alone performs badly under load, because most due polls find no change. Serving by worth alone
 starves jobs of which little is expected (Kolobov et al., NeurIPS 2019, require of a crawler that no page starves). So
 one token in eight goes to what has passed its longest gap, first found first. Polls of a job are therefore at most
-``longest gap + GUARD * late ones / rate`` apart. The load never changes the price, because such a feedback would run
-away.
+``longest gap + GUARD * late ones / rate`` apart. On a list in no order, each of its pages may go before. The load never
+changes the price, because such a feedback would run away.
 
 A job without an answered poll may be in any state, for example after its page was reloaded or its client restarted. So
 the first poll of each job goes at once while tokens are idle (:meth:`Schedule.pick_first`), and by its worth when they
@@ -330,15 +330,16 @@ class Schedule:
         """Return the entry of greatest worth or, when there is a choice, every so often the first found late."""
         self._turn += 1
         if self._turn % self._guard == 0 and (late := self._latest(queues)):
-            return late
+            return self._lanes[late.kind].instead_of(late, now)
         entry = queues[0].best()
         if len(queues) > 1:
             entry = _best([queue.best() for queue in queues], now)
         elif self._turn % SAMPLED:
-            return entry
+            return self._lanes[entry.kind].instead_of(entry, now)
+        lane = self._lanes[entry.kind]
         if entry.level < TOP:
-            self._lanes[entry.kind].served_worth.served(entry.worth_at(now))
-        return entry
+            lane.served_worth.served(entry.worth_at(now))
+        return lane.instead_of(entry, now)
 
     def _latest(self, queues: list[PollQueue]) -> Entry | None:
         """Return the entry that was first found late, or the page on which such a job is likely to be found.

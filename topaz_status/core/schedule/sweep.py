@@ -19,6 +19,7 @@ from .page import BONUS, CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMe
 from .poll_queue import PollQueue
 from .retries import Retries
 from .tracked_job import TrackedJob
+from .unordered_list import ENOUGH, UnorderedList
 
 LEARNING: Final = 0.2
 """The weight of the newest poll in what is learned of a list."""
@@ -47,6 +48,7 @@ class Sweep:
         "_pages",
         "_policy",
         "_retries",
+        "_unordered",
         "kind",
         "queue",
         "size",
@@ -72,11 +74,15 @@ class Sweep:
         self._retries = Retries()
         self._distant = DistantJobs()
         self._frontier = Frontier()
+        self._unordered = UnorderedList()
 
     def presume(self, job: TrackedJob, now: float) -> None:
         """Expect a new job where the list shows jobs of its age, by default on the first page."""
-        page = self._page(self._map.seek(self._map.nearest_birth(job)), now)
+        turn = self._next_in_turn
+        page = self._page(self._map.seek(self._map.nearest_birth(job)), now) if turn is None else turn
         group = page.expected
+        if turn is None and self._reads_in_turn:
+            self._unordered.group = group
         if not group.members:
             self._refund(group)
             group.chance = group.listed = self._chance
@@ -109,6 +115,7 @@ class Sweep:
     def leave(self, job: TrackedJob) -> None:
         """Remove a job that is no longer watched."""
         self._distant.discard(job)
+        self._unordered.forget(job)
         if job.group is not None:
             page = job.group.page
             job.group.discard(job)
@@ -141,6 +148,16 @@ class Sweep:
     def yields_until(self, at: float) -> float:
         """See :meth:`.Frontier.yields_until`."""
         return self._frontier.yields_until(at)
+
+    def read_instead(self, job: TrackedJob, now: float) -> PageEntry | None:
+        """Return the page that is polled in place of a job that may be anywhere on a list in no order."""
+        group = job.group
+        if group is None or group.known or job.last_at <= now:
+            return None
+        page = self._next_in_turn
+        if page is not group.page or page.level <= IN_FLIGHT or page.earliest(self._policy.min_interval) > now:
+            return None
+        return page if group.hits_expected + len(page.known.members) >= ENOUGH else None
 
     def likely_on_pages(self) -> int:
         """Count the jobs that pages are likely to show before their own turn comes."""
@@ -180,7 +197,7 @@ class Sweep:
         page.read = True
         page.failures, page.seen_at, page.not_before = 0, now, now
         known_before, group = len(page.known.members), page.sought
-        expected = min(len(group.members), page.room)
+        expected, likely = min(len(group.members), page.room), group.hits_expected
         known, stayed, moved = page.known, 0, 0
         for job in ended:
             if job.group is known:
@@ -207,8 +224,8 @@ class Sweep:
             self._cursor_trust = min(1.0, self._cursor_trust * 2.0)
         missing = [] if stayed == known_before else [job for job in known.members if job.seen_at != now]
         stretch = self._learn_places(page, cursor, ages, now)
-        self._learn(page.sought, Shown(hits, expected, stretch), page.cursor if not (alive or ended) else None)
-        self._advance(page, missing, cursor, stretch, now)
+        shown = Shown(hits, expected, likely, stretch)
+        self._go_on(page, shown, missing, cursor, now, vain=page.cursor if not (alive or ended) else None)
         self._changed[page] = None
         return missing
 
@@ -247,6 +264,19 @@ class Sweep:
     def _price(self) -> float:
         """How many single polls pay for a page: twice as many after each sweep in vain."""
         return 2.0 ** min(self._given_up, 16)
+
+    @property
+    def _reads_in_turn(self) -> bool:
+        """Return whether the pages are read in turn. On a bare list they are not: pages save no polls of its jobs."""
+        return self._map.order is AgeOrder.NONE and not self._bare
+
+    @property
+    def _next_in_turn(self) -> PageEntry | None:
+        """Return the page that comes next in turn, if there is one."""
+        group = self._unordered.group
+        if group is None or not self._reads_in_turn or self._pages.get(group.page.cursor) is not group.page:
+            return None
+        return group.page
 
     def _touch(self, page: PageEntry) -> None:
         if page.level == COVERED or page.differs():
@@ -324,12 +354,82 @@ class Sweep:
         next_page = self._with_room(next_page)
         for job in missing:
             group.add(job)
-        other = next_page.expected
+        self._expect_on(next_page, group)
+
+    def _go_on(
+        self,
+        page: PageEntry,
+        shown: Shown,
+        missing: list[TrackedJob],
+        cursor: str | None,
+        now: float,
+        *,
+        vain: str | None,
+    ) -> None:
+        """Expect the jobs that a page did not show elsewhere; ``vain`` is its cursor if it showed no jobs at all."""
+        if self._reads_in_turn:
+            self._read_in_turn(page, shown, missing, cursor, now)
+        else:
+            self._learn(page.sought, shown, vain)
+            self._advance(page, missing, cursor, shown.stretch, now)
+
+    def _read_in_turn(
+        self, page: PageEntry, shown: Shown, missing: list[TrackedJob], cursor: str | None, now: float
+    ) -> None:
+        """Expect the jobs that a page of a list in no order did not show on the page that comes next in turn.
+
+        A page may also be read out of turn, for its known jobs. Those that are missing have probably moved to the page
+        after it, because other items have come before them.
+        """
+        group, arrived, unordered = page.sought, page.expected, self._unordered
+        is_in_turn = group is unordered.group
+        first_is_next = is_in_turn and unordered.learn(page, cursor, shown.hits, shown.likely)
+        page.sought = arrived
+        if is_in_turn:
+            if arrived is not group:
+                group.merge(arrived)
+            self._release_sought(group, now)
+        turn = None if is_in_turn else self._next_in_turn
+        if first_is_next and group.members:
+            turn = self._page(None, now)
+        wanted = bool(missing or (group.members and turn is None))
+        following = None if cursor is None else self._next_page(page, cursor, now, wanted=wanted)
+        self._expect_moved(missing, following, group)
+        if group.members:
+            next_page = following if turn is None else turn
+            next_page = self._page(None, now) if next_page is None else next_page
+            unordered.group = self._expect_on(self._with_room(next_page), group)
+
+    def _expect_moved(self, missing: list[TrackedJob], following: PageEntry | None, group: PageMembers) -> None:
+        """Expect jobs that are missing from their page on the page after it or, without one, with a group of others."""
+        if following is None:
+            for job in missing:
+                group.add(job)
+        elif missing:
+            moved = PageMembers(following, known=False, chance=CHANCE)
+            for job in missing:
+                moved.add(job)
+            self._expect_on(self._with_room(following), moved)
+
+    def _release_sought(self, group: PageMembers, now: float) -> None:
+        """Release the jobs of a group that no page of a list in no order has shown."""
+        jobs = self._unordered.sought_everywhere(group)
+        for job in jobs:
+            group.discard(job)
+        self._retries.later(jobs, now)
+
+    def _expect_on(self, page: PageEntry, group: PageMembers) -> PageMembers:
+        """Expect a group on a page, with the jobs that are expected there already; return the group of both."""
+        other = page.expected
         if len(other.members) > len(group.members):
             group, other = other, group
-        group.merge(other)
-        group.page, next_page.expected = next_page, group
-        self._changed[next_page] = None
+        if other is not group:
+            group.merge(other)
+        if self._unordered.group is other:
+            self._unordered.group = group
+        group.page, page.expected = page, group
+        self._changed[page] = None
+        return group
 
     def _weigh(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group unless the next page is worth a poll for them, or is paid for.
@@ -423,9 +523,7 @@ class Sweep:
         if page.level == IN_FLIGHT:
             return
         earliest = page.earliest(self._policy.min_interval)
-        chance = presumed_chance(page.expected, self._map)
-        if chance is not None:
-            page.expected.chance = chance
+        self._presume_chance(page.expected)
         page.lists_oldest_first = self._map.order is AgeOrder.OLDEST
         page.changed()
         page.last_at = math.inf
@@ -435,6 +533,15 @@ class Sweep:
         if at > earliest:
             at = min(at, page.reaches_at(self._policy.price, max(earliest, now)))
         self.queue.put(page, max(at, earliest))
+
+    def _presume_chance(self, group: PageMembers) -> None:
+        """Set the chance of jobs on a list in no order."""
+        if not self._reads_in_turn:
+            chance = presumed_chance(group, self._map)
+            group.chance = group.chance if chance is None else chance
+        elif group is self._unordered.group:
+            group.expect(self._unordered.hits_expected(group))
+            group.chance = min(group.chance, self._cursor_trust)
 
     def _with_room(self, page: PageEntry) -> PageEntry:
         """Return the first page from here on that has room for more than its known jobs.
