@@ -17,8 +17,8 @@ Policies:
 - library:      StatusClient with its defaults;
 - no-…:         StatusClient without one of its ideas (--ablations): pages, learned lifetimes, the family of laws, the
                 ETA, all hints, the guard, doubt of sources that repeat themselves, the price of a page, the saving of
-                tokens, known cursors, sweeps for distant jobs, the bonus of unread pages, the chance that a new job is
-                over;
+                tokens, known cursors, sweeps for distant jobs, pages in turn, the bonus of unread pages, the chance
+                that a new job is over;
 - bound-single: knows when each job ends, and polls one at a time;
 - bound-pages:  also knows every cursor, and reads the page with most ends: a reference for means, not a proof;
 - bound-law:    knows the law of durations, but no end: the least mean lag without hints, computed by law_bound.py.

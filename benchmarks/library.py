@@ -22,6 +22,7 @@ from topaz_status.core.schedule.list_map import ListMap, Stretch
 from topaz_status.core.schedule.schedule import Schedule
 from topaz_status.core.schedule.sweep import Sweep
 from topaz_status.core.schedule.tracked_job import TrackedJob
+from topaz_status.core.schedule.unordered_list import UnorderedList
 from topaz_status.models.job import JobKind
 from topaz_status.session.engine import Engine
 from topaz_status.testing import Simulator, run_virtual
@@ -244,6 +245,12 @@ class WithoutDistant(DistantJobs):
         return False
 
 
+class WithoutTurns(UnorderedList):
+    """Polls no page in turn in place of a job: the page has to be worth more."""
+
+    least_shown = math.inf
+
+
 def _altered(policy: PollPolicy, **parts: Callable[[Sweep], object]) -> Schedule:
     """Make a schedule whose sweeps have other parts: what makes each, by the name of its field."""
     schedule = Schedule(policy)
@@ -267,6 +274,7 @@ VARIANTS: Final[Mapping[str, Callable[[PollPolicy], Schedule]]] = {
     "no-saving": Spendthrift,
     "no-marks": lambda policy: _altered(policy, _map=lambda sweep: WithoutMarks(sweep.size)),
     "no-distant": lambda policy: _altered(policy, _distant=lambda _: WithoutDistant()),
+    "no-turns": lambda policy: _altered(policy, _unordered=lambda _: WithoutTurns()),
     "no-bonus": lambda policy: _altered(policy, _bonus=lambda _: 0.0),
     "no-over": lambda policy: Schedule(policy, lifetimes=Unhurried()),
 }

@@ -19,7 +19,7 @@ from .page import BONUS, CHANCE, GETS, LEAST_EXPECTED, LIKELY, PageEntry, PageMe
 from .poll_queue import PollQueue
 from .retries import Retries
 from .tracked_job import TrackedJob
-from .unordered_list import ENOUGH, UnorderedList
+from .unordered_list import UnorderedList
 
 LEARNING: Final = 0.2
 """The weight of the newest poll in what is learned of a list."""
@@ -157,7 +157,7 @@ class Sweep:
         page = self._next_in_turn
         if page is not group.page or page.level <= IN_FLIGHT or page.earliest(self._policy.min_interval) > now:
             return None
-        return page if group.hits_expected + len(page.known.members) >= ENOUGH else None
+        return page if group.hits_expected + len(page.known.members) >= self._unordered.least_shown else None
 
     def likely_on_pages(self) -> int:
         """Count the jobs that pages are likely to show before their own turn comes."""
@@ -382,6 +382,8 @@ class Sweep:
         after it, because other items have come before them.
         """
         group, arrived, unordered = page.sought, page.expected, self._unordered
+        self._refund(group)  # paid for before the list was known to be in no order
+        group.pages_ahead = math.inf
         is_in_turn = group is unordered.group
         first_is_next = is_in_turn and unordered.learn(page, cursor, shown.hits, shown.likely)
         page.sought = arrived

@@ -14,17 +14,17 @@ pages, no job waits for more than ``p`` tokens. Each way of spending tokens main
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from .page import PageEntry, PageMembers
 from .tracked_job import TrackedJob
 
-ENOUGH: Final = 0.4
+LEAST_SHOWN: Final = 0.4
 """The next page in turn is polled in place of a job if it should show so many jobs, known ones included. From then on a
 job that it shows is polled with its page. With a quarter of a job, worlds with few jobs on a long list cost more."""
 LEARNED_AT_ONCE: Final = 0.2
 """The weight of a page that should have shown many jobs, in the chance that a job is listed."""
-MANY: Final = 10.0
+MANY_DUE: Final = 10.0
 """So many jobs are many. The fewer a page should have shown, the less it says."""
 LEAST_LISTED: Final = 0.001
 """The chance that a job is listed, at least."""
@@ -40,6 +40,9 @@ PAGES_REMEMBERED: Final = 16.0
 
 class UnorderedList:
     """The jobs that are sought in turn, and what the next page should show of them."""
+
+    least_shown: ClassVar[float] = LEAST_SHOWN
+    """How many jobs a page must show to be polled in place of one (see :data:`LEAST_SHOWN`)."""
 
     __slots__ = ("_came_at", "_length", "_listed", "_pages_read", "_share", "_vain", "_visited", "group")
 
@@ -83,7 +86,7 @@ class UnorderedList:
         self._share += (share - self._share) / min(self._pages_read + FIRST_WEIGHT, PAGES_REMEMBERED)
         if self._length is not None and expected > 0.0:
             due = expected / self._listed
-            weight = LEARNED_AT_ONCE * min(due / MANY, 1.0)
+            weight = LEARNED_AT_ONCE * min(due / MANY_DUE, 1.0)
             self._listed = min(max(self._listed + weight * (hits / due - self._listed), LEAST_LISTED), 1.0)
         self._vain = 0 if hits else self._vain + 1
         if page.cursor is None:
