@@ -118,17 +118,27 @@ def test_cursors_that_lead_round_in_circles_end_a_sweep() -> None:
 class Busy(ListWorld):
     """Jobs end at any time, on a list of twelve pages in no order; each second brings two tokens and one job."""
 
-    def __init__(self, *, pages: int = PAGES) -> None:
+    def __init__(self, *, failing: float = 0.0) -> None:
         super().__init__()
         dice = random.Random(2)
+        self.failing, self.luck = failing, random.Random(3)
+        self.reads: list[str | None] = []
         self.rate = 2.0
-        self.items: list[tuple[float, JobRef | None]] = [(-300.0 * dice.random(), None) for _ in range(100 * pages)]
+        self.items: list[tuple[float, JobRef | None]] = [(-300.0 * dice.random(), None) for _ in range(100 * PAGES)]
         for number in range(300):
-            self.run(max(number / 1.0, self.now))
+            self.run(max(float(number), self.now))
             ref = job(number, JobKind.IMAGE)
             self.add(ref, 40.0 * dice.lognormvariate(0.0, 1.0))
             self.items.insert(dice.randrange(len(self.items)), (self.now, ref))
         self.run(600.0)
+
+    def answer(self, poll: object) -> None:
+        if isinstance(poll, PagePoll):
+            if self.luck.random() < self.failing:
+                self.schedule.missed(poll, self.now, self.now + 0.5)
+                return
+            self.reads.append(poll.cursor)
+        super().answer(poll)
 
     @property
     def mean_lag(self) -> float:
@@ -142,3 +152,9 @@ def test_pages_in_turn_leave_no_token_to_polls_of_single_jobs() -> None:
     pages = sum(isinstance(poll, PagePoll) for at, poll in world.log if at < 300.0)
     assert world.mean_lag < 5.0
     assert pages > 0.6 * sum(at < 300.0 for at, _ in world.log)
+
+
+def test_after_a_page_that_failed_the_sweep_goes_on_behind_it() -> None:
+    """Its answer comes at the next try, and leads to the page after it: hardly a page is read twice in a row."""
+    reads = Busy(failing=0.3).reads
+    assert sum(earlier == later for earlier, later in pairwise(reads)) < len(reads) / 20

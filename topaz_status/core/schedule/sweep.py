@@ -236,6 +236,8 @@ class Sweep:
         page.not_before = max(retry_at, now + min(2.0 ** min(page.failures, 9), LONGEST_PAUSE))
         unassigned = list(page.known.members)
         self._refund(page.sought)
+        if page.sought is self._unordered.group:
+            self._unordered.group = page.expected
         for job in [*page.sought.members, *unassigned]:
             page.expected.add(job)
         self._changed[page] = None
