@@ -29,7 +29,7 @@ UNSHOWN: Final = 0.5
 """On a bare list in no order, the sweep begins as if half a page had shown this many jobs."""
 UNSHOWN_SHARE: Final = 0.125
 """On a list whose order is not known, it begins as if half a page had shown this share of the jobs, if that is more:
-after one page in vain, a dozen jobs are worth another one."""
+after one page in vain, a dozen jobs are worth another one. Reading in turn begins so, too (:mod:`.unordered_list`)."""
 
 
 @attrs.frozen

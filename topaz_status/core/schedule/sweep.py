@@ -340,7 +340,7 @@ class Sweep:
             page.expected.chance = page.expected.listed = self._chance
         if ends:
             self._dissolve(group, now)
-            self._give_up(page, missing, now)
+            self._give_up(page.known, missing, now)
             return
         self._weigh(group, now)
         ahead = None if missing or stretch is None else self._skip(group, stretch)
@@ -392,15 +392,15 @@ class Sweep:
         if is_in_turn:
             if arrived is not group:
                 group.merge(arrived)
-            self._release_sought(group, now)
-        turn = None if is_in_turn else self._next_in_turn
+            self._give_up(group, unordered.sought_everywhere(group), now)
+        elsewhere = None if is_in_turn else self._next_in_turn
         if first_is_next and group.members:
-            turn = self._page(None, now)
-        wanted = bool(missing or (group.members and turn is None))
+            elsewhere = self._page(None, now)
+        wanted = bool(missing or (group.members and elsewhere is None))
         following = None if cursor is None else self._next_page(page, cursor, now, wanted=wanted)
         self._expect_moved(missing, following, group)
         if group.members:
-            next_page = following if turn is None else turn
+            next_page = following if elsewhere is None else elsewhere
             next_page = self._page(None, now) if next_page is None else next_page
             unordered.group = self._expect_on(self._with_room(next_page), group)
 
@@ -414,13 +414,6 @@ class Sweep:
             for job in missing:
                 moved.add(job)
             self._expect_on(self._with_room(following), moved)
-
-    def _release_sought(self, group: PageMembers, now: float) -> None:
-        """Release the jobs of a group that no page of a list in no order has shown."""
-        jobs = self._unordered.sought_everywhere(group)
-        for job in jobs:
-            group.discard(job)
-        self._retries.later(jobs, now)
 
     def _expect_on(self, page: PageEntry, group: PageMembers) -> PageMembers:
         """Expect a group on a page, with the jobs that are expected there already; return the group of both."""
@@ -492,11 +485,11 @@ class Sweep:
         page.next_page = known
         return known
 
-    def _give_up(self, page: PageEntry, missing: list[TrackedJob], now: float) -> None:
-        """Release the jobs missing from the last page of a sweep."""
-        for job in missing:
-            page.known.discard(job)
-        self._retries.later(missing, now)
+    def _give_up(self, group: PageMembers, jobs: list[TrackedJob], now: float) -> None:
+        """Release jobs of a group that a sweep to the end of the list has not shown."""
+        for job in jobs:
+            group.discard(job)
+        self._retries.later(jobs, now)
 
     def _dissolve(self, group: PageMembers, now: float) -> None:
         """Release the jobs of a group that were not found.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from .list_search import UNSHOWN_SHARE
 from .page import PageEntry, PageMembers
 from .tracked_job import TrackedJob
 
@@ -28,9 +29,8 @@ MANY_DUE: Final = 10.0
 """So many jobs are many. The fewer a page should have shown, the less it says."""
 LEAST_LISTED: Final = 0.001
 """The chance that a job is listed, at least."""
-FIRST_SHARE: Final = 0.125
-"""A list is read as if ``FIRST_WEIGHT`` pages had shown this share of the jobs."""
 FIRST_WEIGHT: Final = 0.5
+"""A list is read as if so many pages had shown ``UNSHOWN_SHARE`` of the jobs."""
 MOST_VAIN: Final = 64
 """After so many pages in a row that showed no job, or as many as the list has, the first page comes next: there are
 lists whose cursors never end."""
@@ -57,10 +57,10 @@ class UnorderedList:
         """The cursors read since the sweep last began with the first page."""
         self._pages_read = 0
         """How many pages have been read in turn."""
-        self._share = FIRST_SHARE
+        self._share = UNSHOWN_SHARE
         """The share of the expected jobs that a page showed, on average."""
         self._vain = 0
-        """How many of them in a row have shown none of the expected jobs."""
+        """How many pages in a row have shown none of the expected jobs."""
         self._came_at: dict[TrackedJob, int] = {}
         """How many pages had been read when each of the expected jobs came."""
 
